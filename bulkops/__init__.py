@@ -1,0 +1,1 @@
+"""Bulk operations for the ElevenLabs Agents API."""
