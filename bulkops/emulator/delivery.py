@@ -1,0 +1,176 @@
+"""How an answer leaves the server: whole, or the way a fault wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
+
+import orjson
+
+from .answers import Answer, Refusal
+from .faults import FaultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from .faults import Fault
+    from .tally import Tally
+
+_CHUNK = 64 * 1024
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing sends RST instead of FIN
+_PAGE = b"<!DOCTYPE html>\n<html><title>One moment</title><body>We will be right back.</body></html>\n"
+_JSON = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request on its connection; `headers` are those that every answer to it carries."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    headers: list[tuple[bytes, bytes]]
+    tally: Tally
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection itself, for faults."""
+        transport: asyncio.Transport = self.scope["state"]["transport"]
+        return transport
+
+    async def answer(self, answer: Answer) -> None:
+        """Send an answer whole."""
+        body = orjson.dumps(answer.body)
+        await self.start(answer.status, _JSON, len(body), answer)
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def start(self, status: int, kind: bytes, length: int | None, answer: Answer | None = None) -> None:
+        """Send the head; it is counted first, so that a client that has its answer finds it in the tally."""
+        self.tally.statuses[status] += 1
+        headers = [*self.headers, (b"content-type", kind)]
+        if length is not None:
+            headers.append((b"content-length", b"%d" % length))
+        if answer is not None:
+            headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait; end early, and say so, when the client goes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (await self.receive())["type"] != "http.disconnect":
+                    pass
+                return True
+        return False
+
+    async def reset(self) -> None:
+        """End the connection with a reset and without an answer; the client may have ended it before."""
+        self.tally.unanswered += 1
+        if not self.transport.is_closing():
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.transport.abort()
+            # The server takes an unfinished answer for a mistake unless the connection is already lost.
+            await self.wait(1.0)
+
+
+async def before_effect(exchange: Exchange, fault: Fault | None) -> bool:
+    """Carry out a fault that strikes before the effect; whether there was one, and the request is over."""
+    if fault is None:
+        return False
+    match fault.kind:
+        case FaultKind.ERROR_BEFORE:
+            await exchange.answer(_error(fault))
+        case FaultKind.TOO_MANY:
+            await exchange.answer(too_many(fault.retry_after).answer)
+        case FaultKind.RESET_BEFORE | FaultKind.RESET_EARLY:
+            await exchange.reset()
+        case FaultKind.SILENT:
+            await exchange.wait(fault.seconds)
+            await exchange.reset()
+        case _:
+            return False
+    return True
+
+
+async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> None:
+    """Send the answer, or what a fault makes of it after the effect."""
+    if fault is None:
+        await exchange.answer(answer)
+        return
+    match fault.kind:
+        case FaultKind.ERROR_AFTER:
+            await exchange.answer(_error(fault))
+        case FaultKind.RESET_AFTER:
+            await exchange.reset()
+        case FaultKind.SLOW:
+            gone = await exchange.wait(fault.seconds)
+            await (exchange.reset() if gone else exchange.answer(answer))
+        case FaultKind.CUT:
+            await _cut(exchange, answer)
+        case FaultKind.NOT_JSON:
+            await exchange.start(200, b"text/html", len(_PAGE))
+            await exchange.send({"type": "http.response.body", "body": _PAGE})
+        case FaultKind.HUGE:
+            await _huge(exchange, fault.bytes)
+        case FaultKind.NO_ID:
+            await exchange.answer(Answer(answer.status, _without_ids(answer.body), answer.headers))
+        case (
+            FaultKind.ERROR_BEFORE
+            | FaultKind.TOO_MANY
+            | FaultKind.RESET_EARLY
+            | FaultKind.RESET_BEFORE
+            | FaultKind.SILENT
+        ):
+            raise AssertionError(f"{fault.kind} strikes before the effect")
+        case _:
+            assert_never(fault.kind)
+
+
+def too_many(retry_after: int) -> Refusal:
+    """Make the 429 of the API reference, with its Retry-After in seconds."""
+    message = f"too many requests; try again in {retry_after} s"
+    return Refusal(429, "too_many_requests", message, {"Retry-After": str(retry_after)})
+
+
+async def _cut(exchange: Exchange, answer: Answer) -> None:
+    body = orjson.dumps(answer.body)
+    await exchange.start(answer.status, _JSON, len(body), answer)
+    await exchange.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    exchange.transport.close()
+    await exchange.wait(1.0)
+
+
+async def _huge(exchange: Exchange, size: int) -> None:
+    await exchange.start(200, _JSON, None)
+    for piece in _padding(size):
+        await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)  # others have their turn, however fast this client reads
+        if exchange.transport.is_closing():
+            return
+    await exchange.send({"type": "http.response.body", "body": b""})
+
+
+def _padding(size: int) -> Iterator[bytes]:
+    """Yield `size` bytes: one JSON text, a string of x."""
+    yield b'"'
+    left = max(0, size - 2)
+    block = b"x" * _CHUNK
+    while left:
+        yield block[:left]
+        left -= min(left, _CHUNK)
+    yield b'"'
+
+
+def _without_ids(body: Any) -> Any:
+    return {key: value for key, value in body.items() if not key.endswith("_id")}
+
+
+def _error(fault: Fault) -> Answer:
+    return Refusal(fault.status, "internal_error", "the emulator was told to fail here").answer

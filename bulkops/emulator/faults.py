@@ -1,0 +1,86 @@
+"""Faults by schedule: which request goes wrong, and how. Pure; `delivery` carries them out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+ENDPOINTS = (
+    "agent.create",
+    "agent.update",
+    "agent.get",
+    "agent.list",
+    "agent.delete",
+    "agent.simulate",
+    "conversation.create",
+    "conversation.get",
+    "document.upload",
+    "document.index",
+    "document.index_status",
+    "tool.create",
+)
+
+
+class FaultKind(StrEnum):
+    """The ways of going wrong. Those up to `SILENT` strike before the effect, the others after it."""
+
+    ERROR_BEFORE = "error_before"  # an error `status`
+    RESET_EARLY = "reset_early"  # the connection is aborted before the body is read
+    RESET_BEFORE = "reset_before"  # the connection is aborted once the whole request has been read
+    TOO_MANY = "429"  # with `retry_after`
+    SILENT = "silent"  # no answer for `seconds`, then an abort
+    ERROR_AFTER = "error_after"  # an error `status`, although the effect happened
+    RESET_AFTER = "reset_after"  # the effect happens, the connection is aborted
+    SLOW = "slow"  # the effect happens, the answer comes `seconds` later
+    CUT = "cut"  # the full Content-Length, half of the body, the end
+    NOT_JSON = "not_json"  # 200 with a page of HTML
+    HUGE = "huge"  # 200 with `bytes` bytes of JSON, without a Content-Length
+    NO_ID = "no_id"  # the answer without its ids
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way of going wrong. Seconds are real ones, whatever the time scale, as a client's timeouts are."""
+
+    kind: FaultKind
+    status: int = 500
+    seconds: float = 5.0
+    bytes: int = 64 * 1024 * 1024
+    retry_after: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When to go wrong: of the requests to `endpoint` (None: to any), counted from 1 by this rule alone."""
+
+    faults: tuple[Fault, ...]
+    endpoint: str | None = None
+    first: int = 1
+    last: int = sys.maxsize
+    every: int = 1
+    rate: float = 1.0
+    seed: int = 0
+
+    def strikes(self, count: int, rng: Random) -> bool:
+        """Whether the `count`-th request of this rule goes wrong."""
+        return self.first <= count <= self.last and count % self.every == 0 and rng.random() < self.rate
+
+
+class Faults:
+    """The rules of a schedule as they run on one server."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = [(rule, Random(rule.seed)) for rule in rules]
+        self._counts = [0] * len(self._rules)
+
+    def next(self, endpoint: str) -> Fault | None:
+        """Count a request with every rule about `endpoint`; say what goes wrong with it, if anything."""
+        found = None
+        for index, (rule, rng) in enumerate(self._rules):
+            if rule.endpoint in (None, endpoint):
+                self._counts[index] += 1
+                if rule.strikes(self._counts[index], rng) and found is None:
+                    found = rng.choice(rule.faults)
+        return found

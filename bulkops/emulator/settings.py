@@ -1,0 +1,88 @@
+"""How one emulator is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from .limits import TIERS
+from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PORTS = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings:
+    """The setting of an emulator; valid once it exists (ValueError with the remedy otherwise).
+
+    - `host`, `port`: where it listens; port 0 is a free one.
+    - `tier`: `standard` (100/min), `pro` (500/min) or None (no limit). `limit` requests per `period` seconds,
+      when given, takes its place. `rate_headers`: whether answers carry X-RateLimit-*.
+    - `time_scale`: divides the period, index times and lengths of calls; 10 makes a minute six seconds.
+    - `index_time`: seconds an index takes; None draws from a lognormal with median 20.
+    - `latency`: seconds added to each answer, fixed or drawn from (least, most); half of it passes before the
+      effect and half after. Neither latency nor the seconds of faults are scaled.
+    - `keys`: the keys it knows; None knows every key that is not empty. Each has a world of its own.
+    - `seed`: of all chance. `conversations`: how many each key starts with, `conv_seed_0001` and on.
+    - `faults`: what goes wrong when. `effects_file`: where each effect is appended as a JSON line.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tier: Literal["standard", "pro"] | None = "standard"
+    limit: int | None = None
+    period: float = 60.0
+    rate_headers: bool = True
+    time_scale: float = 1.0
+    index_time: float | None = None
+    latency: float | tuple[float, float] = 0.0
+    keys: tuple[str, ...] | None = None
+    seed: int = 0
+    conversations: int = 0
+    faults: Schedule = field(default_factory=Schedule)
+    effects_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.latency_range
+        keys = self.keys
+        checks = (
+            (
+                0 <= self.port < _PORTS,
+                f"there is no port {self.port}; choose 1 to 65535, or 0 for a free one",
+            ),
+            (
+                self.tier in (None, *TIERS),
+                f"unknown tier {self.tier!r}; one of {', '.join(TIERS)}, or a limit",
+            ),
+            (self.limit is None or self.limit >= 1, "a limit is at least 1 request; leave it out for none"),
+            (self.period > 0, "a period is longer than 0 seconds"),
+            (self.time_scale > 0, "a time scale is greater than 0; 1 is real time"),
+            (self.index_time is None or self.index_time >= 0, "an index time cannot be negative"),
+            (0 <= low <= high, "a latency cannot be negative, nor end before it begins"),
+            (self.conversations >= 0, "the number of conversations cannot be negative"),
+            (
+                keys is None or (keys and all(keys)),
+                "give at least one key, none of them empty; None takes any",
+            ),
+        )
+        for holds, message in checks:
+            if not holds:
+                raise ValueError(message)
+
+    @property
+    def latency_range(self) -> tuple[float, float]:
+        """The least and the greatest latency in seconds."""
+        return self.latency if isinstance(self.latency, tuple) else (self.latency, self.latency)
+
+    @property
+    def rate(self) -> tuple[int, float] | None:
+        """Requests, and the (scaled) seconds they are for; None without a limit."""
+        if self.limit is not None:
+            return self.limit, self.period / self.time_scale
+        if self.tier is None:
+            return None
+        limit, period = TIERS[self.tier]
+        return limit, period / self.time_scale

@@ -1,0 +1,57 @@
+"""What a server has heard and said, in numbers."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+
+
+class Tally:
+    """Counts of requests under /v1/convai; `window` is the length (seconds) of the windows looked at.
+
+    `total` counts arrivals, `endpoints` those that reached an endpoint, `statuses` the answers,
+    `unanswered` the requests that ended without one (aborted, or given up by the client).
+    """
+
+    def __init__(self, window: float) -> None:
+        self.window = window
+        self.total = 0
+        self.unanswered = 0
+        self.endpoints: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self._admitted: dict[str, array[float]] = {}
+
+    def arrived(self) -> int:
+        """Count a request; its ordinal, from 1."""
+        self.total += 1
+        return self.total
+
+    def admitted(self, world: str, now: float) -> None:
+        """Note when the limit of a world let a request through (eight bytes for each)."""
+        self._admitted.setdefault(world, array("d")).append(now)
+
+    @property
+    def unauthorized(self) -> int:
+        """How many answers were 401."""
+        return self.statuses[401]
+
+    @property
+    def limited(self) -> int:
+        """How many answers were 429."""
+        return self.statuses[429]
+
+    @property
+    def server_errors(self) -> int:
+        """How many answers were 5xx."""
+        return sum(count for status, count in self.statuses.items() if status >= 500)  # noqa: PLR2004 - the first server error
+
+    def most_in_a_window(self) -> int:
+        """Give the largest number of requests of one world that were admitted within any sliding window."""
+        most = 0
+        for times in self._admitted.values():
+            first = 0
+            for last, moment in enumerate(times):
+                while times[first] <= moment - self.window:
+                    first += 1
+                most = max(most, last - first + 1)
+        return most
