@@ -1,0 +1,219 @@
+"""Accounts: a key, where it may be used and how fast, from flags, environment and the accounts file."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bulkops.api.profile import Tier, scaled
+from bulkops.errors import UsageError
+from bulkops.settings import Account, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.api.profile import Profile
+
+KEY_VARIABLE = "ELEVENLABS_API_KEY"
+KEY_COMMAND_TIMEOUT = 60.0
+_KNOWN = frozenset({"base_url", "tier", "rate", "api_key_file", "api_key_command"})
+_RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|sec|second|min|m|minute|h|hour)", re.ASCII)
+_PERIODS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "min": 60.0,
+    "m": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+}
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What flags and environment say about the account; None where they say nothing."""
+
+    account: str | None = None
+    base_url: str | None = None
+    tier: str | None = None
+    rate: str | None = None
+    api_key_file: str | None = None
+
+
+def accounts_path(environ: Mapping[str, str]) -> Path:
+    """Return where the accounts file is: `bulkops/accounts.toml` in the user's config folder (XDG)."""
+    given = environ.get("XDG_CONFIG_HOME")
+    base = Path(given) if given else Path(environ.get("HOME", "~")).expanduser() / ".config"
+    return base / "bulkops" / "accounts.toml"
+
+
+def find_account(
+    api: Profile,
+    wanted: Wanted,
+    environ: Mapping[str, str],
+    *,
+    header_account: str | None = None,
+    time_scale: float = 1.0,
+    with_key: bool = True,
+) -> Account:
+    """Return the account to use. Raises UsageError, in words that say what to do, when there is none.
+
+    The name: flag or environment, then the job's header, then `default`. `with_key=False` is for commands that
+    send nothing. An account that was named uses its own key before the one in the environment, so that no key
+    goes to an account it is not for.
+    """
+    name = wanted.account or header_account
+    entries = _read_file(accounts_path(environ))
+    if name is not None and name not in entries:
+        known = ", ".join(sorted(entries)) or "none"
+        raise UsageError(f"there is no account {name!r} in {accounts_path(environ)} (it has: {known})")
+    entry = entries.get(name or "default", {})
+    base_url = wanted.base_url or entry.get("base_url") or api.base_url
+    check_base_url(base_url)
+    tier, source = _tier(api, wanted, entry)
+    key = _key(wanted, entry, environ, named=name is not None) if with_key else Secret("")
+    fixed = bool(wanted.rate or (not wanted.tier and entry.get("rate")))
+    return Account(name or "default", base_url, key, scaled(tier, time_scale), source, fixed)
+
+
+def check_base_url(url: str) -> None:
+    """Refuse a base URL that a key must not be sent to: no TLS beyond this machine, user names, fragments."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(
+            f"--base-url {url!r} is not an http(s) URL, such as https://api.elevenlabs.io/v1/convai"
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UsageError("--base-url may not have a user name, a query or a fragment")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise UsageError(f"--base-url {url!r} would send the key unencrypted; use https://")
+
+
+def parse_rate(text: str) -> Tier:
+    """Return the tier that a rate such as `100/min`, `5/s` or `600/10min` spells; UsageError for anything else."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a rate; give N/PERIOD, such as 100/min, 5/s or 600/10min")
+    limit, number, unit = int(match[1]), int(match[2] or 1), match[3]
+    if limit < 1 or number < 1:
+        raise UsageError(f"{text!r} would never send anything; give a rate such as 100/min")
+    return Tier("rate", limit, number * _PERIODS[unit])
+
+
+def _tier(api: Profile, wanted: Wanted, entry: Mapping[str, str]) -> tuple[Tier, str]:
+    for rate, name, source in (
+        (wanted.rate, wanted.tier, "flag"),
+        (entry.get("rate"), entry.get("tier"), "accounts file"),
+    ):
+        if rate is not None:
+            return parse_rate(rate), source
+        if name is not None:
+            tier = api.tiers.get(name)
+            if tier is None:
+                raise UsageError(f"there is no tier {name!r}; there are: {', '.join(api.tiers)}")
+            if tier.limit is None:
+                raise UsageError(
+                    f"the {name} tier has no number of its own; give it with --rate, such as --rate 2000/min, "
+                    "or as `rate` in the accounts file"
+                )
+            return tier, source
+    return next(iter(api.tiers.values())), "default"
+
+
+def _key(wanted: Wanted, entry: Mapping[str, str], environ: Mapping[str, str], *, named: bool) -> Secret:
+    if wanted.api_key_file:
+        return _from_file(Path(wanted.api_key_file))
+    own = "api_key_file" in entry or "api_key_command" in entry
+    if environ.get(KEY_VARIABLE) and not (named and own):
+        return usable_key(environ[KEY_VARIABLE], KEY_VARIABLE)
+    if "api_key_file" in entry:
+        return _from_file(Path(entry["api_key_file"]).expanduser())
+    if "api_key_command" in entry:
+        return _from_command(entry["api_key_command"])
+    raise UsageError(
+        f"there is no API key: set {KEY_VARIABLE}, or give --api-key-file FILE, "
+        f"or name a key file or key command in {accounts_path(environ)}. "
+        "To try without a key: add --emulate"
+    )
+
+
+def usable_key(text: str, source: str) -> Secret:
+    """Return a key as a secret, without a final newline; one that cannot be a header is refused, unshown."""
+    key = text.removesuffix("\n").removesuffix("\r")
+    # A key with a stray newline would be shown whole in the HTTP library's error message.
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise UsageError(
+            f"the API key from {source} is empty or has characters that no key has (blanks, newlines)"
+        )
+    return Secret(key)
+
+
+def _from_file(path: Path) -> Secret:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the key file {path} cannot be read: {error}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise UsageError(f"the key file {path} can be read by others; run: chmod 600 {path}")
+    return usable_key(text, str(path))
+
+
+def _from_command(command: str) -> Secret:
+    try:
+        done = subprocess.run(  # noqa: S602 - the user's own command, from the user's own file
+            command,
+            shell=True,
+            check=True,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            timeout=KEY_COMMAND_TIMEOUT,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (
+            f"exit code {error.returncode}"
+            if isinstance(error, subprocess.CalledProcessError)
+            else "no answer"
+        )
+        raise UsageError(f"the key command failed ({reason}): {command}") from None
+    return usable_key(done.stdout.decode("utf-8", "replace"), "the key command")
+
+
+def _read_file(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the accounts file {path} cannot be read: {error}") from None
+    accounts = content.get("accounts")
+    if not isinstance(accounts, dict) or set(content) != {"accounts"}:
+        raise UsageError(f"the accounts file {path} has to consist of tables such as [accounts.default]")
+    for name, entry in accounts.items():
+        _check_entry(path, name, entry)
+    return accounts
+
+
+def _check_entry(path: Path, name: str, entry: object) -> None:
+    if not isinstance(entry, dict):
+        raise UsageError(f"{path}: `accounts.{name}` has to be a table: [accounts.{name}]")
+    if "api_key" in entry:
+        raise UsageError(
+            f"{path}: `accounts.{name}.api_key`: keys do not stand in this file; "
+            "use api_key_file or api_key_command, or the environment"
+        )
+    for field, value in entry.items():
+        if field not in _KNOWN:
+            raise UsageError(
+                f"{path}: `accounts.{name}.{field}` is not known; there are: {', '.join(sorted(_KNOWN))}"
+            )
+        if not isinstance(value, str):
+            raise UsageError(f"{path}: `accounts.{name}.{field}` has to be a text")

@@ -1,0 +1,220 @@
+"""What an API looks like, as one value: everything that two APIs could spell differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from bulkops.errors import OperationFailed
+from bulkops.model import Request, RequestClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulkops.model import Effect, Form, Json, Reply
+
+ENTITY_ID_LENGTH = 120
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def is_entity_id(text: object) -> bool:
+    """Tell whether a text may stand in a path: letters, digits, `_` and `-`, at most 120, no sign in front."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= ENTITY_ID_LENGTH
+        and text[0] not in "_-"
+        and _ID_CHARACTERS.issuperset(text)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint: how it is called, what a repetition would do, and its documented example answer.
+
+    `makes` and `entity` say what kind of thing it makes and which field of the answer carries its id.
+    """
+
+    name: str
+    method: str
+    path: str
+    effect: Effect
+    example: Json
+    makes: str | None = None
+    entity: str | None = None
+    max_answer: int = 8 * 2**20
+
+    def request(
+        self,
+        body: Json = None,
+        *,
+        form: Form | None = None,
+        query: tuple[tuple[str, str], ...] = (),
+        pinned: bool = False,
+        **ids: str,
+    ) -> Request:
+        """Fill the holes of the path with ids.
+
+        An id that could not stand in a path (it may have come from an answer) fails its operation.
+        """
+        return Request(
+            endpoint=self.name,
+            method=self.method,
+            path=self.filled(ids),
+            effect=self.effect,
+            query=query,
+            body=body,
+            form=form,
+            makes=self.makes,
+            entity=self.entity,
+            max_answer=self.max_answer,
+            pinned=pinned,
+        )
+
+    def filled(self, ids: Mapping[str, str]) -> str:
+        """Return the path with its holes filled; an id that could not stand in a path fails its operation."""
+        path = self.path
+        for hole, value in ids.items():
+            if not is_entity_id(value):
+                raise OperationFailed("bad_id", f"{value!r:.80} cannot be used as `{hole}`: it is not an id")
+            path = path.replace(f"{{{hole}}}", quote(value, safe=""))
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How something that settles is observed: the endpoint that tells, and the words of its status field.
+
+    An observation is the JSON that the endpoint answers for one entity.
+    """
+
+    endpoint: Endpoint
+    id_field: str
+    status_field: str
+    ready: frozenset[str]
+    failed: frozenset[str]
+    first_look: float
+    """Seconds until the first observation; each later wait grows."""
+
+    def request(self, entity_id: str) -> Request:
+        """Return the request that looks at one entity."""
+        look = self.endpoint
+        return Request(
+            endpoint=look.name,
+            method=look.method,
+            path=look.filled({self.id_field: entity_id}),
+            effect=look.effect,
+            max_answer=look.max_answer,
+            request_class=RequestClass.POLL,
+        )
+
+    def status(self, observation: Json) -> str:
+        """Return the status word in lower case; an observation without one has the status ``unknown``."""
+        word = observation.get(self.status_field) if isinstance(observation, dict) else None
+        return word.lower() if isinstance(word, str) else "unknown"
+
+    def settled(self, observation: Json) -> bool:
+        """Tell whether nothing will change any more; unknown words count as unsettled."""
+        return self.status(observation) in self.ready | self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How a listing is walked (API reference, Pagination)."""
+
+    page: str
+    per_page: str
+    size: int
+    total_header: str
+
+    def query(self, number: int) -> tuple[tuple[str, str], ...]:
+        """Return the query of the page with this number, counted from one."""
+        return ((self.page, str(number)), (self.per_page, str(self.size)))
+
+    def total(self, reply: Reply) -> int | None:
+        """Return how many rows the whole listing has, or None where the answer does not say."""
+        text = reply.headers.get(self.total_header, "")
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None  # noqa: PLR2004 - no listing is longer than 15 digits
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An endpoint that lists: the field with the rows, and the field of a row that identifies it."""
+
+    endpoint: Endpoint
+    rows: str
+    id_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """The names (lower case) of the headers that tell the rate limit; `reset` is in epoch seconds."""
+
+    limit: str
+    remaining: str
+    reset: str
+    retry_after: str = "retry-after"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """So many requests in so many seconds. A limit of None has to be given by the user or the server."""
+
+    name: str
+    limit: int | None
+    period: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One API. Kinds, watcher, pace and wire take every path, field name, status word and header from here."""
+
+    name: str
+    base_url: str
+    key_header: str
+    request_id_header: str
+
+    agent_create: Endpoint
+    agent_update: Endpoint
+    agent_get: Endpoint
+    agent_list: Listing
+    agent_delete: Endpoint
+    agent_simulate: Endpoint
+    conversation_create: Endpoint
+    conversation_get: Endpoint
+    document_upload: Endpoint
+    document_index: Endpoint
+    document_index_status: Endpoint
+    tool_create: Endpoint
+
+    upload_file_field: str
+    upload_name_field: str
+    index_model_field: str
+    agent_assigned: frozenset[str]
+    """Top-level fields of an agent that the server assigns: left out of a clone."""
+    name_field: str
+    agent_id_field: str
+    document_id_field: str
+    transcript_field: str
+    error_field: str
+    evaluation_passed: Callable[[Json], bool | None]
+    error_message: Callable[[Json], tuple[str | None, str | None]]
+    """From the JSON of a refusal to (code, message); None where it does not say."""
+
+    watches: Mapping[str, Watch]
+    paging: Paging
+    rate_headers: RateHeaders
+    tiers: Mapping[str, Tier]
+    secret_fields: frozenset[str] = field(default_factory=frozenset)
+    """Fields of answers that are credentials: they stand in results and checkpoint, nowhere else."""
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Return every endpoint by its name."""
+        found = [getattr(self, name) for name in self.__dataclass_fields__]
+        plain = [value for value in found if isinstance(value, Endpoint)]
+        return {endpoint.name: endpoint for endpoint in [*plain, self.agent_list.endpoint]}
+
+
+def scaled(tier: Tier, time_scale: float) -> Tier:
+    """Return the tier of a server whose clock runs `time_scale` times as fast."""
+    return replace(tier, period=tier.period / time_scale)

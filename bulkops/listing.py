@@ -1,0 +1,60 @@
+"""Walking a listing page by page: it ends, and it does not end early in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.errors import OperationFailed
+from bulkops.model import Save
+
+if TYPE_CHECKING:
+    from bulkops.api.profile import Listing, Profile
+    from bulkops.model import Json
+    from bulkops.operation import Steps
+
+MOST_PAGES = 1_000_000
+
+
+def list_rows(api: Profile, listing: Listing, name: str) -> Steps:
+    """Yield the steps that save every row of a listing to `lists/NAME.jsonl`; return how many there were.
+
+    Rows that move to a later page while pages are read are written once. The listing fails rather than end
+    early: when it is shorter than the total that the API tells, or a page repeats what was seen, or a row
+    has no id.
+    """
+    seen: set[str] = set()
+    total: int | None = None
+    for number in range(1, MOST_PAGES + 1):
+        reply = yield listing.endpoint.request(query=api.paging.query(number))
+        rows = reply.json.get(listing.rows) if isinstance(reply.json, dict) else None
+        if not isinstance(rows, list):
+            raise OperationFailed("bad_answer", f"page {number} of the listing has no `{listing.rows}`")
+        fresh = [row for row in rows if _id_of(row, listing, number) not in seen]
+        seen.update(_id_of(row, listing, number) for row in fresh)
+        yield Save("lists", name, ".jsonl", b"".join(orjson.dumps(row) + b"\n" for row in fresh))
+        total = api.paging.total(reply)
+        if (
+            not rows
+            or (total is not None and len(seen) >= total)
+            or (total is None and len(rows) < api.paging.size)
+        ):
+            break
+        if not fresh:
+            raise OperationFailed("bad_answer", f"page {number} of the listing repeats what came before")
+    if total is not None and len(seen) < total:
+        raise OperationFailed(
+            "cut_listing",
+            f"the API tells of {total} rows and lists {len(seen)}; run it again for a whole list",
+        )
+    return {"count": len(seen)}
+
+
+def _id_of(row: Json, listing: Listing, page: int) -> str:
+    value = row.get(listing.id_field) if isinstance(row, dict) else None
+    if not isinstance(value, str):
+        raise OperationFailed(
+            "bad_answer", f"page {page} of the listing has a row without `{listing.id_field}`"
+        )
+    return value

@@ -1,0 +1,157 @@
+"""What crosses the wire, and what an operation may ask for: values without behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Json: TypeAlias = Any
+"""What orjson reads and writes: dict, list, str, int, float, bool or None."""
+
+
+class Effect(Enum):
+    """What a second, identical request would do to the account."""
+
+    READ = "read"
+    """Nothing: it may be repeated freely."""
+    IDEMPOTENT = "idempotent"
+    """Nothing more than the first: it may be repeated, and its answer is remembered."""
+    CREATE = "create"
+    """Make a second entity: it is repeated only after proof that the first had no effect."""
+    SPEND = "spend"
+    """Cost money again without making anything that could be listed: treated as a create."""
+
+
+class RequestClass(Enum):
+    """The class of service a request asks the pace for."""
+
+    WORK = "work"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart/form-data body with one file, read from disk anew on every attempt (RFC 7578)."""
+
+    fields: tuple[tuple[str, str], ...]
+    file_field: str
+    path: str
+    file_name: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, spelled as the API wants it; the sending stack adds host, key and account.
+
+    `path` stands below the base URL and is percent-encoded already. `makes` is the kind of thing that is made,
+    `entity` the field of the answer that carries its id; an answer to a create without it does not count as read.
+    """
+
+    endpoint: str
+    method: str
+    path: str
+    effect: Effect
+    query: tuple[tuple[str, str], ...] = ()
+    body: Json = None
+    form: Form | None = None
+    makes: str | None = None
+    entity: str | None = None
+    max_answer: int = 8 * 2**20
+    pinned: bool = False
+    """Asked once for all operations of a line; the answer is kept, so that all see the same version."""
+    request_class: RequestClass = RequestClass.WORK
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that was accepted: its status, headers (names in lower case) and JSON."""
+
+    status: int
+    json: Json = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Go on after so many seconds; no worker and no connection is held meanwhile."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Go on when something at the API has settled; the reply heard is the last observation.
+
+    `what` names a watch of the profile, `id` the entity. `settled` judges an observation. After `deadline`
+    seconds without settling, `errors.Overdue` is raised where the step was yielded.
+    """
+
+    what: str
+    id: str
+    settled: Callable[[Json], bool]
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Append bytes to an output file of this operation; it appears under its name when the operation ends.
+
+    `folder` is one of the output folders of the run folder, `name` an id (never a path); what is no safe file
+    name is replaced by its digest.
+    """
+
+    folder: str
+    name: str
+    suffix: str
+    data: bytes
+
+
+Step: TypeAlias = Request | Pause | Await | Save
+
+
+class State(Enum):
+    """What has become of an operation (DESIGN.md, promise 3); exactly one holds."""
+
+    NOT_STARTED = "not_started"
+    DONE = "done"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an operation is not done: a word for programs, a sentence for people, and the answer's marks."""
+
+    code: str
+    message: str
+    status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """One entity that an operation made: its kind (`agent`, `document`, …) and its id."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one operation ended."""
+
+    state: State
+    result: Mapping[str, Json] | None = None
+    failure: Failure | None = None
+    created: tuple[Created, ...] = ()
+    attempts: int = 0
+    passed: bool | None = None
+    """For operations that check something: did the check pass?"""
+    possible_duplicate: bool = False

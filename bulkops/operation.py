@@ -1,0 +1,163 @@
+"""What every kind is: a frozen dataclass with a generator of steps, whose fields are the job line's format."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from bulkops.api.profile import is_entity_id
+from bulkops.model import Json, Reply, Step
+
+if TYPE_CHECKING:
+    from bulkops.api.profile import Profile
+
+Steps: TypeAlias = Generator[Step, Reply, Mapping[str, Json]]
+"""An operation under way: yields steps, is sent replies, returns its result."""
+
+Check: TypeAlias = Callable[[Any], str | None]
+"""Looks at a field's value; returns what is wrong with it as the end of a sentence, or None."""
+
+MOST_OPERATIONS_PER_LINE = 100_000
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing to do. A subclass is a kind; its file is named after it.
+
+    `kind` is the word in a line's `op`. `example` is a line that works, used by documentation and tests.
+    `many` names the field that says how many operations a line of this kind becomes. `result_fields` are the
+    fields of the result that lines may refer to and tables show first.
+    """
+
+    kind: ClassVar[str]
+    example: ClassVar[Mapping[str, Json]]
+    many: ClassVar[str | None] = None
+
+    def steps(self, api: Profile) -> Steps:
+        """Yield the steps of this operation, hear a reply to each, return the result."""
+        raise NotImplementedError  # pragma: no cover
+
+    def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - kinds that check something use it
+        """Tell whether the check that this operation is passed; None for those that check nothing."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a kind's line: what it means, how a value is checked, and whether it must be there."""
+
+    name: str
+    about: str
+    check: Check
+    required: bool
+    is_file: bool = False
+
+
+def _field(about: str, check: Check, *, required: bool, default: Json, is_file: bool = False) -> Any:
+    metadata = {"about": about, "check": check, "is_file": is_file}
+    if required:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def entity(about: str) -> Any:
+    """Declare a required field that holds the id of something at the API."""
+    return _field(about, _is_entity, required=True, default=None)
+
+
+def text(about: str, *, required: bool = False, default: str | None = None) -> Any:
+    """Declare a field that holds a text that is not empty."""
+    return _field(about, _is_text, required=required, default=default)
+
+
+def json_object(about: str, *, required: bool = False) -> Any:
+    """Declare a field that holds a JSON object; it is sent as it stands."""
+    return _field(about, _is_object, required=required, default=None)
+
+
+def whole(about: str, *, default: int) -> Any:
+    """Declare a field that holds a whole number from 1 to 100,000."""
+    return _field(about, _is_count, required=False, default=default)
+
+
+def upload(about: str) -> Any:
+    """Declare a required field that holds the path of a file to send."""
+    return _field(about, _is_text, required=True, default=None, is_file=True)
+
+
+def duration(about: str, *, default: str) -> Any:
+    """Declare a field that holds a duration such as `30s`, `5m`, `2h`, `7d`."""
+    return _field(about, _is_duration, required=False, default=default)
+
+
+def checked(about: str, check: Check) -> Any:
+    """Declare an optional field with a check of its own."""
+    return _field(about, check, required=False, default=None)
+
+
+def seconds(text_: str) -> float:
+    """Return the seconds of a duration such as `30s`, `5m`, `2h`, `7d`; ValueError for anything else."""
+    unit = _UNITS.get(text_[-1:])
+    number = text_[:-1]
+    if unit is None or not number or len(number) > 12 or not number.replace(".", "", 1).isdecimal():  # noqa: PLR2004 - more digits than any duration needs
+        raise ValueError(text_)
+    return float(number) * unit
+
+
+def fields_of(kind: type[Operation]) -> Mapping[str, Field]:
+    """Return the fields of a kind's line by name, in the order they are declared."""
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = MappingProxyType(
+            {
+                f.name: Field(
+                    name=f.name,
+                    about=f.metadata["about"],
+                    check=f.metadata["check"],
+                    required=f.default is dataclasses.MISSING,
+                    is_file=f.metadata["is_file"],
+                )
+                for f in dataclasses.fields(kind)
+            }
+        )
+    return known
+
+
+_FIELDS: dict[type[Operation], Mapping[str, Field]] = {}
+
+
+def shape_of(operation: Operation) -> tuple[str, ...]:
+    """Return what decides which steps an operation takes: its kind and the fields that are given."""
+    given = (name for name in fields_of(type(operation)) if getattr(operation, name) is not None)
+    return (operation.kind, *given)
+
+
+def _is_entity(value: Any) -> str | None:
+    return None if is_entity_id(value) else "has to be an id: letters, digits, `_` and `-`, at most 120"
+
+
+def _is_text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "has to be a text that is not empty"
+
+
+def _is_object(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "has to be a JSON object"
+
+
+def _is_count(value: Any) -> str | None:
+    whole_number = isinstance(value, int) and not isinstance(value, bool)
+    if whole_number and 1 <= value <= MOST_OPERATIONS_PER_LINE:
+        return None
+    return f"has to be a whole number from 1 to {MOST_OPERATIONS_PER_LINE}"
+
+
+def _is_duration(value: Any) -> str | None:
+    try:
+        seconds(value)
+    except (ValueError, TypeError):
+        return 'has to be a duration such as "30s", "5m" or "2h"'
+    return None

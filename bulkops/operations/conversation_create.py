@@ -1,0 +1,36 @@
+"""Create a conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bulkops.operation import Operation, json_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.api.profile import Profile
+    from bulkops.model import Json
+    from bulkops.operation import Steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateConversation(Operation):
+    """Create a conversation and hear the signed URL to join it (API reference, Create Conversation).
+
+    The URL is a credential: it stands in `results.jsonl` and the checkpoint, and nowhere else.
+    """
+
+    kind: ClassVar[str] = "conversation.create"
+    example: ClassVar[Mapping[str, Json]] = {
+        "op": "conversation.create",
+        "body": {"agent_id": "agent_abc123", "dynamic_variables": {"user_name": "John"}},
+    }
+
+    body: Json = json_object("the conversation, as the API wants it", required=True)
+
+    def steps(self, api: Profile) -> Steps:
+        """See `Operation.steps`."""
+        created = yield api.conversation_create.request(self.body)
+        return dict(created.json)

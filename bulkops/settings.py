@@ -1,0 +1,111 @@
+"""Settings: frozen values, each taken from the first that gives it: flag, environment, job header, account, default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkops.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkops.api.profile import Profile, Tier
+
+MOST_IN_FLIGHT = 1024
+
+
+class Secret:
+    """A text that shows itself to nobody: printed, logged or pickled it is `***`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; only the wire and the redacting filters have a reason to."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return (Secret, ("***",))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A key, where it may be used, and how fast."""
+
+    name: str
+    base_url: str
+    key: Secret
+    tier: Tier
+    tier_source: str = "default"
+    """Where the tier came from, in words: a flag, the environment, the accounts file, the default."""
+    fixed: bool = False
+    """The user gave a rate of their own: the server may lower it, not raise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """End the run when too much fails: so many failed operations, or such a share of those that ended.
+
+    A share counts only from `sample` ended operations on.
+    """
+
+    count: int | None = None
+    share: float | None = None
+    sample: int = 100
+
+    def reached(self, failed: int, ended: int) -> bool:
+        """Tell whether the run has to end."""
+        if self.count is not None:
+            return failed >= self.count
+        return self.share is not None and ended >= self.sample and failed >= self.share * ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run goes about its work. All times in seconds, of the clock that the server's periods run on."""
+
+    api: Profile
+    account: Account
+    in_flight: int = 16
+    halt: Halt | None = None
+    drain: float = 30.0
+    attempt_deadline: float = 120.0
+    """From the turn to the last byte of the answer; an upload gets longer by its size."""
+    give_up_after: float = 300.0
+    """So long an unreachable server is waited for."""
+    time_scale: float = 1.0
+    """How many times as fast the server's clock runs; other than 1 only with the emulator."""
+    most_awaited: int = 10_000
+    """So many operations may wait for something to settle before no new ones are begun."""
+    upload_rate: float = 100_000.0
+    """The slowest upload that is still given time, in bytes per second."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not 1 <= self.in_flight <= MOST_IN_FLIGHT:
+            raise UsageError(f"-j takes a number from 1 to {MOST_IN_FLIGHT}, not {self.in_flight}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where a run lives: `JOB.run/` beside the job file."""
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint's file."""
+        return self.path / "checkpoint.db"
+
+
+def run_folder(job: Path, *, emulated: bool = False, given: Path | None = None) -> RunFolder:
+    """Return the run folder of a job file; a rehearsal against the emulator has one of its own."""
+    if given is not None:
+        return RunFolder(given)
+    return RunFolder(job.with_name(f"{job.stem}{'.emulated' if emulated else ''}.run"))
