@@ -1,0 +1,27 @@
+"""From a job file to its lines: reading, header, expressions, and errors that name line and field."""
+
+from __future__ import annotations
+
+from bulkops.jobfile.graph import find_cycle
+from bulkops.jobfile.header import Header, read_header
+from bulkops.jobfile.lines import Line, parse_line
+from bulkops.jobfile.problems import LineError, LineProblems, problems_text
+from bulkops.jobfile.reading import JobFile, RawLine
+from bulkops.jobfile.strict import parse_object
+from bulkops.jobfile.templates import Ref, pick
+
+__all__ = [
+    "Header",
+    "JobFile",
+    "Line",
+    "LineError",
+    "LineProblems",
+    "RawLine",
+    "Ref",
+    "find_cycle",
+    "parse_line",
+    "parse_object",
+    "pick",
+    "problems_text",
+    "read_header",
+]

@@ -1,0 +1,170 @@
+"""`${…}` in texts, read once into templates; what is filled in later is never read again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from bulkops.jobfile.marks import read_need
+from bulkops.jobfile.problems import LineError, LineProblems, shown
+from bulkops.jobfile.templates import Copy, Ref, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.jobfile.templates import Part
+    from bulkops.model import Json
+
+KEY_VARIABLE = "ELEVENLABS_API_KEY"
+
+_EXPRESSION = re.compile(r"\$\$\{|\$\{(?:([^{}]*)\})?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KNOWN = "known are ${ref:ID#path}, ${env:NAME} and ${copy} (write $${ for a plain ${)"
+_LATER = ("var", "row", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A value whose expressions have been read: templates stand where holes are left."""
+
+    value: Json
+    refs: frozenset[Ref]
+    copies: bool
+    """Does `${copy}` occur?"""
+
+    @property
+    def dynamic(self) -> bool:
+        """Tell whether something is left to fill in."""
+        return self.copies or bool(self.refs)
+
+
+def may_hold_expressions(raw: bytes) -> bool:
+    """Tell, from its JSON, whether a value may hold expressions; never wrongly no."""
+    return b"$" in raw or b"\\u00" in raw
+
+
+def prepare(value: Json, environ: Mapping[str, str], field: str) -> Prepared:
+    """Read the expressions in all texts of a value; LineProblems with everything that is wrong.
+
+    Variables of the environment are filled in. Keys of objects are left as they are.
+    """
+    reader = _Reader(environ)
+    read = reader.read(value, ((), field))
+    if reader.problems:
+        raise LineProblems(reader.problems)
+    holes = frozenset(reader.holes)
+    return Prepared(
+        value=read,
+        refs=frozenset(hole for hole in holes if isinstance(hole, Ref)),
+        copies=Copy() in holes,
+    )
+
+
+# Where a value stands: the place of what holds it, and its key there. Put into words only in errors.
+_Place: TypeAlias = "tuple[()] | tuple[_Place, str | int]"
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.holes: set[Ref | Copy] = set()
+        self.problems: list[LineError] = []
+
+    def read(self, value: Json, place: _Place) -> Json:
+        if isinstance(value, str):
+            return self._text(value, place) if "${" in value else value
+        if isinstance(value, dict):
+            if "$collect" in value:
+                self._note(place, "holds `$collect`, which is not available in this version; list references")
+                return value
+            return {key: self.read(item, (place, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.read(item, (place, index)) for index, item in enumerate(value)]
+        return value
+
+    def _text(self, text: str, place: _Place) -> Json:
+        try:
+            parts = self._parts(text)
+        except LineError as error:
+            self._note(place, error.message)
+            return text
+        holes = [part for part in parts if not isinstance(part, str)]
+        self.holes.update(holes)
+        return Template(tuple(parts)) if holes else "".join(map(str, parts))
+
+    def _note(self, place: _Place, message: str) -> None:
+        keys = []
+        while place:
+            place, key = place
+            keys.append(str(key))
+        self.problems.append(LineError(".".join(reversed(keys)), message))
+
+    def _parts(self, text: str) -> list[Part]:
+        parts: list[Part] = []
+        end = 0
+        for match in _EXPRESSION.finditer(text):
+            if end < match.start():
+                parts.append(text[end : match.start()])
+            parts.append(self._part(match))
+            end = match.end()
+        if end < len(text):
+            parts.append(text[end:])
+        return parts
+
+    def _part(self, match: re.Match[str]) -> Part:
+        if match[0] == "$${":
+            return "${"
+        if match[1] is None:
+            raise LineError(None, "holds `${` without its `}`; write $${ for a plain ${")
+        return _expression(match[1], self._environ)
+
+
+def _expression(inside: str, environ: Mapping[str, str]) -> Part:
+    if inside == "copy":
+        return Copy()
+    prefix, colon, rest = inside.partition(":")
+    if colon and prefix == "ref":
+        return _reference(rest)
+    if colon and prefix == "env":
+        return _variable(rest, environ)
+    written = shown(f"${{{inside}}}")
+    if prefix in _LATER:
+        raise LineError(
+            None, f"holds {written}, which is not available in this version; write the value itself"
+        )
+    raise LineError(None, f"holds {written}; {_KNOWN}")
+
+
+def _reference(written: str) -> Ref:
+    source, hash_sign, dotted = written.partition("#")
+    path = tuple(dotted.split("."))
+    need = read_need(source)
+    if need is None or not hash_sign or not all(path):
+        raise LineError(
+            None,
+            f"holds {shown(f'${{ref:{written}}}')}; write ${{ref:ID#path}}, or ID[N] for one copy",
+        )
+    return Ref(*need, path)
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise LineError(
+            None, f"holds {shown(f'${{env:{name}}}')}; a variable's name has letters, digits and _ only"
+        )
+    if name == KEY_VARIABLE:
+        raise LineError(None, f"asks for {name}; the API key never becomes part of a job, so take it out")
+    value = environ.get(name)
+    if value is None:
+        raise LineError(
+            None,
+            f"needs the variable {shown(name)}, which is not set; set it in the environment and start again",
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise LineError(
+            None, f"needs the variable {shown(name)}, whose value is not UTF-8; correct it"
+        ) from None
+    return value

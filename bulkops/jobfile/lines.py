@@ -1,0 +1,135 @@
+"""One line of a job: everything that can be known about it before its references have values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkops.errors import OperationFailed
+from bulkops.jobfile.checking import check, check_surroundings, sources_of, with_expressions, without_kind
+from bulkops.jobfile.expressions import may_hold_expressions
+from bulkops.jobfile.header import under
+from bulkops.jobfile.problems import LineError, LineProblems
+from bulkops.jobfile.strict import parse_object
+from bulkops.jobfile.tables import TABLES
+from bulkops.jobfile.templates import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bulkops.jobfile.header import Header
+    from bulkops.jobfile.reading import RawLine
+    from bulkops.jobfile.templates import Ref
+    from bulkops.model import Json
+    from bulkops.operation import Operation
+
+_NO_REFS: frozenset[Ref] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that has been checked.
+
+    `fields` are its kind's, with `${env:…}` filled in and templates where references are left. `count` is
+    how many operations it becomes; `dynamic` tells whether they need anything that is not known yet.
+    """
+
+    number: int
+    offset: int
+    raw: bytes
+    id: str | None
+    op: str
+    kind: type[Operation]
+    fields: Mapping[str, Json]
+    needs: tuple[str, ...]
+    refs: frozenset[Ref]
+    tags: tuple[str, ...]
+    account: str | None
+    on_error: str
+    meta: Mapping[str, Json] | None
+    count: int
+    dynamic: bool
+
+    def sources(self) -> frozenset[tuple[str, int | None]]:
+        """Return what the line waits for: ids, with a number (from 1) where one operation is meant."""
+        if not self.needs and not self.refs:
+            return frozenset()
+        return sources_of(self.needs, self.refs)
+
+    def operation(self, lookup: Callable[[Ref], Json], copy: int) -> Operation:
+        """Return the line's operation with this number (from 1); `lookup` gives the values of references.
+
+        OperationFailed names the field whose value turned out to be of no use.
+        """
+        build: Callable[..., Operation] = self.kind
+        if not self.dynamic:
+            return build(**self.fields)
+        return build(**self._resolved(lookup, copy))
+
+    def _resolved(self, lookup: Callable[[Ref], Json], copy: int) -> dict[str, Json]:
+        table = TABLES[self.op]
+        resolved: dict[str, Json] = {}
+        for key, value in self.fields.items():
+            try:
+                found = resolve(value, lookup, copy)
+            except LineError as error:
+                raise OperationFailed("bad_line", f"`{key}` cannot be filled in: {error.message}") from None
+            if found is not None:
+                wrong = table.fields[key](found)
+                if wrong:
+                    raise OperationFailed("bad_line", f"`{key}` {wrong}")
+                resolved[key] = found
+            elif key in table.required:
+                raise OperationFailed("bad_line", f"`{key}` is null after its references were filled in")
+        return resolved
+
+
+def parse_line(raw_line: RawLine, header: Header, environ: Mapping[str, str], base: Path) -> Line:
+    """Return the line, with the header's defaults under it; LineProblems with everything that is wrong.
+
+    `environ` is where `${env:…}` looks, `base` the folder at which relative paths start.
+    """
+    number, offset, raw = raw_line
+    try:
+        written = parse_object(raw)
+    except LineError as error:
+        raise LineProblems([error]) from None
+    op = written.get("op")
+    if not isinstance(op, str) or op not in TABLES:
+        raise LineProblems(without_kind(written))
+    table = TABLES[op]
+
+    defaults = header.defaults.get(op)
+    if defaults:
+        written = under(defaults, written)
+    problems: list[LineError] = []
+    refs = _NO_REFS
+    unresolved: set[str] = set()
+    if may_hold_expressions(raw) or (defaults and header.may_hold_expressions):
+        written, refs, unresolved = with_expressions(written, op, environ, problems)
+    check(written, op, table, unresolved, problems)
+
+    needs = written.get("needs") or ()
+    if table.files or needs or refs:
+        check_surroundings(written, table, base, refs, problems)
+    if problems:
+        raise LineProblems(problems)
+    many = table.kind.many
+    return Line(
+        number,
+        offset,
+        raw,
+        written.get("id") or written.get("custom_id"),
+        op,
+        table.kind,
+        {key: value for key, value in written.items() if key in table.fields and value is not None},
+        tuple(needs),
+        refs,
+        tuple(written.get("tags") or ()),
+        written.get("account"),
+        written.get("on_error") or "block",
+        written.get("meta"),
+        (written.get(many) or 1) if many else 1,
+        bool(unresolved),
+    )

@@ -1,0 +1,106 @@
+"""What every line may carry beside its kind's fields: id, needs, tags, account, on_error, meta."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bulkops.jobfile.problems import shown
+from bulkops.operation import MOST_OPERATIONS_PER_LINE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.operation import Check
+
+ID_LENGTH = 200
+WAYS_ON_ERROR = ("block", "continue", "halt")
+
+_SIGNS = re.compile(r"[#\[\]{}]")
+_MADE_ID = re.compile(r"~[0-9a-f]{32}")
+_NEED = re.compile(r"([^\[\]]+)(?:\[([1-9][0-9]{0,5})\])?")
+_NAME_RULE = f"1 to {ID_LENGTH} printable characters without # [ ] {{ }}, no blank at either end"
+
+
+def wrong_id(value: Any) -> str | None:
+    """Check an id: see `Check`."""
+    if not _is_name(value) or value[0] == "@":
+        return f"has to be a text of {_NAME_RULE}, no @ in front"
+    if value[0] == "~" and not _MADE_ID.fullmatch(value):
+        return "must not start with ~: such ids are kept for the lines that bulkops writes; choose another"
+    return None
+
+
+def read_need(need: str) -> tuple[str, int | None] | None:
+    """Return what `ID` or `ID[N]` names: the id, and the number of one of its operations, from 1."""
+    match = _NEED.fullmatch(need)
+    if match is None or wrong_id(match[1]):
+        return None
+    number = int(match[2]) if match[2] else None
+    return None if number is not None and number > MOST_OPERATIONS_PER_LINE else (match[1], number)
+
+
+def _is_name(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= ID_LENGTH
+        and value.isprintable()
+        and value.strip() == value
+        and not _SIGNS.search(value)
+    )
+
+
+def _wrong_needs(value: Any) -> str | None:
+    if not isinstance(value, list) or not all(isinstance(need, str) for need in value):
+        return 'has to be a list of ids, such as ["tenant-1"]'
+    for need in value:
+        if need.startswith("@"):
+            return "cannot name a tag: @tag is not available in this version; name the ids"
+        if read_need(need) is None:
+            return f"holds {shown(need)!r}, which is no id; write ID, or ID[N] for the line's Nth operation"
+    return None
+
+
+def _wrong_tags(value: Any) -> str | None:
+    if not isinstance(value, list):
+        return 'has to be a list of texts, such as ["handbook"]'
+    for tag in value:
+        if not _is_name(tag):
+            return f"holds a tag that is no text of {_NAME_RULE}"
+    return None
+
+
+def _wrong_account(value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return "has to be the name of an account, a text that is not empty"
+    return "has to be written out: an expression cannot stand here" if "${" in value else None
+
+
+def _wrong_on_error(value: Any) -> str | None:
+    return None if value in WAYS_ON_ERROR else f"has to be one of {', '.join(WAYS_ON_ERROR)}"
+
+
+def _wrong_meta(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "has to be a JSON object"
+
+
+def _wrong_use(_: Any) -> str:
+    return "is not available in this version; write the fields out on the line"
+
+
+def _wrong_op(_: Any) -> None:
+    """Accept: the kind has been looked up already."""
+
+
+MARKS: Mapping[str, Check] = {
+    "op": _wrong_op,
+    "id": wrong_id,
+    "custom_id": wrong_id,
+    "needs": _wrong_needs,
+    "tags": _wrong_tags,
+    "use": _wrong_use,
+    "account": _wrong_account,
+    "on_error": _wrong_on_error,
+    "meta": _wrong_meta,
+}
+"""The reserved keys of a line, each with its check."""

@@ -1,0 +1,140 @@
+"""The job file as raw lines: streamed in blocks, with numbers and offsets, and read again by offset."""
+
+from __future__ import annotations
+
+import os
+import stat
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from bulkops.errors import JobError, Problem
+from bulkops.jobfile.problems import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 256 * 2**10
+LONGEST_LINE = 8 * 2**20
+_FIRST_LOOK = 4 * 2**10
+_CARRIAGE_RETURN = 13
+
+
+class RawLine(NamedTuple):
+    """One line: its number from 1, where it starts in the file, its bytes without the line's end."""
+
+    # A named tuple, since a frozen dataclass takes twice as long to make, a million times.
+    number: int
+    offset: int
+    raw: bytes
+
+
+class JobFile:
+    """An open job file. It keeps no position, so threads may share it, and reading can start at any line."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.name = shown(str(path), 1000)
+        self._descriptor = descriptor
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a job file; JobError says why it cannot be one."""
+        name = os.fspath(path)
+        try:
+            # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            raise _refusal(name, _why(error)) from None
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
+            return cls(Path(name), descriptor)
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise _refusal(name, "is a directory; name the job file in it")
+        raise _refusal(name, "is no regular file; a job is read more than once, so save it to a file first")
+
+    @property
+    def folder(self) -> Path:
+        """Where the relative paths of the job start, as an absolute path."""
+        return Path(os.path.abspath(self.path.parent))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def lines(self, start: int = 0, number: int = 1, *, block: int = BLOCK) -> Iterator[RawLine]:
+        """Yield the lines that are not blank, from the line with this number, which starts at this offset."""
+        return chain.from_iterable(self.batches(start, number, block=block))
+
+    def batches(self, start: int = 0, number: int = 1, *, block: int = BLOCK) -> Iterator[list[RawLine]]:
+        """Yield the same lines in lists, one for each block that was read."""
+        position = start
+        carry = b""
+        while data := self._read(block, position):
+            position += len(data)
+            pieces = data.split(b"\n")
+            pieces[0] = carry + pieces[0]
+            self._check_length(pieces[0], number)
+            carry = pieces.pop()
+            batch: list[RawLine] = []
+            for piece in pieces:
+                if piece and not piece.isspace():
+                    raw = piece[:-1] if piece[-1] == _CARRIAGE_RETURN else piece
+                    batch.append(RawLine(number, start, raw))
+                number += 1
+                start += len(piece) + 1
+            if batch:
+                yield batch
+        if carry and not carry.isspace():
+            yield [RawLine(number, start, carry.removesuffix(b"\r"))]
+
+    def line_at(self, offset: int, number: int) -> RawLine:
+        """Return the line that starts at this offset, as it stands there now."""
+        found = b""
+        size = _FIRST_LOOK
+        while data := self._read(size, offset + len(found)):
+            end = data.find(b"\n")
+            found += data if end < 0 else data[:end]
+            self._check_length(found, number)
+            if end >= 0:
+                break
+            size = BLOCK
+        return RawLine(number, offset, found.removesuffix(b"\r"))
+
+    def after(self, line: RawLine) -> int:
+        """Return the offset at which the next line starts."""
+        end = line.offset + len(line.raw)
+        return end + 1 + (self._read(1, end) == b"\r")
+
+    def _read(self, size: int, position: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, size, position)
+        except OSError as error:
+            raise _refusal(os.fspath(self.path), _why(error)) from None
+
+    def _check_length(self, line: bytes, number: int) -> None:
+        if len(line) > LONGEST_LINE:
+            limit = LONGEST_LINE // 2**20
+            raise JobError(
+                [Problem(self.name, number, None, f"the line is longer than {limit} MiB; split it up")]
+            )
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file; check the path"
+    if isinstance(error, PermissionError):
+        return "you are not allowed to read it; change its permissions (chmod u+r) or run as its owner"
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return f"it cannot be read ({reason}); check the path and the disk"
+
+
+def _refusal(name: str, message: str) -> JobError:
+    return JobError([Problem(shown(name, 1000), None, None, message)])

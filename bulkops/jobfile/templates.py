@@ -1,0 +1,118 @@
+"""Texts with holes: what stands in a value until its references have values, and how the holes are filled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import orjson
+
+from bulkops.jobfile.problems import LineError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkops.model import Json
+
+_MOST_KEYS_SHOWN = 12
+_LONGEST_INDEX = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value in the result of another line, or of one operation of it (`index` counts from 1)."""
+
+    id: str
+    index: int | None
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"${{ref:{self.source}#{'.'.join(self.path)}}}"
+
+    @property
+    def source(self) -> str:
+        """What is referred to: `ID` or `ID[N]`."""
+        return self.id if self.index is None else f"{self.id}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The number of the copy, from 1."""
+
+
+Part: TypeAlias = str | Ref | Copy
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with holes, which stands in a value in the place of the text. One part alone keeps its type."""
+
+    parts: tuple[Part, ...]
+
+
+def resolve(value: Json, lookup: Callable[[Ref], Json], copy: int) -> Json:
+    """Return a prepared value with its holes filled; LineError where `lookup` or the filling fails.
+
+    `lookup` gives the value of a reference, `copy` is the number of the copy, from 1. Nothing is changed in
+    place, and text that comes from `lookup` is taken as it is.
+    """
+    if isinstance(value, Template):
+        if len(value.parts) == 1:
+            return _filled(value.parts[0], lookup, copy)
+        return "".join(_as_text(_filled(part, lookup, copy)) for part in value.parts)
+    if isinstance(value, dict):
+        return {key: resolve(item, lookup, copy) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, lookup, copy) for item in value]
+    return value
+
+
+def _filled(part: Part, lookup: Callable[[Ref], Json], copy: int) -> Json:
+    if isinstance(part, Ref):
+        return lookup(part)
+    return copy if isinstance(part, Copy) else part
+
+
+def _as_text(value: Json) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        raise LineError(
+            None, "cannot become part of a text: it nests too deep; refer to a part of it"
+        ) from None
+
+
+def pick(result: Json, ref: Ref) -> Json:
+    """Return what a reference means in the result of its line; LineError when it is not there.
+
+    Keys lead into objects, whole numbers from 0 into lists.
+    """
+    value = result
+    for depth, key in enumerate(ref.path):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and _is_index(key) and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            path = shown(".".join(ref.path[: depth + 1]))
+            raise LineError(None, f"`{path}` is not in the result of line {ref.source}; {_contents(value)}")
+    return value
+
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and len(key) <= _LONGEST_INDEX
+
+
+def _contents(value: Json) -> str:
+    if isinstance(value, dict) and value:
+        keys = [shown(key, 40) for key in list(value)[:_MOST_KEYS_SHOWN]]
+        return f"it has: {', '.join(keys)}{', …' if len(value) > _MOST_KEYS_SHOWN else ''}"
+    if isinstance(value, list) and value:
+        return f"there is a list, numbered 0 to {len(value) - 1}"
+    return (
+        "there is nothing inside"
+        if isinstance(value, dict | list)
+        else "there is a plain value, nothing inside"
+    )
