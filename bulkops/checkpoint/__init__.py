@@ -1,0 +1,32 @@
+"""What is remembered about a run: rows, who a line is, and reading; writing is in `store` and `memory`."""
+
+from bulkops.checkpoint.identity import (
+    KeyIndex,
+    Occurrences,
+    digest,
+    line_key,
+    operation_key,
+    prefix,
+    spelled,
+)
+from bulkops.checkpoint.interface import Checkpoint, Reader
+from bulkops.checkpoint.reader import CheckpointReader, open_reader
+from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow, StepState
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointReader",
+    "KeyIndex",
+    "LineChecks",
+    "Occurrences",
+    "OperationRow",
+    "Reader",
+    "StepRow",
+    "StepState",
+    "digest",
+    "line_key",
+    "open_reader",
+    "operation_key",
+    "prefix",
+    "spelled",
+]

@@ -1,0 +1,105 @@
+"""What a checkpoint can do, whoever keeps it: the part that writes, and the part that reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from types import TracebackType
+
+    from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow
+    from bulkops.model import State
+
+
+class Checkpoint(Protocol):
+    """The memory of a run that goes on.
+
+    After any failed write it stops for good: every call that waits and every later call raises
+    CheckpointError, and nothing is written any more. Cancelling a call that waits disturbs no other and takes
+    nothing back.
+    """
+
+    async def intend(self, step: StepRow) -> None:
+        """Remember a step before its request is sent; durable when it returns."""
+
+    def note(self, step: StepRow) -> None:
+        """Remember what is known about a step, in place of what was; durable with the next commit."""
+
+    async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
+        """Remember the end of an operation, in place of an earlier one; durable when it returns.
+
+        Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
+        """
+
+    async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
+        """Forget the end of an operation and put these steps in the place of its own; durable when it returns.
+
+        The caller says what stays true of the steps, so that nothing is made twice by oversight.
+        """
+
+    async def steps_of(self, key: bytes) -> list[StepRow]:
+        """Return the steps of an operation by number, with everything noted before."""
+
+    async def row_of(self, key: bytes) -> OperationRow | None:
+        """Return the end of an operation, None while it has none."""
+
+    async def rows_of_line(self, line_key: bytes) -> list[OperationRow]:
+        """Return the ended operations of a line by index."""
+
+    async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
+        """Remember an answer that all operations of a line see; durable when it returns.
+
+        The first one stays.
+        """
+
+    async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
+        """Return the answer that was pinned, None before."""
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Remember a word about the whole run, in place of an earlier one; durable when it returns."""
+
+    def meta(self, key: str) -> str | None:
+        """Return a word about the whole run; `format`, `checkpoint_id` and `created` are always there."""
+
+    async def flush(self) -> None:
+        """Return when everything noted before is durable."""
+
+    def reader(self) -> Reader:
+        """Return a reader of what is durable by now."""
+
+
+class Reader(Protocol):
+    """What can be read without an event loop, also while a run is writing; streams show one moment each."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+
+    def meta(self, key: str) -> str | None:
+        """Return a word about the whole run."""
+
+    def states(self) -> Iterator[tuple[bytes, State, bytes]]:
+        """Yield key, state and line digest of every ended operation, in no order."""
+
+    def open_steps(self) -> Iterator[StepRow]:
+        """Yield the steps of operations that have not ended, by operation and number."""
+
+    def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
+        """Yield the ended operations by line and index: all, or those in some states."""
+
+    def row_of(self, key: bytes) -> OperationRow | None:
+        """Return the end of an operation, None while it has none."""
+
+    def counts(self) -> dict[State, int]:
+        """Return how many operations have ended in which state; states of none are left out."""
+
+    def counts_by_kind(self) -> dict[str, dict[State, int]]:
+        """Return the same for each kind of operation."""
+
+    def checks(self) -> Iterator[LineChecks]:
+        """Yield, in line order, how the checks of each line that has some came out."""

@@ -1,0 +1,184 @@
+"""The checkpoint's twin that remembers as long as the process lives: for tests, rehearsals and benchmarks."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from datetime import UTC, datetime
+from operator import attrgetter
+from types import coroutine
+from typing import TYPE_CHECKING, Self
+
+from bulkops.checkpoint.rows import LineChecks
+from bulkops.checkpoint.tables import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterator, Sequence
+    from types import TracebackType
+
+    from bulkops.checkpoint.rows import OperationRow, StepRow
+    from bulkops.model import State
+
+
+@coroutine
+def _turn() -> Generator[None]:
+    """Let others run once, as waiting for a disk does; a call that is cancelled here has taken effect."""
+    yield
+
+
+class MemoryCheckpoint:
+    """The `Checkpoint` in memory; it never fails. What the docstrings there call durable is remembered."""
+
+    def __init__(self) -> None:
+        self._operations: dict[bytes, OperationRow] = {}
+        self._steps: dict[bytes, dict[int, StepRow]] = {}
+        self._pins: dict[tuple[bytes, bytes], bytes] = {}
+        self._meta = {
+            "format": str(FORMAT),
+            "checkpoint_id": secrets.token_hex(16),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    async def intend(self, step: StepRow) -> None:
+        """Remember a step before its request is sent."""
+        self.note(step)
+        await _turn()
+
+    def note(self, step: StepRow) -> None:
+        """Remember what is known about a step, in place of what was."""
+        self._steps.setdefault(step.key, {})[step.number] = step
+
+    async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
+        """Remember the end of an operation; unless `keep_steps`, forget its steps."""
+        self._operations[row.key] = row
+        if not keep_steps:
+            self._steps.pop(row.key, None)
+        await _turn()
+
+    async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
+        """Forget the end of an operation and put these steps in the place of its own."""
+        self._operations.pop(key, None)
+        self._steps.pop(key, None)
+        for step in steps:
+            self.note(step)
+        await _turn()
+
+    async def steps_of(self, key: bytes) -> list[StepRow]:
+        """Return the steps of an operation by number."""
+        found = self._steps_in_order(key)
+        await _turn()
+        return found
+
+    async def row_of(self, key: bytes) -> OperationRow | None:
+        """Return the end of an operation, None while it has none."""
+        found = self._operations.get(key)
+        await _turn()
+        return found
+
+    async def rows_of_line(self, line_key: bytes) -> list[OperationRow]:
+        """Return the ended operations of a line by index."""
+        found = [row for row in self._operations.values() if row.line_key == line_key]
+        await _turn()
+        return sorted(found, key=attrgetter("index"))
+
+    async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
+        """Remember the answer that all operations of a line see; the first one stays."""
+        self._pins.setdefault((line_key, request), reply)
+        await _turn()
+
+    async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
+        """Return the answer that was pinned, None before."""
+        found = self._pins.get((line_key, request))
+        await _turn()
+        return found
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Remember a word about the whole run, in place of an earlier one."""
+        self._meta[key] = value
+        await _turn()
+
+    def meta(self, key: str) -> str | None:
+        """Return a word about the whole run."""
+        return self._meta.get(key)
+
+    async def flush(self) -> None:
+        """Return; everything noted is remembered."""
+        await _turn()
+
+    def reader(self) -> MemoryReader:
+        """Return a reader of what is remembered."""
+        return MemoryReader(self._operations, self._steps, self._meta)
+
+    def _steps_in_order(self, key: bytes) -> list[StepRow]:
+        return sorted(self._steps.get(key, {}).values(), key=attrgetter("number"))
+
+
+class MemoryReader:
+    """The `Reader` of a `MemoryCheckpoint`; a stream shows the moment of its first item."""
+
+    def __init__(
+        self,
+        operations: dict[bytes, OperationRow],
+        steps: dict[bytes, dict[int, StepRow]],
+        meta: dict[str, str],
+    ) -> None:
+        self._operations = operations
+        self._steps = steps
+        self._meta = meta
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def meta(self, key: str) -> str | None:
+        """Return a word about the whole run."""
+        return self._meta.get(key)
+
+    def states(self) -> Iterator[tuple[bytes, State, bytes]]:
+        """Yield key, state and line digest of every ended operation, in no order."""
+        for row in list(self._operations.values()):
+            yield row.key, row.state, row.digest
+
+    def open_steps(self) -> Iterator[StepRow]:
+        """Yield the steps of operations that have not ended, by operation and number."""
+        is_open = [
+            step
+            for key, steps in self._steps.items()
+            if key not in self._operations
+            for step in steps.values()
+        ]
+        yield from sorted(is_open, key=attrgetter("key", "number"))
+
+    def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
+        """Yield the ended operations by line and index: all, or those in some states."""
+        found = [row for row in self._operations.values() if states is None or row.state in states]
+        yield from sorted(found, key=attrgetter("line", "index", "key"))
+
+    def row_of(self, key: bytes) -> OperationRow | None:
+        """Return the end of an operation, None while it has none."""
+        return self._operations.get(key)
+
+    def counts(self) -> dict[State, int]:
+        """Return how many operations have ended in which state; states of none are left out."""
+        return dict(Counter(row.state for row in self._operations.values()))
+
+    def counts_by_kind(self) -> dict[str, dict[State, int]]:
+        """Return the same for each kind of operation."""
+        found: dict[str, Counter[State]] = {}
+        for row in self._operations.values():
+            found.setdefault(row.kind, Counter())[row.state] += 1
+        return {kind: dict(states) for kind, states in found.items()}
+
+    def checks(self) -> Iterator[LineChecks]:
+        """Yield, in line order, how the checks of each line that has some came out."""
+        lines: dict[bytes, list[OperationRow]] = {}
+        for row in sorted(self._operations.values(), key=attrgetter("index")):
+            if row.passed is not None:
+                lines.setdefault(row.line_key, []).append(row)
+        for line_key, rows in sorted(lines.items(), key=lambda item: (item[1][0].line, item[0])):
+            yield LineChecks(line_key, sum(row.passed is True for row in rows), len(rows), rows[0].record)

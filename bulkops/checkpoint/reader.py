@@ -1,0 +1,165 @@
+"""Reading a checkpoint without writing to it and without an event loop, also while a run goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from bulkops.checkpoint import tables
+from bulkops.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+    from types import TracebackType
+
+    from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow
+    from bulkops.model import State
+
+_PATIENCE = 10.0
+"""Seconds to wait while the writer closes or SQLite repairs its index of the log."""
+
+
+def open_reader(path: Path) -> CheckpointReader | None:
+    """Open a checkpoint for reading; None where nothing is remembered yet.
+
+    Where SQLite cannot make its shared-memory file (read-only media, a folder of somebody else), a private
+    copy is read instead. Raises CheckpointError for what is no checkpoint, or one of a newer format.
+    """
+    with _translated(path):
+        if not path.exists() or path.stat().st_size == 0:
+            return None
+        try:
+            return _checked(CheckpointReader(path, _connect(path)))
+        except sqlite3.OperationalError as error:
+            if not _unwritable(error):
+                raise
+        return _checked(_copied(path))
+
+
+class CheckpointReader:
+    """The `Reader` of a file; a context manager. One thread at a time. Errors are CheckpointError."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, copy: TemporaryDirectory[str] | None = None
+    ) -> None:
+        self._path = path
+        self._connection = connection
+        self._copy = copy
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, and of the copy if there is one."""
+        self._connection.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def meta(self, key: str) -> str | None:
+        """Return a word about the whole run."""
+        with _translated(self._path):
+            return tables.meta(self._connection).get(key)
+
+    def states(self) -> Iterator[tuple[bytes, State, bytes]]:
+        """Yield key, state and line digest of every ended operation, in no order."""
+        with _translated(self._path):
+            yield from tables.states(self._connection)
+
+    def open_steps(self) -> Iterator[StepRow]:
+        """Yield the steps of operations that have not ended, by operation and number."""
+        with _translated(self._path):
+            yield from tables.open_steps(self._connection)
+
+    def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
+        """Yield the ended operations by line and index: all, or those in some states."""
+        with _translated(self._path):
+            yield from tables.rows(self._connection, states)
+
+    def row_of(self, key: bytes) -> OperationRow | None:
+        """Return the end of an operation, None while it has none."""
+        with _translated(self._path):
+            return tables.row_of(self._connection, key)
+
+    def counts(self) -> dict[State, int]:
+        """Return how many operations have ended in which state; states of none are left out."""
+        total: Counter[State] = Counter()
+        for by_state in self.counts_by_kind().values():
+            total.update(by_state)
+        return dict(total)
+
+    def counts_by_kind(self) -> dict[str, dict[State, int]]:
+        """Return the same for each kind of operation."""
+        found: dict[str, dict[State, int]] = {}
+        with _translated(self._path):
+            for kind, state, count in tables.counts(self._connection):
+                found.setdefault(kind, {})[state] = count
+        return found
+
+    def checks(self) -> Iterator[LineChecks]:
+        """Yield, in line order, how the checks of each line that has some came out."""
+        with _translated(self._path):
+            yield from tables.checks(self._connection)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise CheckpointError(f"The checkpoint {path} cannot be read: {error}.") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # mode=ro never checkpoints: two connections that do can corrupt a WAL database before SQLite 3.51.3.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        timeout=_PATIENCE,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _unwritable(error: sqlite3.OperationalError) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+
+
+def _checked(reader: CheckpointReader) -> CheckpointReader | None:
+    connection = reader._connection  # noqa: SLF001 - made here, a few lines above
+    try:
+        if tables.blank(connection):
+            reader.close()
+            return None
+        tables.check_format(connection, str(reader._path))  # noqa: SLF001 - made here, a few lines above
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def _copied(path: Path) -> CheckpointReader:
+    from bulkops.checkpoint.copying import copied
+
+    folder, copy = copied(path)
+    try:
+        return CheckpointReader(path, _connect(copy), folder)
+    except BaseException:
+        folder.cleanup()
+        raise

@@ -1,0 +1,155 @@
+"""The checkpoint on disk: what an event loop sees of it. The thread behind it is in `writer.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bulkops.checkpoint import tables
+from bulkops.checkpoint.identity import operation_key
+from bulkops.checkpoint.reader import open_reader
+from bulkops.checkpoint.writer import Call, Close, Writer
+from bulkops.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from bulkops.checkpoint.reader import CheckpointReader
+    from bulkops.checkpoint.rows import OperationRow, StepRow
+
+_CLOSE_LIMIT = 60.0
+"""Seconds that a disk gets to take the last commit."""
+_ROW_BYTES = 128
+"""About what a row takes besides its texts."""
+
+
+@asynccontextmanager
+async def open_checkpoint(path: Path) -> AsyncIterator[SqliteCheckpoint]:
+    """Open a checkpoint, or create it with mode 0600; leaving writes what is queued and closes it.
+
+    A missing folder is made with mode 0700. Raises CheckpointError when it cannot be opened or written, is no
+    checkpoint, is of a newer format, or does not close within a minute; and at the end when any write failed,
+    also one that nobody waited for. The caller holds the run lock.
+    """
+    writer = Writer(path)
+    writer.start()
+    try:
+        await writer.opened.wait()
+        yield SqliteCheckpoint(path, writer)
+    except BaseException:
+        await _close(writer, path)
+        raise
+    await _close(writer, path)
+    writer.check()
+
+
+async def _close(writer: Writer, path: Path) -> None:
+    writer.close()
+    try:
+        async with asyncio.timeout(_CLOSE_LIMIT):
+            await writer.ended.wait()
+    except TimeoutError:
+        raise CheckpointError(
+            f"The disk did not take the end of the checkpoint {path} within {_CLOSE_LIMIT:.0f} s."
+            " Check the disk, then run the same command again."
+        ) from None
+    except asyncio.CancelledError:
+        # Cancelled, but what was promised is kept: the last commit takes milliseconds.
+        writer.join(_CLOSE_LIMIT)
+        raise
+    writer.join(_CLOSE_LIMIT)
+
+
+class SqliteCheckpoint:
+    """The `Checkpoint` in a file; made by `open_checkpoint`, for the event loop that opened it."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        self._path = path
+        self._writer = writer
+        self._meta = writer.meta
+
+    async def intend(self, step: StepRow) -> None:
+        """Remember a step before its request is sent; durable when it returns."""
+        await self._writer.add(step, _size(step.reply, None)).wait()
+
+    def note(self, step: StepRow) -> None:
+        """Remember what is known about a step, in place of what was; durable with the next commit."""
+        self._writer.add(step, _size(step.reply, None))
+
+    async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
+        """Remember the end of an operation, in place of an earlier one; durable when it returns.
+
+        Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
+        """
+        await self._writer.add(Close(row, keep_steps), _size(row.record, row.raw)).wait()
+
+    async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
+        """Forget the end of an operation and put these steps in the place of its own; durable when it returns."""
+        await self._call(partial(tables.reopen, key=key, steps=steps))
+
+    async def steps_of(self, key: bytes) -> list[StepRow]:
+        """Return the steps of an operation by number, with everything noted before."""
+        found: list[StepRow] = await self._call(partial(tables.steps_of, key=key))
+        return found
+
+    async def row_of(self, key: bytes) -> OperationRow | None:
+        """Return the end of an operation, None while it has none."""
+        found: OperationRow | None = await self._call(partial(tables.row_of, key=key))
+        return found
+
+    async def rows_of_line(self, line_key: bytes) -> list[OperationRow]:
+        """Return the ended operations of a line by index."""
+        key0 = operation_key(line_key, 0)
+        find = partial(tables.rows_of_line, line_key=line_key, key0=key0)
+        found: list[OperationRow] = await self._call(find)
+        return found
+
+    async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
+        """Remember an answer that all operations of a line see; durable when it returns.
+
+        The first one stays.
+        """
+        put = partial(tables.put_pin, line_key=line_key, request=request, reply=reply)
+        await self._call(put, _size(request, reply))
+
+    async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
+        """Return the answer that was pinned, None before."""
+        found: bytes | None = await self._call(partial(tables.pinned, line_key=line_key, request=request))
+        return found
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Remember a word about the whole run, in place of an earlier one; durable when it returns."""
+        await self._call(partial(tables.put_meta, key=key, value=value))
+        self._meta[key] = value
+
+    def meta(self, key: str) -> str | None:
+        """Return a word about the whole run; `format`, `checkpoint_id` and `created` are always there."""
+        return self._meta.get(key)
+
+    async def flush(self) -> None:
+        """Return when everything noted before is durable."""
+        await self._call(_nothing)
+
+    def reader(self) -> CheckpointReader:
+        """Return a reader of what is durable by now."""
+        reader = open_reader(self._path)
+        if reader is None:
+            raise CheckpointError(f"The checkpoint {self._path} is gone. Nothing more is sent.")
+        return reader
+
+    async def _call(self, act: Callable[[sqlite3.Connection], Any], size: int = _ROW_BYTES) -> Any:
+        call = Call(act)
+        await self._writer.add(call, size).wait()
+        return call.result
+
+
+def _size(text: bytes | None, other: bytes | None) -> int:
+    return _ROW_BYTES + len(text or b"") + len(other or b"")
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """Be a place in the queue that is reached when everything before it is."""

@@ -1,0 +1,271 @@
+"""The tables of a checkpoint in SQLite: their shape, and every statement that reads or writes them.
+
+All functions take a connection and do no more than their statements; who may write, and when it is durable,
+is for `writer.py` and `reader.py`.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow, StepState
+from bulkops.errors import CheckpointError
+from bulkops.model import State
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+FORMAT: Final = 1
+"""The format that this code writes, and the newest that it reads."""
+APPLICATION: Final = 0x626B6F70
+"""`bkop`: marks a database as a checkpoint of ours."""
+
+# `operation` keeps its rows in order of ending. An operation of index 0 is found by its own key, so that only
+# lines with several operations pay for the index by line key. `by_state` answers the counts without a look at
+# the rows. No NOT NULL: a statement that could fail half-way makes SQLite copy every page it touches first,
+# which doubles the price of a row.
+SCHEMA: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE operation (
+        key BLOB PRIMARY KEY, line_key BLOB, line INTEGER, idx INTEGER, id TEXT, kind INTEGER, state INTEGER,
+        digest BLOB, record BLOB, raw BLOB, passed INTEGER)""",
+    "CREATE INDEX operation_by_line ON operation (line, idx)",
+    "CREATE INDEX operation_by_state ON operation (state, kind)",
+    "CREATE INDEX operation_copies ON operation (line_key, idx) WHERE idx > 0",
+    "CREATE INDEX operation_checks ON operation (line_key, idx) WHERE passed IS NOT NULL",
+    """CREATE TABLE step (
+        key BLOB NOT NULL, number INTEGER NOT NULL, endpoint TEXT NOT NULL, attempt INTEGER NOT NULL,
+        state INTEGER NOT NULL, entity TEXT, reply BLOB, reason TEXT, at REAL NOT NULL,
+        request BLOB NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID""",
+    """CREATE TABLE pin (line_key BLOB NOT NULL, request BLOB NOT NULL, reply BLOB NOT NULL,
+        PRIMARY KEY (line_key, request))""",
+)
+
+STATE_CODES: Final = {
+    State.NOT_STARTED: 0,
+    State.DONE: 1,
+    State.FAILED: 2,
+    State.BLOCKED: 3,
+    State.SKIPPED: 4,
+    State.IN_DOUBT: 5,
+}
+_STATES: Final = {code: state for state, code in STATE_CODES.items()}
+
+_STEP: Final = "key, number, endpoint, attempt, state, entity, reply, reason, at, request"
+_OPERATION: Final = (
+    "key, line_key, line, idx, id, (SELECT name FROM kind WHERE code = operation.kind), state, digest,"
+    " record, raw, passed"
+)
+
+
+def create(connection: sqlite3.Connection, meta: Iterable[tuple[str, str]]) -> None:
+    """Make the tables and the first entries of `meta`, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={APPLICATION}")
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", [("format", str(FORMAT)), *meta])
+    connection.execute("COMMIT")
+
+
+def blank(connection: sqlite3.Connection) -> bool:
+    """Say whether a database has no content: it is new, or a crash came before its first commit."""
+    return int(_value(connection, "SELECT count(*) FROM sqlite_master")) == 0
+
+
+def check_format(connection: sqlite3.Connection, path: str) -> None:
+    """Raise CheckpointError unless this is a checkpoint that this code can read."""
+    if _value(connection, "PRAGMA application_id") != APPLICATION:
+        raise CheckpointError(f"{path} is no checkpoint of bulkops. Name another folder with --run-dir.")
+    written = int(_value(connection, "SELECT value FROM meta WHERE key = 'format'"))
+    if written > FORMAT:
+        raise CheckpointError(
+            f"{path} was written by a newer bulkops (format {written}; this one reads up to {FORMAT})."
+            " Update bulkops, then run the same command again."
+        )
+
+
+# Writing
+
+
+def put_steps(connection: sqlite3.Connection, rows: Iterable[StepRow]) -> None:
+    """Insert or replace steps by (key, number); no pair may occur twice."""
+    values = [
+        (r.key, r.number, r.endpoint, r.attempt, int(r.state), r.entity, r.reply, r.reason, r.at, r.request)
+        for r in rows
+    ]
+    _execute_many(connection, "REPLACE INTO step VALUES ", "(?,?,?,?,?,?,?,?,?,?)", "", values)
+
+
+def put_operations(connection: sqlite3.Connection, rows: Iterable[OperationRow]) -> None:
+    """Insert or replace operations by key; no key may occur twice."""
+    code = _KindCodes(connection).of
+    values = [
+        (r.key, r.line_key, r.line, r.index, r.id, code(r.kind), STATE_CODES[r.state], r.digest)  # noqa: RUF005 - two lines to read
+        + (r.record, r.raw, r.passed)
+        for r in rows
+    ]
+    _execute_many(connection, "REPLACE INTO operation VALUES ", "(?,?,?,?,?,?,?,?,?,?,?)", "", values)
+
+
+def drop_steps(connection: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+    """Forget all steps of these operations."""
+    _execute_many(connection, "DELETE FROM step WHERE key IN (", "?", ")", [(key,) for key in keys])
+
+
+def reopen(connection: sqlite3.Connection, key: bytes, steps: Sequence[StepRow]) -> None:
+    """Forget an operation's end and its steps, and put these steps in their place."""
+    connection.execute("DELETE FROM operation WHERE key = ?", (key,))
+    drop_steps(connection, [key])
+    put_steps(connection, steps)
+
+
+def put_pin(connection: sqlite3.Connection, line_key: bytes, request: bytes, reply: bytes) -> None:
+    """Remember an answer unless one is remembered already."""
+    connection.execute("INSERT OR IGNORE INTO pin VALUES (?, ?, ?)", (line_key, request, reply))
+
+
+def put_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Insert or replace one entry of `meta`."""
+    connection.execute("REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+class _KindCodes:
+    """The number that stands for the name of a kind; a new name gets the next one."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._codes: dict[str, int] = {}
+
+    def of(self, name: str) -> int:
+        code = self._codes.get(name)
+        if code is None:
+            self._connection.execute("INSERT OR IGNORE INTO kind (name) VALUES (?)", (name,))
+            code = int(_value(self._connection, "SELECT code FROM kind WHERE name = ?", name))
+            self._codes[name] = code
+        return code
+
+
+# Several rows in one call: each call into SQLite gives the GIL away and has to wait until a busy event loop
+# gives it back. Powers of two keep the number of different statements small, so that each is parsed once.
+
+
+def _execute_many(
+    connection: sqlite3.Connection, head: str, places: str, tail: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    start = 0
+    while left := len(rows) - start:
+        size = min(64, 1 << (left.bit_length() - 1))
+        values = tuple(chain.from_iterable(rows[start : start + size]))
+        connection.execute(_statement(head, places, tail, size), values)
+        start += size
+
+
+@cache
+def _statement(head: str, places: str, tail: str, size: int) -> str:
+    return head + ",".join([places] * size) + tail
+
+
+# Reading
+
+
+def meta(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return all entries of `meta`."""
+    return dict(connection.execute("SELECT key, value FROM meta").fetchall())
+
+
+def pinned(connection: sqlite3.Connection, line_key: bytes, request: bytes) -> bytes | None:
+    """Return the answer remembered for a request of a line."""
+    row = connection.execute(
+        "SELECT reply FROM pin WHERE line_key = ? AND request = ?", (line_key, request)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def steps_of(connection: sqlite3.Connection, key: bytes) -> list[StepRow]:
+    """Return the steps of one operation in order."""
+    sql = f"SELECT {_STEP} FROM step WHERE key = ? ORDER BY number"
+    return list(map(_step, connection.execute(sql, (key,))))
+
+
+def open_steps(connection: sqlite3.Connection) -> Iterator[StepRow]:
+    """Yield the steps of operations that have no row, by operation and number."""
+    sql = f"""SELECT {_STEP} FROM step
+        WHERE NOT EXISTS (SELECT 1 FROM operation WHERE operation.key = step.key)
+        ORDER BY key, number"""
+    return map(_step, _stream(connection, sql))
+
+
+def row_of(connection: sqlite3.Connection, key: bytes) -> OperationRow | None:
+    """Return the row of one operation."""
+    sql = f"SELECT {_OPERATION} FROM operation WHERE key = ?"
+    row = connection.execute(sql, (key,)).fetchone()
+    return None if row is None else _operation(row)
+
+
+def rows_of_line(connection: sqlite3.Connection, line_key: bytes, key0: bytes) -> list[OperationRow]:
+    """Return the rows of one line by index; `key0` is the key of its operation of index 0."""
+    first = row_of(connection, key0)
+    sql = f"SELECT {_OPERATION} FROM operation WHERE line_key = ? AND idx > 0 ORDER BY idx"
+    copies = list(map(_operation, connection.execute(sql, (line_key,))))
+    return copies if first is None else [first, *copies]
+
+
+def states(connection: sqlite3.Connection) -> Iterator[tuple[bytes, State, bytes]]:
+    """Yield key, state and digest of every operation that has a row."""
+    known = _STATES
+    for key, code, digest in _stream(connection, "SELECT key, state, digest FROM operation"):
+        yield key, known[code], digest
+
+
+def rows(connection: sqlite3.Connection, wanted: Collection[State] | None) -> Iterator[OperationRow]:
+    """Yield rows by line and index: all, or those in the wanted states."""
+    chosen = set(State if wanted is None else wanted)
+    # Few rows are not done: found by state and sorted. The done ones are too many to sort: walked by line.
+    index = "operation_by_line" if State.DONE in chosen else "operation_by_state"
+    codes = ", ".join(str(STATE_CODES[state]) for state in chosen)
+    sql = f"""SELECT {_OPERATION} FROM operation INDEXED BY {index}
+        WHERE state IN ({codes}) ORDER BY line, idx, key"""
+    return map(_operation, _stream(connection, sql))
+
+
+def counts(connection: sqlite3.Connection) -> Iterator[tuple[str, State, int]]:
+    """Yield how many operations of each kind are in each state."""
+    sql = """SELECT (SELECT name FROM kind WHERE code = operation.kind), state, count(*)
+        FROM operation GROUP BY state, kind"""
+    return ((name, _STATES[code], count) for name, code, count in _stream(connection, sql))
+
+
+def checks(connection: sqlite3.Connection) -> Iterator[LineChecks]:
+    """Yield the passed and all checks of each line that has some, in line order."""
+    sql = """SELECT line_key, sum(passed), count(*), record, min(idx)
+        FROM operation INDEXED BY operation_checks WHERE passed IS NOT NULL
+        GROUP BY line_key ORDER BY line, line_key"""
+    return (LineChecks(*row[:4]) for row in _stream(connection, sql))
+
+
+def _stream(connection: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+    """Yield rows as they are found; left early, the read transaction ends with the iterator."""
+    with closing(connection.cursor()) as cursor:
+        cursor.arraysize = 256
+        yield from cursor.execute(sql)
+
+
+def _value(connection: sqlite3.Connection, sql: str, *values: Any) -> Any:
+    return connection.execute(sql, values).fetchone()[0]
+
+
+def _step(row: tuple[Any, ...]) -> StepRow:
+    key, number, endpoint, attempt, state, *others = row
+    return StepRow(key, number, endpoint, attempt, StepState(state), *others)
+
+
+def _operation(row: tuple[Any, ...]) -> OperationRow:
+    key, line_key, line, index, id_, kind, state, digest, record, raw, passed = row
+    checked = None if passed is None else bool(passed)
+    return OperationRow(key, line_key, line, index, id_, kind, _STATES[state], digest, record, raw, checked)

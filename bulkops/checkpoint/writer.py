@@ -1,0 +1,284 @@
+"""The thread that owns the only read-write connection, and commits what arrived during the commit before."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sqlite3
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bulkops.checkpoint import tables
+from bulkops.checkpoint.opening import (
+    close_with_checkpoint,
+    close_without_checkpoint,
+    copy_log,
+    open_writable,
+)
+from bulkops.checkpoint.rows import StepRow
+from bulkops.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bulkops.checkpoint.rows import OperationRow
+
+_BATCH_RECORDS = 1024
+_BATCH_BYTES = 4 * 2**20
+_LOG_PAGES = 1024
+"""Pages of 4 KiB in the log from which on it is copied into the database."""
+
+
+class Close(NamedTuple):
+    """The end of an operation on its way to the disk."""
+
+    row: OperationRow
+    keep_steps: bool
+
+
+class Call:
+    """A statement that has its place in the queue; `result` is there when its batch is done."""
+
+    __slots__ = ("act", "result")
+
+    def __init__(self, act: Callable[[sqlite3.Connection], Any]) -> None:
+        self.act = act
+        self.result: Any = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """Act, and keep the result."""
+        self.result = self.act(connection)
+
+
+class Batch:
+    """What becomes durable in one commit; its waiters share one event."""
+
+    __slots__ = ("commands", "done", "failure", "size")
+
+    def __init__(self) -> None:
+        self.commands: list[StepRow | Close | Call] = []
+        self.size = 0
+        self.done = asyncio.Event()
+        self.failure: str | None = None
+
+    @property
+    def full(self) -> bool:
+        """Say whether it is time for the next one."""
+        return len(self.commands) >= _BATCH_RECORDS or self.size >= _BATCH_BYTES
+
+    async def wait(self) -> None:
+        """Return when it is durable; raise CheckpointError when it never will be."""
+        await self.done.wait()
+        if self.failure is not None:
+            raise CheckpointError(self.failure)
+
+
+class Writer:
+    """The thread and its queue. Methods are for the event loop's thread; the first failed write ends all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        self._idle = False
+        self._queue: deque[Batch] = deque()
+        self._closing = False
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._run, name="bulkops-checkpoint", daemon=True)
+        self._in_hand: Batch | None = None
+        self.meta: dict[str, str] = {}
+        self.opened = Batch()
+        """Done when `meta` is there."""
+        self.ended = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the thread; it opens the file first."""
+        self._thread.start()
+
+    def add(self, command: StepRow | Close | Call, size: int) -> Batch:
+        """Queue a command of about so many bytes; return its batch. Raises CheckpointError once failed."""
+        with self._lock:
+            self.check()
+            if self._closing:
+                raise CheckpointError(f"The checkpoint {self._path} is closed.")
+            if not self._queue or self._queue[-1].full:
+                self._queue.append(Batch())
+            batch = self._queue[-1]
+            batch.commands.append(command)
+            batch.size += size
+            if self._idle:
+                self._news.notify()
+        return batch
+
+    def close(self) -> None:
+        """Let the thread end after what is queued; `ended` tells when."""
+        with self._news:
+            self._closing = True
+            self._news.notify()
+
+    def check(self) -> None:
+        """Raise CheckpointError once a write has failed."""
+        if self._failure is not None:
+            raise CheckpointError(self._failure)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end of the thread, blocking; return whether it has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    # From here on: the thread.
+
+    def _run(self) -> None:
+        try:
+            connection = open_writable(self._path)
+        except Exception as error:  # noqa: BLE001 - told to those who wait, whatever it is
+            self._fail(error)
+        else:
+            self._serve(connection)
+        self._tell(self.ended)
+
+    def _serve(self, connection: sqlite3.Connection) -> None:
+        try:
+            self.meta = tables.meta(connection)
+            self._commit_all(connection)
+        except Exception as error:  # noqa: BLE001 - told to those who wait, whatever it is
+            self._fail(error)
+            close_without_checkpoint(connection, self._path)
+        else:
+            close_with_checkpoint(connection, self._path)
+
+    def _commit_all(self, connection: sqlite3.Connection) -> None:
+        log = _Log(connection)
+        self._tell(self.opened.done)
+        while (batch := self._next()) is not None:
+            self._in_hand = batch
+            commit(connection, batch)
+            self._in_hand = None
+            self._tell(batch.done)
+            log.grew(batch)
+
+    def _next(self) -> Batch | None:
+        with self._news:
+            while not self._queue and not self._closing:
+                self._idle = True
+                self._news.wait()
+            self._idle = False
+            return self._queue.popleft() if self._queue else None
+
+    def _fail(self, error: Exception) -> None:
+        message = str(error) if isinstance(error, CheckpointError) else _explain(error, self._path)
+        with self._news:
+            self._failure = message
+            lost = [self.opened, *([self._in_hand] if self._in_hand else []), *self._queue]
+            self._queue.clear()
+        for each in lost:
+            each.failure = message
+            self._tell(each.done)
+
+    def _tell(self, event: asyncio.Event) -> None:
+        # A loop that is closed already has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(event.set)
+
+
+def commit(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Do the commands of a batch in one transaction, with the effect of doing them one after the other."""
+    connection.execute("BEGIN IMMEDIATE")
+    changes = _Changes()
+    for command in batch.commands:
+        if isinstance(command, StepRow):
+            changes.put(command)
+        elif isinstance(command, Close):
+            changes.close(command)
+        else:
+            changes.write(connection)
+            changes = _Changes()
+            command.run(connection)
+    changes.write(connection)
+    connection.execute("COMMIT")
+
+
+class _Changes:
+    """What a run of commands comes to: later ones take the place of earlier ones before they are written."""
+
+    def __init__(self) -> None:
+        self._swept: dict[bytes, None] = {}
+        self._steps: dict[bytes, dict[int, StepRow]] = {}
+        self._operations: dict[bytes, OperationRow] = {}
+
+    def put(self, step: StepRow) -> None:
+        self._steps.setdefault(step.key, {})[step.number] = step
+
+    def close(self, end: Close) -> None:
+        key = end.row.key
+        self._operations[key] = end.row
+        if not end.keep_steps:
+            self._swept[key] = None
+            self._steps.pop(key, None)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        tables.drop_steps(connection, self._swept)
+        tables.put_steps(connection, (row for rows in self._steps.values() for row in rows.values()))
+        tables.put_operations(connection, self._operations.values())
+
+
+class _Log:
+    """Keeps SQLite's log short: copies it into the database when it has about `_LOG_PAGES` pages.
+
+    SQLite tells the length of the log only when it copies, so the pages that a record takes are learnt then.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._records = 0.0
+        self._pages_per_record = 1.0
+
+    def grew(self, batch: Batch) -> None:
+        self._records += len(batch.commands) + batch.size / 4096
+        if self._records * self._pages_per_record >= _LOG_PAGES:
+            pages = copy_log(self._connection)
+            self._pages_per_record = min(4.0, max(0.05, pages / self._records))
+            self._records = 0.0
+
+
+def _explain(error: Exception, path: Path) -> str:
+    what, remedy = _diagnose(error)
+    return (
+        f"The checkpoint {path} cannot be written: {what} ({error}). Nothing more is sent."
+        f" {remedy}, then run the same command again; it continues where it was."
+    )
+
+
+_CAUSES = {
+    "SQLITE_FULL": ("the disk is full", "Free some space"),
+    "SQLITE_IOERR": ("I/O error", "Check the disk and its free space"),
+    "SQLITE_READONLY": ("it is read-only", "Make the folder writable"),
+    "SQLITE_CANTOPEN": ("it cannot be opened", "Make the folder writable"),
+    "SQLITE_BUSY": ("another process holds it", "Let that end"),
+    "SQLITE_CORRUPT": ("it is damaged", "Check the disk"),
+    "SQLITE_NOTADB": ("it is no checkpoint of bulkops", "Name another folder with --run-dir"),
+}
+_SYSTEM_CAUSES = {
+    errno.ENOSPC: "SQLITE_FULL",
+    errno.EDQUOT: "SQLITE_FULL",
+    errno.EIO: "SQLITE_IOERR",
+    errno.EROFS: "SQLITE_READONLY",
+    errno.EACCES: "SQLITE_CANTOPEN",
+    errno.EPERM: "SQLITE_CANTOPEN",
+}
+
+
+def _diagnose(error: Exception) -> tuple[str, str]:
+    name = ""
+    if isinstance(error, sqlite3.Error):
+        name = getattr(error, "sqlite_errorname", "")
+    elif isinstance(error, OSError):
+        name = _SYSTEM_CAUSES.get(error.errno or 0, "")
+    for cause, answer in _CAUSES.items():
+        if name.startswith(cause):
+            return answer
+    return "it failed", "Mend that"

@@ -1,0 +1,361 @@
+"""What holds for every checkpoint, on disk and in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from checkpoint_rows import ended, key_of, step
+
+from bulkops.checkpoint import StepState
+from bulkops.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from checkpoint_rows import Opener
+
+    from bulkops.checkpoint import Checkpoint
+
+
+def run(opened: Opener, act: Callable[[Checkpoint], Awaitable[None]]) -> None:
+    """Act on the checkpoint that is opened, and close it."""
+
+    async def main() -> None:
+        async with opened() as checkpoint:
+            await act(checkpoint)
+
+    asyncio.run(main())
+
+
+def test_intent_is_found_again(opened: Opener) -> None:
+    """A step that was intended is there, every field, when the checkpoint is opened again."""
+    intent = step(entity="agent_1", reply=b"{}", reason="why", attempt=3)
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(intent)
+
+    async def again(checkpoint: Checkpoint) -> None:
+        assert [intent] == await checkpoint.steps_of(intent.key)
+
+    run(opened, act)
+    run(opened, again)
+
+
+def test_note_replaces(opened: Opener) -> None:
+    """A note takes the place of what was known about its step, and of no other step."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(step())
+        await checkpoint.intend(step(number=1))
+        checkpoint.note(step(state=StepState.DONE, reply=b'{"id":"a"}'))
+
+        assert [step(state=StepState.DONE, reply=b'{"id":"a"}'), step(number=1)] == (
+            await checkpoint.steps_of(key_of(1))
+        )
+
+    run(opened, act)
+
+
+def test_lone_note_is_kept(opened: Opener) -> None:
+    """A note that nothing follows is there when the checkpoint is opened again."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        checkpoint.note(step(state=StepState.UNKNOWN, reason="reset"))
+
+    async def again(checkpoint: Checkpoint) -> None:
+        assert [row.state for row in await checkpoint.steps_of(key_of(1))] == [StepState.UNKNOWN]
+
+    run(opened, act)
+    run(opened, again)
+
+
+@pytest.mark.parametrize("state", State)
+def test_row_is_found_again(opened: Opener, state: State) -> None:
+    """The end of an operation is there, every field, in every state, when the checkpoint is opened again."""
+    row = ended(state=state, raw=b'{"op":"x"}', passed=False, id=None)
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.close_operation(row, keep_steps=False)
+
+    async def again(checkpoint: Checkpoint) -> None:
+        assert row == await checkpoint.row_of(row.key)
+        assert await checkpoint.row_of(key_of(2)) is None
+
+    run(opened, act)
+    run(opened, again)
+
+
+def test_closing_forgets_steps(opened: Opener) -> None:
+    """Closing an operation forgets its steps, also those noted in the same moment, and no others."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(step())
+        await checkpoint.intend(step(2))
+        checkpoint.note(step(state=StepState.DONE))
+        checkpoint.note(step(number=1))
+        await checkpoint.close_operation(ended(), keep_steps=False)
+
+        assert await checkpoint.steps_of(key_of(1)) == []
+        assert [step(2)] == await checkpoint.steps_of(key_of(2))
+
+    run(opened, act)
+
+
+def test_closing_keeps_steps(opened: Opener) -> None:
+    """Closing with `keep_steps` keeps them, with what was noted last."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(step())
+        checkpoint.note(step(state=StepState.UNKNOWN))
+        await checkpoint.close_operation(ended(state=State.IN_DOUBT), keep_steps=True)
+
+        assert [step(state=StepState.UNKNOWN)] == await checkpoint.steps_of(key_of(1))
+
+    run(opened, act)
+
+
+def test_step_after_closing_stays(opened: Opener) -> None:
+    """A step noted after an operation was closed is not swept away by that close."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(step())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(checkpoint.close_operation(ended(), keep_steps=False))
+            group.create_task(checkpoint.intend(step(number=4)))
+
+        assert [step(number=4)] == await checkpoint.steps_of(key_of(1))
+
+    run(opened, act)
+
+
+def test_closing_again_replaces(opened: Opener) -> None:
+    """The later end of an operation takes the place of the earlier one."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.close_operation(ended(state=State.FAILED, raw=b"{}"), keep_steps=False)
+        await checkpoint.close_operation(ended(), keep_steps=False)
+
+        assert ended() == await checkpoint.row_of(key_of(1))
+        with checkpoint.reader() as reader:
+            assert reader.counts() == {State.DONE: 1}
+
+    run(opened, act)
+
+
+def test_reopen_puts_steps_in_place(opened: Opener) -> None:
+    """A reopened operation has no end, and the steps that the caller says are still true in place of its own."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for number, state in enumerate(StepState):
+            await checkpoint.intend(step(number=number, state=state))
+        await checkpoint.close_operation(ended(state=State.IN_DOUBT), keep_steps=True)
+        kept = step(number=2, state=StepState.DONE, request=b"asked")
+        await checkpoint.reopen(key_of(1), [kept])
+
+        assert await checkpoint.row_of(key_of(1)) is None
+        assert await checkpoint.steps_of(key_of(1)) == [kept]
+
+    run(opened, act)
+
+
+def test_rows_of_line(opened: Opener) -> None:
+    """The operations of a line come by index, those of other lines do not."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for line, index in [(1, 2), (2, 0), (1, 0), (2, 1), (1, 1)]:
+            await checkpoint.close_operation(ended(line, index), keep_steps=False)
+
+        found = await checkpoint.rows_of_line(ended(1).line_key)
+        assert [ended(1, 0), ended(1, 1), ended(1, 2)] == found
+        assert await checkpoint.rows_of_line(ended(3).line_key) == []
+
+    run(opened, act)
+
+
+def test_first_pin_stays(opened: Opener) -> None:
+    """Of several answers pinned for one request of a line, all see the first; another request has its own."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        assert await checkpoint.pinned(b"line", b"GET /a") is None
+        await checkpoint.pin(b"line", b"GET /a", b"first")
+        await checkpoint.pin(b"line", b"GET /a", b"second")
+        await checkpoint.pin(b"line", b"GET /b", b"other")
+
+        assert await checkpoint.pinned(b"line", b"GET /a") == b"first"
+        assert await checkpoint.pinned(b"line", b"GET /b") == b"other"
+
+    run(opened, act)
+
+
+def test_meta_is_found_again(opened: Opener) -> None:
+    """A word about the run is there at once and at the next opening; the later one counts."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        assert checkpoint.meta("origin") is None
+        await checkpoint.set_meta("origin", "one")
+        await checkpoint.set_meta("origin", "two")
+        assert checkpoint.meta("origin") == "two"
+
+    async def again(checkpoint: Checkpoint) -> None:
+        assert checkpoint.meta("origin") == "two"
+        with checkpoint.reader() as reader:
+            assert reader.meta("origin") == "two"
+
+    run(opened, act)
+    run(opened, again)
+
+
+def test_identity_of_checkpoint_lasts(opened: Opener) -> None:
+    """A checkpoint has a format, a creation time and 128 random bits, the same at every opening."""
+    seen: list[list[str | None]] = []
+
+    async def act(checkpoint: Checkpoint) -> None:
+        seen.append([checkpoint.meta(word) for word in ("format", "created", "checkpoint_id")])
+
+    run(opened, act)
+    run(opened, act)
+
+    assert seen[0] == seen[1]
+    assert all(seen[0])
+    assert len(bytes.fromhex(str(seen[0][2]))) == 16
+
+
+def test_reads_see_everything_before(opened: Opener) -> None:
+    """A read among many writers sees what was queued before it, and nothing queued after."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        async with asyncio.TaskGroup() as group:
+            for line in range(40):
+                group.create_task(checkpoint.intend(step(line)))
+            read = group.create_task(checkpoint.steps_of(key_of(39)))
+            group.create_task(checkpoint.close_operation(ended(39), keep_steps=False))
+
+        assert [step(39)] == read.result()
+
+    run(opened, act)
+
+
+def test_reader_states(opened: Opener) -> None:
+    """The reader tells key, state and line digest of every ended operation."""
+    rows = [ended(1), ended(2, state=State.FAILED), ended(3, 1, state=State.IN_DOUBT)]
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for row in rows:
+            await checkpoint.close_operation(row, keep_steps=False)
+        with checkpoint.reader() as reader:
+            assert {(row.key, row.state, row.digest) for row in rows} == set(reader.states())
+
+    run(opened, act)
+
+
+def test_reader_open_steps(opened: Opener) -> None:
+    """The reader's open steps are those of operations that have not ended, whatever their state."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for line, state in enumerate(StepState):
+            await checkpoint.intend(step(line, number=1, state=state))
+            await checkpoint.intend(step(line, number=0))
+        await checkpoint.intend(step(9))
+        await checkpoint.close_operation(ended(9, state=State.IN_DOUBT), keep_steps=True)
+
+        with checkpoint.reader() as reader:
+            found = list(reader.open_steps())
+        assert {key_of(line) for line in range(4)} == {row.key for row in found}
+        assert found == sorted(found, key=lambda row: (row.key, row.number))
+        assert len(found) == 8
+
+    run(opened, act)
+
+
+@pytest.mark.parametrize(
+    "states", [None, {State.FAILED}, {State.DONE, State.FAILED}, {State.BLOCKED}, set[State]()]
+)
+def test_reader_rows_in_order(opened: Opener, states: set[State] | None) -> None:
+    """The reader's rows come by line and index, all or those in the wanted states."""
+    rows = [
+        ended(line, index, state=State.FAILED if line % 3 else State.DONE)
+        for line in range(6)
+        for index in range(2)
+    ]
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for row in reversed(rows):
+            await checkpoint.close_operation(row, keep_steps=False)
+        with checkpoint.reader() as reader:
+            assert [row for row in rows if states is None or row.state in states] == list(reader.rows(states))
+            assert rows[3] == reader.row_of(rows[3].key)
+            assert reader.row_of(b"unknown") is None
+
+    run(opened, act)
+
+
+def test_reader_counts(opened: Opener) -> None:
+    """The reader counts operations by state, in all and for each kind."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for line in range(5):
+            state = State.FAILED if line == 4 else State.DONE
+            kind = "agent.clone" if line > 2 else "agent.create"
+            await checkpoint.close_operation(ended(line, kind=kind, state=state), keep_steps=False)
+        with checkpoint.reader() as reader:
+            assert reader.counts() == {State.DONE: 4, State.FAILED: 1}
+            assert reader.counts_by_kind() == {
+                "agent.create": {State.DONE: 3},
+                "agent.clone": {State.DONE: 1, State.FAILED: 1},
+            }
+
+    run(opened, act)
+
+
+def test_reader_checks(opened: Opener) -> None:
+    """The reader sums up the checks of each line that has some, in line order, with the first record."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for line in (2, 1):
+            for index in (2, 0, 1):
+                passed = index < line
+                await checkpoint.close_operation(ended(line, index, passed=passed), keep_steps=False)
+        await checkpoint.close_operation(ended(3), keep_steps=False)
+        with checkpoint.reader() as reader:
+            assert [
+                (ended(1).line_key, 1, 3, ended(1).record),
+                (ended(2).line_key, 2, 3, ended(2).record),
+            ] == list(reader.checks())
+
+    run(opened, act)
+
+
+def test_cancelled_waiter_leaves_others_alone(opened: Opener) -> None:
+    """Cancelling a call that waits takes nothing back and disturbs no other call."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        tasks = [asyncio.create_task(checkpoint.intend(step(line))) for line in range(8)]
+        await asyncio.sleep(0)
+        tasks[3].cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert [line for line, outcome in enumerate(outcomes) if outcome is not None] == [3]
+        await checkpoint.flush()
+        for line in range(8):
+            assert [step(line)] == await checkpoint.steps_of(key_of(line))
+
+    run(opened, act)
+
+
+def test_many_at_once(opened: Opener) -> None:
+    """Thousands of operations at once, more than a batch holds, all end up as they should."""
+
+    async def operation(checkpoint: Checkpoint, line: int) -> None:
+        await checkpoint.intend(step(line))
+        checkpoint.note(step(line, state=StepState.DONE))
+        await checkpoint.close_operation(ended(line), keep_steps=False)
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await asyncio.gather(*(operation(checkpoint, line) for line in range(3000)))
+        with checkpoint.reader() as reader:
+            assert [ended(line) for line in range(3000)] == list(reader.rows())
+            assert list(reader.open_steps()) == []
+
+    run(opened, act)
