@@ -1,0 +1,73 @@
+"""What the headers of an answer tell about the limit: untrusted text in, numbers or None out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.api.profile import RateHeaders
+
+ROUNDING = 1.0
+"""Reset and Date are whole seconds: their difference may fall short by one."""
+
+_WHOLE = re.compile(r"[0-9]{1,10}")
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+
+
+def told_limit(names: RateHeaders, headers: Mapping[str, str]) -> int | None:
+    """Return the positive limit that the server names."""
+    return _whole(headers.get(names.limit)) or None
+
+
+def told_remaining(names: RateHeaders, headers: Mapping[str, str]) -> int | None:
+    """Return how many more requests the server says it will take before the reset."""
+    return _whole(headers.get(names.remaining))
+
+
+def seconds_to_reset(names: RateHeaders, headers: Mapping[str, str], wall: float) -> float | None:
+    """Return in how many seconds the limit starts anew; None unless that is in the future.
+
+    The reset is measured against the answer's own Date, so a wrong clock on either side does not matter;
+    `wall`, the local epoch time, stands in for a missing Date.
+    """
+    reset = _number(headers.get(names.reset))
+    if reset is None or reset <= (now := _sent_at(headers, wall)):
+        return None
+    return reset - now + ROUNDING
+
+
+def seconds_to_retry(names: RateHeaders, headers: Mapping[str, str], wall: float) -> float | None:
+    """Return the wait that Retry-After asks for, given as seconds or as a date (RFC 9110, 10.2.3)."""
+    text = headers.get(names.retry_after)
+    if (seconds := _number(text)) is not None:
+        return seconds or None
+    date = _date(text)
+    return None if date is None or date <= (now := _sent_at(headers, wall)) else date - now
+
+
+def _sent_at(headers: Mapping[str, str], wall: float) -> float:
+    date = _date(headers.get("date"))
+    return wall if date is None else date
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and _WHOLE.fullmatch(text := text.strip()) else None
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text is not None and _SECONDS.fullmatch(text := text.strip()) else None
+
+
+def _date(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
