@@ -1,0 +1,134 @@
+"""The files of the run folder that are made from the checkpoint: always whole, rebuilt at will."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.model import State
+from bulkops.outputs.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from bulkops.checkpoint.rows import OperationRow
+    from bulkops.model import Json
+
+TO_REPEAT = frozenset({State.FAILED, State.BLOCKED})
+_MADE = b'"created":[{'
+
+
+def write_results(rows: Iterable[OperationRow], path: Path) -> None:
+    """Write one line per operation, as it was recorded."""
+    _write_lines((row.record for row in rows), path)
+
+
+def write_failed(rows: Iterable[OperationRow], path: Path) -> None:
+    """Write the original line of what failed or is blocked, once each; rows come in order of their lines.
+
+    A line without an id gets one made from its identity, by which it is recognised when it was corrected.
+    """
+    _write_lines(map(_line_to_repeat, _once_per_line(rows)), path)
+
+
+def write_in_doubt(rows: Iterable[OperationRow], path: Path) -> None:
+    """Write what is held: since when, why, and what to look for in the account."""
+    _write_lines((_doubt(row) for row in rows if row.state is State.IN_DOUBT), path)
+
+
+def write_created(rows: Iterable[OperationRow], path: Path) -> None:
+    """Write one line per entity that was made, also by operations that failed later."""
+    _write_lines((line for row in rows for line in _created(row)), path)
+
+
+def write_summary(summary: Mapping[str, Json], path: Path) -> None:
+    """Write the summary of a run, laid out for people too."""
+    with atomic_write(path) as file:
+        file.write(orjson.dumps(dict(summary), option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def with_id(raw: bytes, line_key: bytes) -> bytes:
+    """Return a line with an id as its first key, and all its other bytes; one that has an id as it is."""
+    line = orjson.loads(raw)
+    if not line.keys().isdisjoint({"id", "custom_id"}):
+        return raw
+    # A JSON object has nothing but blanks before its first brace.
+    before, _, after = raw.partition(b"{")
+    return b'%b{"id": "~%b"%b%b' % (before, line_key.hex().encode(), b", " if line else b"", after)
+
+
+def _write_lines(lines: Iterable[bytes], path: Path) -> None:
+    with atomic_write(path) as file:
+        for line in lines:
+            file.write(line)
+            file.write(b"\n")
+
+
+def _once_per_line(rows: Iterable[OperationRow]) -> Iterator[OperationRow]:
+    """Leave out further operations of a line; what was seen is remembered for one line number at a time."""
+    number, seen = -1, set[bytes]()
+    for row in rows:
+        if row.line != number:
+            number, seen = row.line, set()
+        if row.state in TO_REPEAT and row.raw is not None and row.line_key not in seen:
+            seen.add(row.line_key)
+            yield row
+
+
+def _line_to_repeat(row: OperationRow) -> bytes:
+    raw = (row.raw or b"").removesuffix(b"\n")
+    return raw if row.id is not None else with_id(raw, row.line_key)
+
+
+def _created(row: OperationRow) -> Iterator[bytes]:
+    # Most rows of a large job make nothing; they are not worth parsing.
+    if _MADE not in row.record:
+        return
+    record = orjson.loads(row.record)
+    for made in record["created"]:
+        yield orjson.dumps(
+            {
+                "kind": made["kind"],
+                "id": made["id"],
+                "custom_id": record["id"],
+                "line": record["line"],
+                "op": record["op"],
+                "ended_at": record["ended_at"],
+            }
+        )
+
+
+def _doubt(row: OperationRow) -> bytes:
+    record = orjson.loads(row.record)
+    return orjson.dumps(
+        {
+            "id": record["id"],
+            "line": record["line"],
+            "op": record["op"],
+            "since": record["ended_at"],
+            "reason": (record["error"] or {}).get("message"),
+            "look_for": _look_for(row, record),
+            "created": record["created"],
+        }
+    )
+
+
+def _look_for(row: OperationRow, record: Mapping[str, Json]) -> str:
+    thing, _, act = row.kind.partition(".")
+    span = f"between {record['started_at']} and {record['ended_at']}"
+    if act in {"create", "clone", "upload"}:
+        name = _name(row.raw)
+        called = f" named {name}" if name else ""
+        article = "an" if thing[0] in "aeiou" else "a"
+        return f"{article} {thing}{called} that was made {span}"
+    return f"signs in the account that {row.kind} took effect {span}"
+
+
+def _name(raw: bytes | None) -> str | None:
+    """Return the name that a line gives to what it makes; what is still a reference says nothing."""
+    line = orjson.loads(raw) if raw is not None else {}
+    body = line.get("body")
+    name = line.get("name") or (body.get("name") if isinstance(body, dict) else None)
+    return orjson.dumps(name).decode() if isinstance(name, str) and "${" not in name else None

@@ -1,0 +1,75 @@
+"""The finished line of `results.jsonl` of one operation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bulkops.model import Failure, Json, Outcome
+    from bulkops.outputs.saved import Saved
+
+
+def display_id(id: str | None, index: int, count: int) -> str | None:
+    """Return how people call an operation: `ID`, or `ID[N]` counted from 1 when its line has several."""
+    return id if id is None or count == 1 else f"{id}[{index + 1}]"
+
+
+def record(
+    *,
+    id: str | None,
+    line: int,
+    index: int,
+    count: int,
+    kind: str,
+    outcome: Outcome,
+    meta: Json,
+    started: float,
+    ended: float,
+    files: Iterable[Saved],
+) -> bytes:
+    """Return the JSON line (without its end) that tells how an operation ended; times are epoch seconds.
+
+    `index` counts from zero, `count` is how many operations the line has.
+    """
+    fields = {
+        "id": display_id(id, index, count),
+        **({"copy": index + 1} if count > 1 else {}),
+        "line": line,
+        "op": kind,
+        "status": outcome.state.value,
+        "result": None if outcome.result is None else dict(outcome.result),
+        "error": _error(outcome.failure),
+        "attempts": outcome.attempts,
+        "created": [{"kind": made.kind, "id": made.id} for made in outcome.created],
+        "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in files],
+        "meta": meta,
+        "started_at": _rfc3339(started),
+        "ended_at": _rfc3339(ended),
+        # A clock that was set back in between does not make an operation end before its begin.
+        "duration_ms": max(0, round((ended - started) * 1000)),
+    }
+    if outcome.passed is not None:
+        fields["passed"] = outcome.passed
+    if outcome.possible_duplicate:
+        fields["possible_duplicate"] = True
+    return orjson.dumps(fields)
+
+
+def _error(failure: Failure | None) -> Json:
+    if failure is None:
+        return None
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "http_status": failure.status,
+        "request_id": failure.request_id,
+    }
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,229 @@
+"""What a run came to: counts that add up, the exit code, the summary and the last line."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.errors import BulkopsError
+from bulkops.model import State
+from bulkops.reporting.text import safe_text
+from bulkops.reporting.words import duration, rfc3339
+from bulkops.settings import run_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bulkops.checkpoint.rows import LineChecks
+    from bulkops.errors import CheckpointError, Stop
+    from bulkops.model import Json
+
+WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
+_FIRST_SIGNAL = 128
+_IN_DOUBT, _FAILED, _CHECKS, _LEFT = 6, 3, 8, 7
+_LONGEST_LINE = 10_000
+_ROUNDING = 1e-9
+
+
+class CountError(BulkopsError, AssertionError):
+    """The counts do not add up: an operation was lost or counted twice."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """The numbers of a run, which grow while it goes on.
+
+    `totals` is how many operations of each kind the plan has. `requests` is all that were sent, `retries` and
+    `polls` those of them. `started` and `ended` are epoch seconds. Counts are of the whole job, so they begin
+    with what earlier runs did; the other numbers are of this run.
+    """
+
+    totals: Mapping[str, int]
+    started: float
+    ended: float | None = None
+    limit: int | None = None
+    period: float = 60.0
+    limit_source: str = "default"
+    requests: int = 0
+    retries: int = 0
+    polls: int = 0
+    pauses: int = 0
+    stopped: str | None = None
+    checks_passed: int = 0
+    checks_failed: int = 0
+    _counts: Counter[tuple[str, State]] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """How many operations the job has."""
+        return sum(self.totals.values())
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took, or zero while it goes on."""
+        return 0.0 if self.ended is None else max(0.0, self.ended - self.started)
+
+    def note(self, kind: str, state: State, before: State = State.NOT_STARTED) -> None:
+        """Count an operation under its new state, and no longer under the one before."""
+        self._counts[kind, before] -= before is not State.NOT_STARTED
+        self._counts[kind, state] += state is not State.NOT_STARTED
+
+    def add(self, kind: str, state: State, count: int) -> None:
+        """Count operations that ended before this run."""
+        self._counts[kind, state] += count if state is not State.NOT_STARTED else 0
+
+    def count_checks(self, lines: Iterable[LineChecks]) -> None:
+        """Count how the lines came out that check something."""
+        self.checks_passed = self.checks_failed = 0
+        for line in lines:
+            good = line.passed >= _pass_rate(line.record) * line.total - _ROUNDING
+            self.checks_passed += good
+            self.checks_failed += not good
+
+    def count(self, state: State) -> int:
+        """Return how many operations are in a state; not started is what is left of the total."""
+        return sum(self.by_kind(kind)[state] for kind in self._kinds())
+
+    def by_kind(self, kind: str) -> dict[State, int]:
+        """Return the counts of a kind by state."""
+        counts = {state: self._counts[kind, state] for state in State}
+        counts[State.NOT_STARTED] = self.totals.get(kind, 0) - sum(counts.values())
+        return counts
+
+    def kinds(self) -> dict[str, dict[State, int]]:
+        """Return the counts of every kind."""
+        return {kind: self.by_kind(kind) for kind in self._kinds()}
+
+    def verify(self) -> None:
+        """Raise `CountError` unless every operation of the plan is in exactly one state."""
+        for kind, counts in self.kinds().items():
+            if min(counts.values()) < 0:
+                told = ", ".join(f"{state.value} {count}" for state, count in counts.items())
+                raise CountError(
+                    f"the counts of {kind} do not add up to the {self.totals.get(kind, 0)} planned: {told}"
+                )
+
+    def _kinds(self) -> list[str]:
+        return sorted({*self.totals, *(kind for kind, _ in self._counts)})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The job as its user names it, to write commands that continue it.
+
+    `options` are those that have to be repeated; `folder` is the run folder, where it is not the usual one.
+    """
+
+    path: str
+    options: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    def command(self, verb: str, *flags: str) -> str:
+        """Return a command on the job, quoted for a shell."""
+        # A path that begins with a sign would be taken for a flag.
+        path = f"./{self.path}" if self.path.startswith("-") else self.path
+        return shlex.join(["bulkops", verb, *flags, path, *self.options])
+
+    def file(self, name: str) -> str:
+        """Return the path of a file of the run folder, quoted for a shell."""
+        return shlex.quote(str((self.folder or run_folder(Path(self.path)).path) / name))
+
+
+def exit_code(report: Report, stop: Stop | CheckpointError | None) -> int:
+    """Return the exit code of a run that ended like this: the worst that holds (DESIGN.md, section 6)."""
+    holds = {
+        _IN_DOUBT: report.count(State.IN_DOUBT),
+        _FAILED: report.count(State.FAILED) + report.count(State.BLOCKED),
+        _CHECKS: report.checks_failed,
+        _LEFT: report.count(State.NOT_STARTED),
+    }
+    codes = [code for code, count in holds.items() if count]
+    if stop is not None:
+        codes.append(stop.exit_code)
+    return min(codes, key=_badness, default=0)
+
+
+def next_command(report: Report, job: Job, code: int) -> str | None:
+    """Return the command that continues, or None when there is nothing to continue."""
+    if code in {_IN_DOUBT, _FAILED, _CHECKS, 0}:
+        if report.count(State.IN_DOUBT):
+            return job.command("retry", "--in-doubt")
+        if report.count(State.FAILED) + report.count(State.BLOCKED):
+            return job.command("retry")
+        return None
+    return job.command("run")
+
+
+def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
+    """Return what `summary.json` holds."""
+    return {
+        "job": job.path,
+        "exit_code": code,
+        "stopped": report.stopped,
+        "next": next_command(report, job, code),
+        "operations": {"total": report.total, **{state.value: report.count(state) for state in State}},
+        "by_kind": {
+            kind: {"total": report.totals.get(kind, 0), **{state.value: n for state, n in counts.items()}}
+            for kind, counts in report.kinds().items()
+        },
+        "checks": {"passed": report.checks_passed, "failed": report.checks_failed},
+        "requests": {"sent": report.requests, "retries": report.retries, "polls": report.polls},
+        "limit": {"requests": report.limit, "seconds": report.period, "source": report.limit_source},
+        "pauses": report.pauses,
+        "seconds": round(report.seconds, 3),
+        "started_at": rfc3339(report.started),
+        "ended_at": None if report.ended is None else rfc3339(report.ended),
+    }
+
+
+def last_line(report: Report, job: Job, code: int) -> str:
+    """Return the line that sums a run up for people; it names the command that continues."""
+    parts = [f"{_told(report)} in {duration(report.seconds)} ({_number(report.requests, 'request')})."]
+    if report.stopped is not None:
+        parts.append(f"Stopped: {safe_text(report.stopped).rstrip('.')}.")
+    command = next_command(report, job, code)
+    if report.count(State.IN_DOUBT):
+        parts.append(f"In doubt: look at {job.file('in_doubt.jsonl')} first.")
+    if report.checks_failed:
+        parts.append(f"Checks: see {job.file('results.jsonl')}.")
+    if command is not None:
+        parts.append(f"Continue: {command}")
+        if report.count(State.IN_DOUBT) and "--in-doubt" not in command:
+            parts[-1] += f" ; then: {job.command('retry', '--in-doubt')}"
+    return safe_text(" ".join(parts), _LONGEST_LINE)
+
+
+def _told(report: Report) -> str:
+    words = {
+        "failed": report.count(State.FAILED),
+        "blocked": report.count(State.BLOCKED),
+        "skipped": report.count(State.SKIPPED),
+        "in doubt": report.count(State.IN_DOUBT),
+        "not started": report.count(State.NOT_STARTED),
+        "checks failed": report.checks_failed,
+    }
+    done = f"done {report.count(State.DONE):,} of {report.total:,}"
+    return ", ".join([done, *(f"{word} {count:,}" for word, count in words.items() if count)])
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _badness(code: int) -> tuple[int, int]:
+    """Order codes, worst first; any signal counts like the two that the table names."""
+    known = 130 if code > _FIRST_SIGNAL else code
+    return (WORST_FIRST.index(known) if known in WORST_FIRST else 0, code)
+
+
+def _pass_rate(record: bytes) -> float:
+    """Return the share of a line's checks that has to pass; all, unless its result says otherwise."""
+    result = orjson.loads(record).get("result") or {}
+    expect = result.get("expect")
+    rate = expect.get("pass_rate", 1) if isinstance(expect, dict) else 1
+    return float(rate)

@@ -1,0 +1,25 @@
+"""Times in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_MINUTE, _HOUR = 60, 3600
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: `0.4 s`, `41 s`, `3 min 5 s`, `2 h 14 min`."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min" + (f" {whole % _MINUTE} s" if whole % _MINUTE else "")
+    minutes = whole % _HOUR // _MINUTE
+    return f"{whole // _HOUR} h" + (f" {minutes} min" if minutes else "")
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a moment (epoch seconds) as RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
