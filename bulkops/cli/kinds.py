@@ -1,0 +1,71 @@
+"""`bulkops kinds`: what can be done, and the fields of each kind's lines."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.cli.parsing import say
+from bulkops.operation import fields_of
+from bulkops.operations import KINDS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bulkops.model import Json
+    from bulkops.operation import Operation
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("kind", nargs="?", metavar="KIND", help="only this one")
+    parser.add_argument("--json", action="store_true", help="print them as JSON on stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the kinds."""
+    if options.kind is not None and options.kind not in KINDS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(options.kind, KINDS, n=1)
+        say(
+            f"bulkops kinds: there is no kind {options.kind!r}"
+            + (f"; did you mean {close[0]!r}?" if close else "")
+        )
+        return 2
+    chosen = [KINDS[options.kind]] if options.kind else list(KINDS.values())
+    if options.json:
+        sys.stdout.buffer.write(orjson.dumps([as_json(kind) for kind in chosen]) + b"\n")
+    else:
+        print("\n\n".join(as_text(kind) for kind in chosen))
+    return 0
+
+
+def as_json(kind: type[Operation]) -> Json:
+    """Return a kind for programs."""
+    return {
+        "kind": kind.kind,
+        "about": inspect.cleandoc(kind.__doc__ or ""),
+        "fields": [
+            {"name": field.name, "required": field.required, "about": field.about}
+            for field in fields_of(kind).values()
+        ],
+        "example": kind.example,
+    }
+
+
+def as_text(kind: type[Operation]) -> str:
+    """Return a kind for people."""
+    lines = [
+        kind.kind,
+        *(f"  {line}".rstrip() for line in inspect.cleandoc(kind.__doc__ or "").splitlines()),
+        "",
+    ]
+    width = max((len(name) for name in fields_of(kind)), default=0)
+    for field in fields_of(kind).values():
+        optional = "" if field.required else "(optional) "
+        lines += [f"  {field.name:<{width}}  {optional}{field.about}"]
+    return "\n".join([*lines, f"  example: {orjson.dumps(kind.example).decode()}"])

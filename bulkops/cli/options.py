@@ -1,0 +1,183 @@
+"""Options that several verbs share, and what they come to: an order, settings, a run folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkops.accounts import Wanted, find_account
+from bulkops.api import PROFILES
+from bulkops.checkpoint import open_reader
+from bulkops.errors import UsageError
+from bulkops.settings import Halt, RunFolder, Settings, run_folder
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bulkops.api.profile import Profile
+    from bulkops.jobfile import Header
+
+FAILED_FILE = "failed.jsonl"
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """Add the job file and where its run lives."""
+    parser.add_argument("job", metavar="JOB", help="the job file (JSONL)")
+    parser.add_argument(
+        "--run-dir", metavar="DIR", help="the run folder; default: JOB.run beside the job file"
+    )
+
+
+def add_account(parser: argparse.ArgumentParser) -> None:
+    """Add what says whose job it is and how fast it may go."""
+    group = parser.add_argument_group("account and pace")
+    group.add_argument("--account", metavar="NAME", help="the account of the accounts file to use")
+    group.add_argument(
+        "--api", metavar="API", choices=tuple(PROFILES), default="reference", help="the API profile"
+    )
+    group.add_argument("--base-url", metavar="URL", help="where the API is")
+    group.add_argument(
+        "--tier", metavar="TIER", help="standard (100 requests a minute), pro (500) or enterprise"
+    )
+    group.add_argument(
+        "--rate", metavar="N/PERIOD", help="the limit itself, such as 100/min; wins over --tier"
+    )
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a run goes about its work."""
+    group = parser.add_argument_group("running")
+    group.add_argument(
+        "-j", "--jobs", type=int, default=16, metavar="N", help="requests in flight (default 16)"
+    )
+    group.add_argument("--api-key-file", metavar="FILE", help="a file (mode 0600) that holds the API key")
+    group.add_argument("--halt", metavar="fail=N|N%", help="stop when so many, or such a share, have failed")
+    group.add_argument(
+        "--drain",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds for the requests in flight when stopped",
+    )
+    group.add_argument(
+        "--timeout", type=float, default=300.0, metavar="S", help="seconds for one attempt of a request"
+    )
+    group.add_argument(
+        "--give-up-after",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="seconds to wait for a server that cannot be reached",
+    )
+    group.add_argument(
+        "--changed",
+        choices=("keep", "rerun"),
+        help="when done lines were edited or removed: go on, or also do edited ones again",
+    )
+    group.add_argument(
+        "--emulate",
+        action="store_true",
+        help="rehearse against a built-in local server, with a run folder of its own",
+    )
+    group.add_argument(
+        "--time-scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="let the emulator's clock run X times as fast",
+    )
+    group.add_argument("--json", action="store_true", help="print the summary as JSON on stdout at the end")
+    group.add_argument("--log-file", metavar="FILE", help="write what happens to a log file as well")
+    group.add_argument("-q", "--quiet", action="store_true", help="print nothing unless something failed")
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlace:
+    """Where a job is and where its run lives; `base` is the job that a failed.jsonl is a part of."""
+
+    job: Path
+    folder: RunFolder
+    base: Path | None
+
+
+def place_of(options: argparse.Namespace) -> JobPlace:
+    """Return the place of the job that the options name."""
+    job = Path(options.job)
+    emulated = bool(getattr(options, "emulate", False))
+    given = Path(options.run_dir) if options.run_dir else None
+    base = _base_of(job)
+    if base is not None and given is None:
+        return JobPlace(job, RunFolder(job.parent), base)
+    return JobPlace(job, run_folder(job, emulated=emulated, given=given), base)
+
+
+def _base_of(job: Path) -> Path | None:
+    """Return the job whose `JOB.run/failed.jsonl` this is, None for any other file."""
+    folder = job.absolute().parent
+    reader = open_reader(folder / "checkpoint.db") if job.name == FAILED_FILE else None
+    if reader is None:
+        return None
+    with reader:
+        recorded = Path(reader.meta("job") or folder.with_suffix(".jsonl"))
+    # The folder may have been moved together with its job.
+    for base in (folder.parent / recorded.name, recorded):
+        if base.exists():
+            return base
+    raise UsageError(f"{job} is a part of {recorded}, which is not there any more; put it back")
+
+
+def wanted(options: argparse.Namespace) -> Wanted:
+    """Return what the options say about the account."""
+    return Wanted(
+        account=options.account,
+        base_url=options.base_url,
+        tier=options.tier,
+        rate=options.rate,
+        api_key_file=getattr(options, "api_key_file", None),
+    )
+
+
+def profile(options: argparse.Namespace) -> Profile:
+    """Return the API profile that the options name."""
+    return PROFILES[options.api]
+
+
+def make_settings(options: argparse.Namespace, header: Header, *, environ: dict[str, str]) -> Settings:
+    """Return the settings of a run."""
+    api = profile(options)
+    return Settings(
+        api=api,
+        account=find_account(
+            api, wanted(options), environ, header_account=header.account, time_scale=options.time_scale
+        ),
+        in_flight=options.jobs,
+        halt=parse_halt(options.halt) if options.halt else None,
+        drain=options.drain,
+        attempt_deadline=options.timeout,
+        give_up_after=options.give_up_after,
+        time_scale=options.time_scale,
+    )
+
+
+def parse_halt(text: str) -> Halt:
+    """Return the threshold that `fail=3%`, `fail=10`, `3%` or `10` spells; UsageError for anything else."""
+    number = text.removeprefix("fail=")
+    try:
+        if number.endswith("%"):
+            share = float(number[:-1]) / 100
+            if 0 < share <= 1:
+                return Halt(share=share)
+        elif int(number) > 0:
+            return Halt(count=int(number))
+    except ValueError:
+        pass
+    raise UsageError(
+        f"--halt {text!r} is not a threshold; give a number or a share, such as fail=10 or fail=3%"
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that `${env:…}` and the settings read."""
+    return dict(os.environ)

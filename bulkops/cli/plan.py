@@ -1,0 +1,130 @@
+"""`bulkops plan JOB`: validate, and say what would happen. Loads no HTTP and no TLS."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.accounts import find_account
+from bulkops.checkpoint import open_reader
+from bulkops.cli import options as common
+from bulkops.jobfile import JobFile
+from bulkops.model import State
+from bulkops.planning import Selection, make_plan
+from bulkops.reporting.words import duration
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bulkops.model import Json
+    from bulkops.planning import Plan
+    from bulkops.settings import Account
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    common.add_job(parser)
+    common.add_account(parser)
+    parser.add_argument("--changed", choices=("keep", "rerun"), help="see `bulkops run --help`")
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON on stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan and return the exit code."""
+    environ = common.environment()
+    place = common.place_of(options)
+    with ExitStack() as held:
+        job = held.enter_context(JobFile.open(place.job))
+        base = held.enter_context(JobFile.open(place.base)) if place.base is not None else None
+        reader = open_reader(place.folder.checkpoint)
+        if reader is not None:
+            held.enter_context(reader)
+        plan = make_plan(
+            job,
+            api=common.profile(options),
+            environ=environ,
+            reader=reader,
+            selection=Selection(changed=options.changed),
+            base=base,
+        )
+        account = find_account(
+            common.profile(options),
+            common.wanted(options),
+            environ,
+            header_account=plan.header.account,
+            with_key=False,
+        )
+        if options.json:
+            sys.stdout.buffer.write(orjson.dumps(as_json(plan, account)) + b"\n")
+        else:
+            print("\n".join(as_lines(plan, account)))
+    return 0
+
+
+def as_json(plan: Plan, account: Account) -> Json:
+    """Return the plan for programs."""
+    seconds = plan.seconds(account.tier)
+    return {
+        "job": plan.job.name,
+        "about": plan.header.about,
+        "lines": plan.lines,
+        "operations": {
+            "total": plan.total,
+            "left": plan.left.total(),
+            **{state.value: plan.count(state) for state in State},
+        },
+        "by_kind": {
+            kind: {"total": count, "left": plan.left[kind]} for kind, count in sorted(plan.operations.items())
+        },
+        "requests": plan.requests,
+        "polls": plan.looks,
+        "upload_bytes": plan.upload_bytes,
+        "limit": {
+            "requests": account.tier.limit,
+            "seconds": account.tier.period,
+            "source": account.tier_source,
+        },
+        "seconds": None if seconds is None else round(seconds, 1),
+    }
+
+
+def as_lines(plan: Plan, account: Account) -> list[str]:
+    """Return the plan for people."""
+    lines = [f"{plan.job.name}: {plan.lines:,} lines, {plan.total:,} operations; nothing was sent"]
+    if plan.header.about:
+        lines.append(f"  {plan.header.about}")
+    width = max(map(len, plan.operations), default=0)
+    for kind, count in sorted(plan.operations.items()):
+        left = plan.left[kind]
+        lines.append(f"  {kind:<{width}}  {count:>9,}" + ("" if left == count else f"  ({left:,} left)"))
+    standing = [
+        f"{state.value.replace('_', ' ')} {plan.count(state):,}"
+        for state in State
+        if state is not State.NOT_STARTED and plan.count(state)
+    ]
+    if standing:
+        lines.append(f"so far: {', '.join(standing)}")
+    bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
+    looks = f" and about {plan.looks:,} looks at what is awaited" if plan.looks else ""
+    lines.append(f"to send: {plan.requests:,} requests{looks}{bytes_}")
+    seconds = plan.seconds(account.tier)
+    limit = (
+        f"{account.tier.limit:,} requests in {account.tier.period:g} s ({account.tier_source})"
+        if account.tier.limit
+        else "?"
+    )
+    if seconds is not None:
+        lines.append(f"at {limit}: at least {duration(seconds)}")
+    return lines
+
+
+def _bytes(number: int) -> str:
+    size = float(number)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000 or unit == "GB":  # noqa: PLR2004 - decimal units
+            break
+        size /= 1000
+    return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"

@@ -1,0 +1,118 @@
+"""What `run` and `retry` have in common: an order to the pipeline, and how its end is told."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.cli import options as common
+from bulkops.cli.parsing import say
+from bulkops.errors import UsageError
+from bulkops.pipeline import Order
+from bulkops.pipeline import run as run_order
+from bulkops.reporting.progress import choose
+from bulkops.reporting.report import Job, last_line, summary
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from bulkops.jobfile import Header
+    from bulkops.pipeline import Ending
+    from bulkops.planning import Selection
+    from bulkops.settings import RunFolder, Settings
+
+EMULATED_KEY = "key-of-the-emulator"
+REHEARSED = "rehearsal"
+
+
+def run_job(options: argparse.Namespace, selection: Selection) -> int:
+    """Run a job and return the exit code."""
+    with _emulator(options) if options.emulate else _no_emulator() as environ:
+        place = common.place_of(options)
+
+        def settings(header: Header) -> Settings:
+            return common.make_settings(options, header, environ=environ)
+
+        ending = run_order(
+            Order(
+                job=place.job,
+                folder=place.folder,
+                api=common.profile(options),
+                settings=settings,
+                environ=environ,
+                progress=choose(sys.stderr, quiet=options.quiet),
+                named=_named(options, place.folder, place.base),
+                selection=selection,
+                base=place.base,
+                log_file=Path(options.log_file) if options.log_file else None,
+            )
+        )
+        return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
+
+
+def _named(options: argparse.Namespace, folder: RunFolder, base: Path | None) -> Job:
+    """Return the job as the commands that continue it have to name it."""
+    flags: list[str] = []
+    for name in ("run_dir", "account", "base_url", "tier", "rate", "api_key_file"):
+        value = getattr(options, name)
+        if value and not (options.emulate and name == "base_url"):
+            flags += [f"--{name.replace('_', '-')}", str(value)]
+    if options.time_scale != 1.0:
+        flags += ["--time-scale", f"{options.time_scale:g}"]
+    if options.emulate:
+        flags.append("--emulate")
+    return Job(str(base or options.job), tuple(flags), folder.path)
+
+
+def _tell(options: argparse.Namespace, ending: Ending, named: Job, folder: RunFolder) -> int:
+    if options.json:
+        sys.stdout.buffer.write(orjson.dumps(summary(ending.report, named, ending.code)) + b"\n")
+    if not options.quiet or ending.code:
+        say(f"results: {folder.path / 'results.jsonl'}")
+        say(last_line(ending.report, named, ending.code))
+    return ending.code
+
+
+@contextmanager
+def _no_emulator() -> Iterator[dict[str, str]]:
+    yield common.environment()
+
+
+@contextmanager
+def _emulator(options: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """Start the built-in server and point the run at it; its world is new each time, so the run folder is too."""
+    from bulkops.cli.emulate import serving_for
+
+    if options.base_url:
+        raise UsageError("--emulate starts a server of its own; leave --base-url out")
+    _forget_rehearsal(options)
+    with serving_for(options) as server:
+        options.base_url = server.base_url
+        if not options.quiet:
+            say(_banner(options))
+        yield {**common.environment(), "ELEVENLABS_API_KEY": EMULATED_KEY}
+
+
+def _banner(options: argparse.Namespace) -> str:
+    scaled = (
+        f"; its clock, and with it the limit, runs {options.time_scale:g} times as fast"
+        if options.time_scale != 1
+        else ""
+    )
+    return f"rehearsal against a built-in server on this machine{scaled}; nothing leaves it"
+
+
+def _forget_rehearsal(options: argparse.Namespace) -> None:
+    """Remove the run folder of an earlier rehearsal: it tells of a world that is gone."""
+    folder = common.place_of(options).folder.path
+    if not folder.exists():
+        return
+    if options.run_dir and not (folder / REHEARSED).exists():
+        raise UsageError(f"{folder} is not the folder of a rehearsal; give --emulate another --run-dir")
+    shutil.rmtree(folder)

@@ -1,0 +1,106 @@
+"""The end of an operation: its files under their names, its row in the checkpoint, its place in the counts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkops.checkpoint import OperationRow, digest
+from bulkops.errors import Halted
+from bulkops.model import State
+from bulkops.outputs.records import record
+
+if TYPE_CHECKING:
+    from bulkops.checkpoint import Checkpoint
+    from bulkops.model import Outcome
+    from bulkops.outputs.files import OutputFiles
+    from bulkops.planning import Planned
+    from bulkops.reporting.events import EventLog
+    from bulkops.reporting.progress import Progress
+    from bulkops.reporting.report import Report
+    from bulkops.settings import Halt
+
+
+@dataclass(slots=True)
+class Closing:
+    """Write outcomes down, count them, and tell of them; in that order."""
+
+    checkpoint: Checkpoint
+    files: OutputFiles
+    report: Report
+    progress: Progress
+    events: EventLog
+    halt: Halt | None = None
+    ended: int = 0
+    failed: int = 0
+
+    def reopened(self, row: OperationRow) -> None:
+        """Count an operation that is taken up again as not started."""
+        self.report.note(row.kind, State.NOT_STARTED, row.state)
+
+    async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
+        """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
+        saved = await self.files.finish(planned.key) if outcome.state is State.DONE else []
+        await self.checkpoint.close_operation(
+            OperationRow(
+                key=planned.key,
+                line_key=planned.line_key,
+                line=line,
+                index=planned.index,
+                id=planned.line.id,
+                kind=planned.line.op,
+                state=outcome.state,
+                digest=digest(planned.line.raw),
+                record=record(
+                    id=planned.line.id,
+                    line=line,
+                    index=planned.index,
+                    count=planned.line.count,
+                    kind=planned.line.op,
+                    outcome=outcome,
+                    meta=planned.line.meta,
+                    started=started,
+                    ended=time.time(),
+                    files=saved,
+                ),
+                raw=None if outcome.state is State.DONE else planned.line.raw,
+                passed=outcome.passed,
+            ),
+            keep_steps=outcome.state is not State.DONE,
+        )
+        self.report.note(planned.line.op, outcome.state)
+        self.progress.ended(outcome.state)
+        self._tell(planned, outcome)
+        self._check_halt(planned, outcome)
+
+    def _tell(self, planned: Planned, outcome: Outcome) -> None:
+        if outcome.failure is None:
+            return
+        where = planned.name or f"line {planned.line.number}"
+        self.events.note(
+            "in_doubt" if outcome.state is State.IN_DOUBT else "operation_failed",
+            id=planned.name,
+            line=planned.line.number,
+            op=planned.line.op,
+            state=outcome.state.value,
+            code=outcome.failure.code,
+            message=outcome.failure.message,
+            http_status=outcome.failure.status,
+            request_id=outcome.failure.request_id,
+        )
+        if outcome.state is not State.BLOCKED:
+            self.progress.note(f"{where} {outcome.state.value.replace('_', ' ')}: {outcome.failure.message}")
+
+    def _check_halt(self, planned: Planned, outcome: Outcome) -> None:
+        self.ended += 1
+        if outcome.state is not State.FAILED:
+            return
+        self.failed += 1
+        if planned.line.on_error == "halt":
+            name = planned.name or f"line {planned.line.number}"
+            raise Halted(f"{name} failed, and its line says on_error: halt")
+        if self.halt is not None and self.halt.reached(self.failed, self.ended):
+            raise Halted(
+                f"{self.failed} of the {self.ended} operations that ended in this run failed (--halt)"
+            )

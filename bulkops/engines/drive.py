@@ -1,0 +1,232 @@
+"""One operation, from its first step to its outcome: replay what is remembered, ask for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import orjson
+
+from bulkops.checkpoint import StepState
+from bulkops.errors import InDoubt, OperationFailed
+from bulkops.lifecycle import Hold, Remembered, begin
+from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State
+from bulkops.sending import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.api.profile import Profile
+    from bulkops.checkpoint import StepRow
+    from bulkops.model import Json, Request
+    from bulkops.operation import Operation, Steps
+    from bulkops.planning import Planned
+    from bulkops.sending import Sender
+
+POSSIBLE_DUPLICATE = "possible duplicate"
+"""The reason of a step that the user had sent again although it was in doubt."""
+STARTED_OVER = "started over"
+"""The reason of a step of a failed operation: its reply holds as long as the request is the same."""
+
+
+class Files(Protocol):
+    """Where `Save` steps go."""
+
+    async def append(self, key: bytes, save: Save, /) -> None:
+        """Append to a file of an operation."""
+
+    async def discard(self, key: bytes, /) -> None:
+        """Forget what an operation has appended."""
+
+
+class Pins(Protocol):
+    """Answers that all operations of a line share."""
+
+    async def ask(self, line_key: bytes, request: Request, attempt: Attempt, /) -> Json:
+        """Return the pinned answer, asking for it when there is none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When an operation was begun (epoch seconds), on which line of the job, and what earlier runs did of it."""
+
+    at: float
+    line: int
+    remembered: Mapping[int, StepRow]
+
+
+@dataclass(slots=True)
+class Running:
+    """One operation under way. `answer` is what its generator hears next."""
+
+    planned: Planned
+    operation: Operation
+    steps: Steps
+    account: str
+    start: Start
+    answer: Reply | Exception | None = None
+    number: int = 0
+    attempts: int = 0
+    created: list[Created] = field(default_factory=list)
+    possible_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The operation waits for something and holds nothing meanwhile."""
+
+    step: Await | Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What driving an operation needs."""
+
+    api: Profile
+    sender: Sender
+    files: Files
+    pins: Pins
+
+    async def forward(self, running: Running) -> Outcome | Parked:
+        """Drive an operation until it ends or waits.
+
+        Stop and CheckpointError pass through: they concern the run, and the operation stays pending.
+        """
+        try:
+            while True:
+                step = _next_step(running)
+                if isinstance(step, Await | Pause):
+                    return Parked(step)
+                running.answer = await self._take(running, step)
+        except StopIteration as end:
+            return self._done(running, end.value)
+        except OperationFailed as failure:
+            await self.files.discard(running.planned.key)
+            return _outcome(running, State.FAILED, failure=failed(failure))
+        except InDoubt as doubt:
+            running.attempts += doubt.attempts
+            await self.files.discard(running.planned.key)
+            return _outcome(running, State.IN_DOUBT, failure=Failure("in_doubt", doubt.reason))
+
+    async def _take(self, running: Running, step: Request | Save) -> Reply | OperationFailed:
+        try:
+            if isinstance(step, Save):
+                await self.files.append(running.planned.key, step)
+                return Reply(200)
+            return await self._ask(running, step)
+        except OperationFailed as refusal:
+            # It is heard where the step was yielded, so that a kind can handle it like any exception.
+            running.attempts += refusal.attempts
+            return refusal
+
+    async def _ask(self, running: Running, request: Request) -> Reply:
+        planned = running.planned
+        if request.effect is Effect.READ:
+            attempt = _attempt(running, request, 0, None)
+            if request.pinned:
+                return Reply(200, await self.pins.ask(planned.line_key, request, attempt))
+            heard = await self.sender.send(attempt)
+            running.attempts += heard.life.attempt
+            return Reply(200, heard.json, heard.headers)
+
+        number, running.number = running.number, running.number + 1
+        row = running.start.remembered.get(number)
+        if row is not None:
+            running.possible_duplicate |= row.reason == POSSIBLE_DUPLICATE
+            if (reply := _replayed(running, request, row)) is not None:
+                return reply
+        heard = await self.sender.send(_attempt(running, request, number, row))
+        running.attempts += heard.life.attempt
+        _own(running, request, heard.entity)
+        return Reply(200, heard.json or {}, heard.headers)
+
+    def _done(self, running: Running, result: Mapping[str, Json]) -> Outcome:
+        passed = running.operation.passed(self.api, result)
+        return _outcome(running, State.DONE, result=result, passed=passed)
+
+
+def _next_step(running: Running) -> Request | Pause | Await | Save:
+    answer, running.answer = running.answer, None
+    try:
+        if answer is None:
+            return next(running.steps)
+        if isinstance(answer, Exception):
+            return running.steps.throw(answer)
+        return running.steps.send(answer)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        # A kind trusts the answers that the API documents; one of another shape fails its operation only.
+        raise OperationFailed(
+            "bad_answer", f"the answer does not have the documented shape ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _replayed(running: Running, request: Request, row: StepRow) -> Reply | None:
+    """Return the remembered reply of a request, or None when it has to be made (again)."""
+    if row.state is not StepState.DONE or row.reply is None:
+        return None
+    if row.reason == STARTED_OVER and row.request != request_digest(request):
+        _own(running, request, row.entity)
+        return None
+    _own(running, request, row.entity)
+    return Reply(200, orjson.loads(row.reply))
+
+
+def _own(running: Running, request: Request, entity: str | None) -> None:
+    if request.makes is not None and entity is not None:
+        running.created.append(Created(request.makes, entity))
+
+
+def _attempt(running: Running, request: Request, number: int, row: StepRow | None) -> Attempt:
+    remembered = None
+    if row is not None:
+        remembered = Remembered(row.attempt, intent=row.state in (StepState.INTENT, StepState.UNKNOWN))
+    life = begin(request.effect, deletes=request.method == "DELETE", remembered=remembered)
+    if isinstance(life, Hold):
+        reason = (
+            row.reason
+            if row is not None and row.reason
+            else "the run ended before an answer was written down"
+        )
+        raise InDoubt(f"{life.verdict.value}: {reason}")
+    digest = b"" if request.effect is Effect.READ else request_digest(request)
+    return Attempt(request, running.account, running.planned.key, number, life, digest)
+
+
+def _outcome(
+    running: Running,
+    state: State,
+    *,
+    result: Mapping[str, Json] | None = None,
+    failure: Failure | None = None,
+    passed: bool | None = None,
+) -> Outcome:
+    return Outcome(
+        state=state,
+        result=result,
+        failure=failure,
+        created=tuple(running.created),
+        attempts=running.attempts,
+        passed=passed,
+        possible_duplicate=running.possible_duplicate,
+    )
+
+
+def failed(error: OperationFailed) -> Failure:
+    """Return the failure that an error tells of."""
+    return Failure(error.code, error.message, error.status, error.request_id)
+
+
+def request_digest(request: Request) -> bytes:
+    """Return 8 bytes that change when the request does; of a file, its path, size and time of change count."""
+    content = [request.endpoint, request.path, request.query, request.body]
+    if request.form is not None:
+        form = request.form
+        content += [form.fields, form.file_name, form.path]
+        try:
+            status = Path(form.path).stat()
+            content += [status.st_size, status.st_mtime_ns]
+        except OSError:
+            content.append("unreadable")
+    return blake2b(orjson.dumps(content), digest_size=8).digest()

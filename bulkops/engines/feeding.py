@@ -1,0 +1,165 @@
+"""Which operation is next: lines in order, each once what it waits for has ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from bulkops.checkpoint import line_key, operation_key
+from bulkops.model import State
+from bulkops.planning import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulkops.jobfile import Line, RawLine
+    from bulkops.planning import Plan, Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An operation that cannot go, and why."""
+
+    planned: Planned
+    cause: str
+
+
+@dataclass(slots=True)
+class _Dependant:
+    """A line that waits: where it stands, and for how many operations still."""
+
+    number: int
+    offset: int
+    key: bytes
+    missing: int = 0
+    cause: str | None = None
+
+
+@dataclass(slots=True)
+class _Target:
+    """An operation that others wait for."""
+
+    state: State
+    goes_on: bool = False
+    """Its line says that what waits for it goes on although it failed."""
+    dependants: list[_Dependant] = field(default_factory=list)
+
+
+class Feed:
+    """The operations that a run takes up, as they become ready.
+
+    Memory: one batch of lines, the operations that others wait for, and the lines that wait.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._batches: Iterator[list[RawLine]] = plan.raw_batches()
+        self._lines: deque[RawLine] = deque()
+        self._ready: deque[Planned | Blocked] = deque()
+        self._freed: deque[_Dependant] = deque()
+        self._reading = anyio.Lock()
+        self._targets = self._find_targets()
+        self.exhausted = False
+        """Every line was met; what is left waits for others."""
+
+    def take(self) -> Planned | Blocked | None:
+        """Return the next operation that is ready, or None when more has to be read or awaited."""
+        while True:
+            if self._ready:
+                return self._ready.popleft()
+            if self._freed:
+                self._prepare_freed(self._freed.popleft())
+            elif self._lines:
+                self._meet(self._lines.popleft())
+            else:
+                return None
+
+    async def read(self) -> None:
+        """Read on; to be called when `take` had nothing and `exhausted` is False."""
+        async with self._reading:
+            if self._lines or self.exhausted:
+                return
+            # One hop to a thread for some thousand lines; the file may be on a slow disk.
+            batch = await to_thread.run_sync(next, self._batches, None)
+            if batch is None:
+                self.exhausted = True
+            else:
+                self._lines.extend(batch)
+
+    def ended(self, planned: Planned, state: State) -> bool:
+        """Note that an operation has ended; return whether that made another one ready."""
+        if planned.line.id is None:
+            return False
+        target = self._targets.get(planned.key)
+        if target is None:
+            return False
+        target.state = state
+        target.goes_on = planned.line.on_error == "continue"
+        return self._settle(target, planned.name or "")
+
+    def _find_targets(self) -> dict[bytes, _Target]:
+        plan = self._plan
+        targets = {}
+        for line_id in plan.waited_for:
+            key = line_key(line_id, b"", 0)
+            for index in range(plan.copies.get(line_id, 1)):
+                name = operation_key(key, index)
+                targets[name] = _Target(plan.before(name))
+        return targets
+
+    def _meet(self, raw: RawLine) -> None:
+        plan = self._plan
+        if not plan.has_work(raw.number):
+            if plan.occurrences.repeated:
+                # Equal lines are told apart by their order, so those that are done count as well.
+                line = plan.parse(raw)
+                plan.key_of(line.id, raw.raw)
+            return
+        line = plan.parse(raw)
+        key = plan.key_of(line.id, raw.raw)
+        dependant = _Dependant(raw.number, raw.offset, key)
+        for target_name, target in self._sources(line):
+            self._judge(dependant, target, target_name)
+            if target.state is State.NOT_STARTED:
+                target.dependants.append(dependant)
+                dependant.missing += 1
+        if dependant.cause is not None or not dependant.missing:
+            self._prepare(line, dependant)
+
+    def _sources(self, line: Line) -> Iterator[tuple[str, _Target]]:
+        for line_id, index in line.sources():
+            key = line_key(line_id, b"", 0)
+            count = self._plan.copies.get(line_id, 1)
+            for number in range(count) if index is None else (index - 1,):
+                yield named(line_id, number, count) or "", self._targets[operation_key(key, number)]
+
+    def _judge(self, dependant: _Dependant, target: _Target, name: str) -> None:
+        if target.state in (State.FAILED, State.BLOCKED, State.SKIPPED) and not target.goes_on:
+            dependant.cause = dependant.cause or f"{name} is {target.state.value}"
+
+    def _settle(self, target: _Target, name: str) -> bool:
+        if target.state is State.IN_DOUBT:
+            # What waits for it keeps waiting: it may turn out to be done.
+            return False
+        waiting, target.dependants = target.dependants, []
+        for dependant in waiting:
+            dependant.missing -= 1
+            already_freed = dependant.cause is not None
+            self._judge(dependant, target, name)
+            if not already_freed and (dependant.cause is not None or not dependant.missing):
+                self._freed.append(dependant)
+        return bool(waiting)
+
+    def _prepare_freed(self, dependant: _Dependant) -> None:
+        raw = self._plan.job.line_at(dependant.offset, dependant.number)
+        self._prepare(self._plan.parse(raw), dependant)
+
+    def _prepare(self, line: Line, dependant: _Dependant) -> None:
+        for planned in self._plan.planned(line, dependant.key):
+            if self._plan.takes_up(planned.key, line):
+                blocked = dependant.cause
+                self._ready.append(planned if blocked is None else Blocked(planned, blocked))

@@ -1,0 +1,252 @@
+"""Many operations at once, in this process: a fixed number of workers, and lookers for what is awaited."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import orjson
+
+from bulkops.checkpoint import StepState, line_key, operation_key
+from bulkops.engines.drive import POSSIBLE_DUPLICATE, STARTED_OVER, Parked, Running, Start, failed
+from bulkops.engines.feeding import Blocked, Feed
+from bulkops.engines.watching import Watcher
+from bulkops.errors import OperationFailed, Stop
+from bulkops.jobfile import pick
+from bulkops.model import Failure, Outcome, State
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bulkops.checkpoint import Checkpoint, OperationRow, StepRow
+    from bulkops.engines.drive import Drive
+    from bulkops.jobfile import Line, Ref
+    from bulkops.model import Json
+    from bulkops.planning import Plan, Planned
+    from bulkops.settings import Settings
+
+LOOKERS = 8
+"""So many looks at awaited things may be under way at once."""
+
+
+class Closing(Protocol):
+    """What becomes of operations that have ended."""
+
+    async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
+        """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
+
+    def reopened(self, row: OperationRow) -> None:
+        """Hear that an operation which had ended is taken up again."""
+
+
+class Engine:
+    """Do what a plan takes up.
+
+    `closing` hears once of every operation that ends, and has made it durable when it returns. `stop` ends the run
+    early: nothing new begins, requests in flight are finished, what waits is left for a later run.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        checkpoint: Checkpoint,
+        closing: Closing,
+        open_steps: Mapping[bytes, list[StepRow]],
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._checkpoint = checkpoint
+        self._closing = closing
+        self._open_steps = open_steps
+        self._feed = Feed(plan)
+        self._resumed: deque[Running] = deque()
+        self._changed = anyio.Event()
+        self._sleeping = 0
+        self._busy = 0
+        self._stopped = anyio.Event()
+        self._lookers: anyio.CancelScope | None = None
+        self._workers: anyio.CancelScope | None = None
+        self._on_stop: list[Callable[[Stop], None]] = []
+        self.stopped_by: Stop | None = None
+        self.watcher: Watcher | None = None
+
+    @property
+    def awaited(self) -> int:
+        """How many operations wait for something at the API to settle."""
+        return self.watcher.waiting if self.watcher is not None else 0
+
+    @property
+    def looks(self) -> int:
+        """How many requests have asked whether something had settled."""
+        return self.watcher.looks if self.watcher is not None else 0
+
+    async def run(self, drive: Drive) -> None:
+        """Work until every operation has ended or waits for one that is held; or until stopped."""
+        self.watcher = Watcher(
+            self._settings.api, drive.sender, self._resume, time_scale=self._settings.time_scale
+        )
+        async with anyio.create_task_group() as lookers:
+            self._lookers = lookers.cancel_scope
+            for _ in range(min(LOOKERS, self._settings.in_flight)):
+                lookers.start_soon(self._guarded, self.watcher.look)
+            async with anyio.create_task_group() as workers:
+                self._workers = workers.cancel_scope
+                for _ in range(self._settings.in_flight):
+                    workers.start_soon(self._guarded, self._work, drive)
+            lookers.cancel_scope.cancel()
+
+    def stop(self, reason: Stop) -> None:
+        """End the run early, for this reason; the first one counts."""
+        if self.stopped_by is None:
+            self.stopped_by = reason
+            self._stopped.set()
+            for listener in self._on_stop:
+                listener(reason)
+            if self._lookers is not None:
+                # Looks are reads: nothing is lost, and a later run looks again.
+                self._lookers.cancel()
+            self._wake()
+
+    def on_stop(self, listener: Callable[[Stop], None]) -> None:
+        """Have somebody told, once, that the run ends early."""
+        self._on_stop.append(listener)
+
+    def abort(self) -> None:
+        """Give up even the requests in flight; how far each one got is still recorded."""
+        if self._workers is not None:
+            self._workers.cancel()
+
+    async def drain(self) -> None:
+        """Wait until the run is stopped, then give the requests in flight their time, then abort."""
+        await self._stopped.wait()
+        await anyio.sleep(self._settings.drain)
+        self.abort()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, unless the run is stopped meanwhile: then raise its reason."""
+        with anyio.move_on_after(seconds):
+            await self._stopped.wait()
+        if self.stopped_by is not None:
+            raise self.stopped_by
+
+    async def _guarded(self, job: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        try:
+            await job(*arguments)
+        except Stop as reason:
+            self.stop(reason)
+
+    async def _work(self, drive: Drive) -> None:
+        while (item := await self._next()) is not None:
+            self._busy += 1
+            try:
+                await self._do(drive, item)
+            finally:
+                self._busy -= 1
+                self._wake()
+
+    async def _next(self) -> Running | Planned | Blocked | None:
+        assert self.watcher is not None
+        while self.stopped_by is None:
+            if self._resumed:
+                return self._resumed.popleft()
+            if self.watcher.waiting < self._settings.most_awaited:
+                item = self._feed.take()
+                if item is not None:
+                    return item
+                if not self._feed.exhausted:
+                    await self._feed.read()
+                    continue
+                if not self._busy and not self.watcher.waiting:
+                    break
+            await self._sleep_until_change()
+        self._wake()
+        return None
+
+    async def _do(self, drive: Drive, item: Running | Planned | Blocked) -> None:
+        if isinstance(item, Blocked):
+            started = await self._begin(item.planned)
+            outcome = Outcome(State.BLOCKED, failure=Failure("blocked", item.cause))
+            await self._end(item.planned, outcome, started)
+            return
+        running = item if isinstance(item, Running) else await self._start(item)
+        if running is None:
+            return
+        forwarded = await drive.forward(running)
+        if isinstance(forwarded, Parked):
+            assert self.watcher is not None
+            self.watcher.park(running, forwarded.step)
+        else:
+            await self._end(running.planned, forwarded, running.start)
+
+    async def _start(self, planned: Planned) -> Running | None:
+        """Make an operation of its line; None when the line turns out wrong, which ends the operation."""
+        start = await self._begin(planned)
+        try:
+            results = await self._results(planned.line) if planned.line.refs else {}
+            operation = planned.line.operation(lambda ref: pick(results[ref], ref), planned.index + 1)
+        except OperationFailed as error:
+            await self._end(planned, Outcome(State.FAILED, failure=failed(error)), start)
+            return None
+        return Running(
+            planned=planned,
+            operation=operation,
+            steps=operation.steps(self._settings.api),
+            account=self._settings.account.name,
+            start=start,
+        )
+
+    async def _results(self, line: Line) -> dict[Ref, Json]:
+        results: dict[Ref, Json] = {}
+        for ref in line.refs:
+            row = await self._checkpoint.row_of(operation_key(line_key(ref.id, b"", 0), (ref.index or 1) - 1))
+            results[ref] = orjson.loads(row.record)["result"] if row is not None else None
+        return results
+
+    async def _begin(self, planned: Planned) -> Start:
+        """Look up what earlier runs did; an operation that had ended is opened again."""
+        if self._plan.standing.of(planned.key) is State.NOT_STARTED:
+            rows = self._open_steps.get(planned.key, [])
+            return Start(time.time(), planned.line.number, {row.number: row for row in rows})
+        row = await self._checkpoint.row_of(planned.key)
+        if row is None:
+            return Start(time.time(), planned.line.number, {})
+        steps = [] if row.state is State.DONE else await self._checkpoint.steps_of(planned.key)
+        kept = [again for step in steps if (again := _taken_up_again(step)) is not None]
+        await self._checkpoint.reopen(planned.key, kept)
+        self._closing.reopened(row)
+        return Start(time.time(), row.line, {step.number: step for step in kept})
+
+    async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
+        await self._closing.close(planned, outcome, started=start.at, line=start.line)
+        if self._feed.ended(planned, outcome.state):
+            self._wake()
+
+    def _resume(self, running: Running) -> None:
+        self._resumed.append(running)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._sleeping:
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    async def _sleep_until_change(self) -> None:
+        self._sleeping += 1
+        try:
+            await self._changed.wait()
+        finally:
+            self._sleeping -= 1
+
+
+def _taken_up_again(row: StepRow) -> StepRow | None:
+    """Return what a failed or held operation's step counts for when the user has it done again."""
+    if row.state is StepState.DONE:
+        # What was made is there; what can be repeated is repeated, since its answer may be why it failed.
+        return replace(row, reason=STARTED_OVER) if row.entity is not None else None
+    if row.state in (StepState.UNKNOWN, StepState.INTENT):
+        return replace(row, state=StepState.NO_EFFECT, reason=POSSIBLE_DUPLICATE)
+    return row if row.reason == POSSIBLE_DUPLICATE else None

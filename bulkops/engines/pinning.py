@@ -1,0 +1,45 @@
+"""Answers that all operations of a line share: asked once, kept in the checkpoint, the same after a crash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import orjson
+
+from bulkops.engines.drive import request_digest
+
+if TYPE_CHECKING:
+    from bulkops.checkpoint import Checkpoint
+    from bulkops.model import Json, Request
+    from bulkops.sending import Attempt, Sender
+
+
+class Pinboard:
+    """Pinned answers by line and request; while one operation asks, the others of its line wait."""
+
+    def __init__(self, checkpoint: Checkpoint, sender: Sender) -> None:
+        self._checkpoint = checkpoint
+        self._sender = sender
+        self._asking: dict[tuple[bytes, bytes], anyio.Event] = {}
+
+    async def ask(self, line_key: bytes, request: Request, attempt: Attempt) -> Json:
+        """Return the pinned answer; it is durable before it is used.
+
+        Raises what sending raises; the next operation of the line then asks for itself.
+        """
+        digest = request_digest(request)
+        place = (line_key, digest)
+        while (asking := self._asking.get(place)) is not None:
+            await asking.wait()
+        asking = self._asking[place] = anyio.Event()
+        try:
+            known = await self._checkpoint.pinned(line_key, digest)
+            if known is None:
+                heard = await self._sender.send(attempt)
+                known = orjson.dumps(heard.json)
+                await self._checkpoint.pin(line_key, digest, known)
+            return orjson.loads(known)
+        finally:
+            del self._asking[place]
+            asking.set()

@@ -1,0 +1,283 @@
+"""The whole way on one page: job file → plan → requests → outcomes → report."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bulkops.checkpoint import StepState, open_reader
+from bulkops.checkpoint.locking import run_lock
+from bulkops.checkpoint.store import open_checkpoint
+from bulkops.closing import Closing
+from bulkops.engines.drive import Drive
+from bulkops.engines.local import Engine
+from bulkops.engines.pinning import Pinboard
+from bulkops.errors import BulkopsError, CheckpointError, Interrupted, KeyRefused, Stop, UsageError
+from bulkops.jobfile import JobFile
+from bulkops.model import State
+from bulkops.outputs import projections
+from bulkops.outputs.files import OutputFiles
+from bulkops.pace.tiers import Allowance
+from bulkops.pace.turns import Pace
+from bulkops.planning import Selection, make_plan
+from bulkops.reporting.events import EventLog
+from bulkops.reporting.redacting import Redacting, install_excepthook
+from bulkops.reporting.report import Report, exit_code, summary
+from bulkops.sending import open_sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bulkops.api.profile import Profile
+    from bulkops.checkpoint import Checkpoint, Reader, StepRow
+    from bulkops.jobfile import Header
+    from bulkops.planning import Plan
+    from bulkops.reporting.progress import Progress
+    from bulkops.reporting.report import Job
+    from bulkops.sending import Retrying
+    from bulkops.settings import RunFolder, Settings
+
+TICK = 0.5
+"""Seconds between two looks at the numbers that people watch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the user asked for. `settings` makes the settings once the header is known; it may raise UsageError."""
+
+    job: Path
+    folder: RunFolder
+    api: Profile
+    settings: Callable[[Header], Settings]
+    environ: dict[str, str]
+    progress: Progress
+    named: Job
+    selection: Selection = field(default_factory=Selection)
+    base: Path | None = None
+    log_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended."""
+
+    report: Report
+    code: int
+    stop: Stop | CheckpointError | None
+
+
+def run(order: Order) -> Ending:
+    """Do what the job file says, from where the last run stopped.
+
+    Raises JobError and UsageError before anything is sent, Locked when another run is at it. What ends a run
+    early is no exception here but a part of its ending.
+    """
+    with ExitStack() as held:
+        job = held.enter_context(JobFile.open(order.job))
+        base = held.enter_context(JobFile.open(order.base)) if order.base is not None else None
+        held.enter_context(run_lock(order.folder.path, order.base or order.job))
+        reader = open_reader(order.folder.checkpoint)
+        with reader or ExitStack():
+            plan, settings, open_steps = _prepared(order, job, base, reader)
+        redact = Redacting([settings.account.key])
+        install_excepthook(redact)
+        events = held.enter_context(
+            EventLog(
+                order.folder.path / "events.jsonl",
+                redact=redact,
+                secret_fields=settings.api.secret_fields,
+                log_file=order.log_file,
+            )
+        )
+        report = Report(
+            totals=plan.operations, started=time.time(), limit=settings.account.tier.limit,
+            period=settings.account.tier.period, limit_source=settings.account.tier_source,
+        )  # fmt: skip
+        for (kind, state), count in plan.states.items():
+            report.add(kind, state, count)
+        events.note("run_started", job=str(order.job), operations=plan.total, left=plan.left.total())
+        stop = _work(order, plan, settings, report, events, open_steps)
+        report.ended = time.time()
+        code = _wrap_up(order, report, stop)
+        events.note("run_finished", exit_code=code, seconds=report.seconds, requests=report.requests)
+    return Ending(report, code, stop)
+
+
+def _prepared(
+    order: Order, job: JobFile, base: JobFile | None, reader: Reader | None
+) -> tuple[Plan, Settings, dict[bytes, list[StepRow]]]:
+    """Read, check and compare: everything that is done before anything is sent."""
+    plan = make_plan(
+        job, api=order.api, environ=order.environ, reader=reader, selection=order.selection, base=base
+    )
+    settings = order.settings(plan.header)
+    plan.check_accounts({settings.account.name})
+    if reader is None:
+        return plan, settings, {}
+    _check_origin(reader, settings, order.folder)
+    steps = groupby(reader.open_steps(), key=lambda step: step.key)
+    return plan, settings, {key: list(rows) for key, rows in steps}
+
+
+def _check_origin(reader: Reader, settings: Settings, folder: RunFolder) -> None:
+    known = reader.meta("origin")
+    if known is not None and known != _origin(settings):
+        raise UsageError(
+            f"{folder.path} belongs to a run against {known}, and this one would go to {_origin(settings)}; "
+            "give --run-dir another folder to do the job there as well"
+        )
+
+
+def _origin(settings: Settings) -> str:
+    return f"{settings.api.name} {settings.account.base_url.rstrip('/')}"
+
+
+def _work(
+    order: Order,
+    plan: Plan,
+    settings: Settings,
+    report: Report,
+    events: EventLog,
+    open_steps: dict[bytes, list[StepRow]],
+) -> Stop | CheckpointError | None:
+    """Send what is left; return what ended the run early."""
+    if not plan.left:
+        return None
+    order.progress.begin(plan.total, plan.total - plan.left.total())
+    try:
+        return anyio.run(_send, order, plan, settings, report, events, open_steps)
+    except BaseExceptionGroup as group:
+        return _reason(group)
+    except CheckpointError as error:
+        return error
+    finally:
+        order.progress.finish()
+
+
+async def _send(
+    order: Order,
+    plan: Plan,
+    settings: Settings,
+    report: Report,
+    events: EventLog,
+    open_steps: dict[bytes, list[StepRow]],
+) -> Stop | None:
+    def told(event: str, /, **facts: object) -> None:
+        if event in ("paused", "retry", "unreachable"):
+            events.note("paused" if event == "paused" else "retry", **facts)
+
+    account = settings.account
+    allowance = Allowance(account.tier, account.tier_source, fixed=account.fixed)
+    files = OutputFiles(order.folder.path)
+    files.sweep()
+    async with (
+        open_checkpoint(order.folder.checkpoint) as checkpoint,
+        Pace({account.name: allowance}, headers=settings.api.rate_headers, told=told) as pace,
+    ):
+        await checkpoint.set_meta("origin", _origin(settings))
+        await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
+        closing = Closing(checkpoint, files, report, order.progress, events, settings.halt)
+        engine = Engine(plan, settings, checkpoint, closing, open_steps)
+        engine.on_stop(pace.close)
+        async with open_sender(
+            settings, {account.name: account}, checkpoint, pace, sleep=engine.sleep, told=told
+        ) as sender:
+            drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender))
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(_obey_signals, engine, order.progress, settings.drain)
+                beside.start_soon(engine.drain)
+                beside.start_soon(_show, engine, pace, order.progress, account.name)
+                await engine.run(drive)
+                beside.cancel_scope.cancel()
+            await _forgive(engine.stopped_by, sender, checkpoint, report)
+            _sum_up(report, engine, sender, pace, account.name)
+    return engine.stopped_by
+
+
+async def _obey_signals(engine: Engine, progress: Progress, drain: float) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        async for number in received:
+            if isinstance(engine.stopped_by, Interrupted):
+                progress.note("aborting")
+                engine.abort()
+            else:
+                progress.note(f"finishing the requests in flight, {drain:.0f} s at most; again to abort them")
+                engine.stop(Interrupted(f"interrupted by {number.name}", number))
+
+
+async def _show(engine: Engine, pace: Pace, progress: Progress, account: str) -> None:
+    while True:
+        await anyio.sleep(TICK)
+        standing = pace.standing(account)
+        progress.standing(engine.awaited, standing.granted_last_period, standing.limit, standing.period)
+
+
+async def _forgive(stop: Stop | None, sender: Retrying, checkpoint: Checkpoint, report: Report) -> None:
+    """Take back the failures that were the key's fault, not the lines'."""
+    if not isinstance(stop, KeyRefused):
+        return
+    for key in sender.forbidden:
+        row = await checkpoint.row_of(key)
+        if row is not None and row.state is State.FAILED:
+            steps = await checkpoint.steps_of(key)
+            await checkpoint.reopen(key, [step for step in steps if step.state is StepState.DONE])
+            report.note(row.kind, State.NOT_STARTED, State.FAILED)
+
+
+def _sum_up(report: Report, engine: Engine, sender: Retrying, pace: Pace, account: str) -> None:
+    standing = pace.standing(account)
+    report.limit, report.period, report.limit_source = standing.limit, standing.period, standing.source
+    report.pauses = standing.pauses
+    report.requests, report.retries, report.polls = sender.requests, sender.retries, engine.looks
+
+
+def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None) -> int:
+    """Write the files that are made from the checkpoint, check the counts, and return the exit code."""
+    report.stopped = None if stop is None else str(stop)
+    try:
+        reader = open_reader(order.folder.checkpoint)
+        if reader is not None:
+            with reader:
+                _project(reader, order.folder.path, report)
+        report.verify()
+        code = exit_code(report, stop)
+        projections.write_summary(summary(report, order.named, code), order.folder.path / "summary.json")
+    except (CheckpointError, OSError) as error:
+        # The disk that refused the checkpoint refuses these as well; the ending is told all the same.
+        failure = stop if isinstance(stop, CheckpointError) else CheckpointError(str(error))
+        report.stopped = str(failure)
+        return exit_code(report, failure)
+    return code
+
+
+def _project(reader: Reader, folder: Path, report: Report) -> None:
+    projections.write_results(reader.rows(), folder / "results.jsonl")
+    projections.write_failed(reader.rows(projections.TO_REPEAT), folder / "failed.jsonl")
+    projections.write_in_doubt(reader.rows([State.IN_DOUBT]), folder / "in_doubt.jsonl")
+    projections.write_created(reader.rows(), folder / "created.jsonl")
+    report.count_checks(reader.checks())
+
+
+def _reason(group: BaseExceptionGroup[BaseException]) -> Stop | CheckpointError:
+    """Return what ended a run out of everything that was raised at once; what is no error of ours is raised."""
+    leaves = list(_leaves(group))
+    for kind in (CheckpointError, Stop):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    ours = next((leaf for leaf in leaves if isinstance(leaf, BulkopsError)), None)
+    raise ours if ours is not None else group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,9 @@
+"""Operations and checkpoint → plan: what is done, what is left, what it takes, and whether it may start at all."""
+
+from __future__ import annotations
+
+from bulkops.planning.census import make_plan
+from bulkops.planning.plan import Plan, Planned, Selection, named
+from bulkops.planning.standing import Standing
+
+__all__ = ["Plan", "Planned", "Selection", "Standing", "make_plan", "named"]

@@ -1,0 +1,299 @@
+"""One pass over a job file: every line checked, counted and compared with what the checkpoint remembers."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bulkops.checkpoint import KeyIndex, line_key, operation_key, prefix
+from bulkops.errors import JobError, Problem
+from bulkops.jobfile import LineError, LineProblems, find_cycle, parse_line, parse_object, read_header
+from bulkops.model import State
+from bulkops.operation import fields_of
+from bulkops.planning.plan import Plan, Selection
+from bulkops.planning.rehearsal import rehearse
+from bulkops.planning.standing import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bulkops.api.profile import Profile
+    from bulkops.checkpoint import Reader
+    from bulkops.jobfile import Header, JobFile, Line
+    from bulkops.planning.rehearsal import Rehearsal
+
+MOST_GONE_SHOWN = 20
+MOST_PROBLEMS_KEPT = 100_000
+
+
+def make_plan(
+    job: JobFile,
+    *,
+    api: Profile,
+    environ: Mapping[str, str],
+    reader: Reader | None = None,
+    selection: Selection | None = None,
+    base: JobFile | None = None,
+) -> Plan:
+    """Read a whole job file and say what a run of it would do; nothing is sent and nothing is written.
+
+    `base` is given for a `failed.jsonl`: the job that it is a part of, whose header and ids hold for it too.
+    Raises JobError with every problem found.
+    """
+    census = _Census(job, api, environ, reader, selection or Selection(), base)
+    census.read()
+    census.check_ids()
+    census.check_references()
+    if census.problems:
+        raise JobError(census.problems)
+    census.check_emptiness()
+    census.check_gone()
+    return census.finished()
+
+
+class _Census:
+    """The pass and what it remembers: 8 bytes per line, and what waits for what."""
+
+    def __init__(
+        self,
+        job: JobFile,
+        api: Profile,
+        environ: Mapping[str, str],
+        reader: Reader | None,
+        selection: Selection,
+        base: JobFile | None,
+    ) -> None:
+        self._api = api
+        self._reader = reader
+        self._base = base
+        self._ids = KeyIndex()
+        self._edges: dict[str, list[str]] = {}
+        self._asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
+        self._shapes: Counter[tuple[str, frozenset[str]]] = Counter()
+        self._rehearsals: dict[tuple[str, frozenset[str]], Rehearsal] = {}
+        self.problems: list[Problem] = []
+        source = base or job
+        self.plan = Plan(
+            job=job,
+            header=read_header(source),
+            selection=selection,
+            standing=Standing(reader),
+            environ=environ,
+            folder=source.folder,
+        )
+        if base is not None:
+            self.plan.header = _from_the_top(self.plan.header)
+
+    def read(self) -> None:
+        """Check and count every line."""
+        occurrences = self.plan.occurrences
+        for line in self._lines():
+            key = line_key(line.id, line.raw, 0)
+            if line.id is None:
+                occurrences.add(key)
+            else:
+                self._ids.add(key)
+                if line.count > 1:
+                    self.plan.copies[line.id] = line.count
+            if line.needs or line.refs:
+                self._note_sources(line)
+            if line.account is not None:
+                self.plan.accounts.setdefault(line.account, line.number)
+            self._count(line, key)
+        occurrences.freeze()
+        self._ids.freeze()
+        if occurrences.repeated and not self.plan.standing.empty and not self.problems:
+            self._count_again()
+        self.plan.again.freeze()
+
+    def check_ids(self) -> None:
+        """Find ids that stand on more than one line."""
+        double = frozenset(self._ids.duplicates())
+        if not double:
+            return
+        first: dict[int, tuple[str, int]] = {}
+        for line in self._lines():
+            if line.id is None or (mark := prefix(line_key(line.id, line.raw, 0))) not in double:
+                continue
+            known = first.setdefault(mark, (line.id, line.number))
+            if known[1] != line.number:
+                same = "is" if known[0] == line.id else f"is taken for {known[0]!r}, which is"
+                self._problem(
+                    line.number, "id", f"{line.id!r} {same} on line {known[1]} already; give it another one"
+                )
+
+    def check_references(self) -> None:
+        """Find references to what is not there, to the wrong number, and in circles."""
+        elsewhere = self._ids_of_base()
+        for (line_id, index), (number, needs_all) in self._asked.items():
+            key = line_key(line_id, b"", 0)
+            if key not in self._ids and key not in elsewhere:
+                self._problem(
+                    number, None, f"waits for {line_id!r}, and no line has that id; give one line the id"
+                )
+                continue
+            count = self.plan.copies.get(line_id, 1)
+            if index is not None and index > count:
+                self._problem(
+                    number, None, f"refers to {line_id}[{index}], and that line has {count} operations"
+                )
+            if index is None and count > 1 and not needs_all:
+                self._problem(
+                    number,
+                    None,
+                    f"refers to {line_id!r}, which has {count} operations; say which: {line_id}[1]",
+                )
+        cycle = find_cycle(self._edges)
+        if cycle is not None:
+            path = " → ".join(cycle[:10]) + (" → …" if len(cycle) > 10 else "")  # noqa: PLR2004 - ten names show the way of a circle
+            self._problem(
+                None, None, f"these lines wait for each other in a circle: {path}; take one `needs` out"
+            )
+        self.plan.waited_for = frozenset(line_id for line_id, _ in self._asked)
+
+    def check_emptiness(self) -> None:
+        """Refuse a file without lines, unless it says that nothing failed."""
+        if self.plan.lines == 0 and self._base is None:
+            what = "has a header and no lines" if self.plan.header.first > 1 else "is empty"
+            example = '{"op": "agent.get", "agent_id": "agent_abc123"}'
+            raise JobError(
+                [Problem(self.plan.job.name, None, None, f"the job {what}; write lines such as {example}")]
+            )
+
+    def check_gone(self) -> None:
+        """Refuse a file in which done operations are missing, unless the user said what to do then."""
+        plan = self.plan
+        if self._base is not None or plan.selection.changed is not None or self._reader is None:
+            return
+        if plan.standing.count(State.DONE) <= plan.count(State.DONE):
+            return
+        present = KeyIndex()
+        plan.occurrences.restart()
+        for line in self._lines():
+            for planned in plan.planned(line, plan.key_of(line.id, line.raw)):
+                present.add(planned.key)
+        present.freeze()
+        plan.occurrences.restart()
+        gone = [row for row in self._reader.rows([State.DONE]) if row.key not in present]
+        shown = [
+            Problem(
+                plan.job.name,
+                None,
+                None,
+                f"line {row.line} ({row.id or row.kind}) was done and is not there any more",
+            )
+            for row in gone[:MOST_GONE_SHOWN]
+        ]
+        if len(gone) > MOST_GONE_SHOWN:
+            shown.append(Problem(plan.job.name, None, None, f"… and {len(gone) - MOST_GONE_SHOWN:,} more"))
+        shown.append(
+            Problem(
+                plan.job.name,
+                None,
+                None,
+                "lines that were done have been edited or removed; put them back, or give --changed keep "
+                "(go on without them) or --changed rerun (also do edited lines again)",
+            )
+        )
+        raise JobError(shown)
+
+    def finished(self) -> Plan:
+        """Return the plan with its sums."""
+        for shape, number in self._shapes.items():
+            rehearsal = self._rehearsals[shape]
+            self.plan.requests += number * rehearsal.requests
+            self.plan.looks += number * rehearsal.looks
+        return self.plan
+
+    def _lines(self) -> Iterator[Line]:
+        plan = self.plan
+        for batch in plan.raw_batches():
+            for raw in batch:
+                try:
+                    yield parse_line(raw, plan.header, plan.environ, plan.folder)
+                except LineProblems as found:
+                    if len(self.problems) < MOST_PROBLEMS_KEPT:
+                        self.problems += found.in_file(plan.job.name, raw.number)
+
+    def _note_sources(self, line: Line) -> None:
+        for line_id, index in line.sources():
+            whole = all(ref.source != line_id for ref in line.refs)
+            known = self._asked.get((line_id, index))
+            if known is None or (known[1] and not whole):
+                self._asked[line_id, index] = (line.number, whole)
+            if line.id is not None:
+                self._edges.setdefault(line.id, []).append(line_id)
+
+    def _count(self, line: Line, key: bytes) -> None:
+        plan = self.plan
+        plan.lines += 1
+        plan.operations[line.op] += line.count
+        if plan.standing.empty:
+            plan.states[line.op, State.NOT_STARTED] += line.count
+            left = line.count
+        else:
+            left = self._count_states(line, key)
+        if not left:
+            return
+        plan.mark_work(line.number)
+        plan.left[line.op] += left
+        shape = (line.op, frozenset(line.fields))
+        self._shapes[shape] += left
+        if shape not in self._rehearsals:
+            self._rehearsals[shape] = rehearse(self._api, line)
+        for name, field in fields_of(line.kind).items():
+            if field.is_file:
+                plan.upload_bytes += left * _size(os.path.join(plan.folder, line.fields[name]))
+
+    def _count_states(self, line: Line, key: bytes) -> int:
+        plan = self.plan
+        left = 0
+        for index in range(line.count):
+            name = operation_key(key, index)
+            state = plan.standing.of(name)
+            plan.states[line.op, state] += 1
+            if plan.takes_up(name, line):
+                left += 1
+                if state is not State.NOT_STARTED:
+                    plan.again.add(name)
+        return left
+
+    def _count_again(self) -> None:
+        """Count once more, now that lines which stand there several times can be told apart."""
+        plan = self.plan
+        plan.start_over()
+        self._shapes.clear()
+        for line in self._lines():
+            self._count(line, plan.key_of(line.id, line.raw))
+        plan.occurrences.restart()
+
+    def _ids_of_base(self) -> KeyIndex:
+        ids = KeyIndex()
+        if self._base is not None and self._asked:
+            for raw in self._base.lines():
+                try:
+                    written = parse_object(raw.raw)
+                except LineError:
+                    continue
+                line_id = written.get("id") or written.get("custom_id")
+                if isinstance(line_id, str):
+                    ids.add(line_key(line_id, b"", 0))
+        ids.freeze()
+        return ids
+
+    def _problem(self, number: int | None, field: str | None, message: str) -> None:
+        self.problems.append(Problem(self.plan.job.name, number, field, message))
+
+
+def _from_the_top(header: Header) -> Header:
+    """Return the header of a base job for a file that has none of its own."""
+    return replace(header, start=0, first=1)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,182 @@
+"""The plan: what a run of a job file takes up, and what the engine has to know to do it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
+from bulkops.errors import JobError, Problem
+from bulkops.jobfile import parse_line
+from bulkops.model import State
+from bulkops.pace.tiers import bucket_for
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from bulkops.api.profile import Tier
+    from bulkops.jobfile import Header, JobFile, Line, RawLine
+    from bulkops.planning.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which operations a run takes up besides those that have not started.
+
+    Blocked ones are always looked at again: what they wait for may be done by now. `changed` says what happens
+    when done operations are no longer in the file: None refuses, `keep` and `rerun` go on, and `rerun` also does
+    lines with an id again that were changed since they were done.
+    """
+
+    failed: bool = False
+    in_doubt: bool = False
+    changed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One operation of a line: the unit of state, identity, outcome and count."""
+
+    key: bytes
+    line_key: bytes
+    line: Line
+    index: int
+
+    @property
+    def name(self) -> str | None:
+        """The id that people know it by, None for lines without one."""
+        return named(self.line.id, self.index, self.line.count)
+
+
+def named(line_id: str | None, index: int, count: int) -> str | None:
+    """Return the id of one operation of a line: `ID`, or `ID[N]` counted from one where there are several."""
+    return line_id if line_id is None or count == 1 else f"{line_id}[{index + 1}]"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run of a job file would do.
+
+    `operations` (by kind) and `states` (by kind and state) count the whole file, `left` what this run takes up.
+    `requests` and `looks`
+    (at what is awaited) are what is left to send; a listing counts as one request. `upload_bytes` is the size of
+    the files that are left to upload.
+    """
+
+    job: JobFile
+    header: Header
+    selection: Selection
+    standing: Standing
+    environ: Mapping[str, str]
+    folder: Path
+    """Where relative paths of uploads start."""
+    lines: int = 0
+    operations: Counter[str] = field(default_factory=Counter)
+    states: Counter[tuple[str, State]] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    looks: int = 0
+    upload_bytes: int = 0
+    waited_for: frozenset[str] = frozenset()
+    """The ids that lines wait for."""
+    copies: dict[str, int] = field(default_factory=dict)
+    """How many operations the lines have that have an id and more than one."""
+    occurrences: Occurrences = field(default_factory=Occurrences)
+    accounts: dict[str, int] = field(default_factory=dict)
+    """The accounts that lines name, and the first line that does."""
+    again: KeyIndex = field(default_factory=KeyIndex)
+    """The operations that have ended before and are taken up again."""
+    _work: bytearray = field(default_factory=bytearray)
+
+    @property
+    def total(self) -> int:
+        """How many operations the job file has."""
+        return self.operations.total()
+
+    def count(self, state: State) -> int:
+        """Return how many operations of the job file are in a state before this run."""
+        return sum(number for (_, of), number in self.states.items() if of is state)
+
+    def seconds(self, tier: Tier) -> float | None:
+        """Return how long the rest takes at a tier, by its rate alone; None when the tier has no number."""
+        if tier.limit is None:
+            return None
+        bucket = bucket_for(tier.limit, tier.period)
+        return max(0.0, self.requests + self.looks - bucket.burst) / bucket.per_second
+
+    def raw_batches(self) -> Iterator[list[RawLine]]:
+        """Yield the job's lines in blocks, without the header."""
+        return self.job.batches(self.header.start, self.header.first)
+
+    def parse(self, raw: RawLine) -> Line:
+        """Return a line of the job that was found good before. Raises LineProblems when it has changed since."""
+        return parse_line(raw, self.header, self.environ, self.folder)
+
+    def takes_up(self, key: bytes, line: Line) -> bool:
+        """Tell whether this run does an operation."""
+        match self.standing.of(key):
+            case State.NOT_STARTED | State.BLOCKED:
+                return True
+            case State.FAILED:
+                return self.selection.failed or not self.standing.unchanged(key, digest(line.raw))
+            case State.IN_DOUBT:
+                return self.selection.in_doubt
+            case State.DONE:
+                edited = self.selection.changed == "rerun" and line.id is not None
+                return edited and not self.standing.unchanged(key, digest(line.raw))
+            case State.SKIPPED:
+                return False
+
+    def before(self, key: bytes) -> State:
+        """Return the state of an operation as lines that wait for it see it when the run begins."""
+        return State.NOT_STARTED if key in self.again else self.standing.of(key)
+
+    def planned(self, line: Line, key: bytes) -> Iterator[Planned]:
+        """Yield the operations of a line."""
+        for index in range(line.count):
+            yield Planned(operation_key(key, index), key, line, index)
+
+    def key_of(self, line_id: str | None, raw: bytes) -> bytes:
+        """Return the identity of a line; those without id have to be asked for in file order, each once."""
+        key = line_key(line_id, raw, 0)
+        if line_id is None and (occurrence := self.occurrences.next(key)):
+            return line_key(None, raw, occurrence)
+        return key
+
+    def mark_work(self, number: int) -> None:
+        """Remember that a line has an operation that this run does."""
+        byte = number >> 3
+        if byte >= len(self._work):
+            self._work.extend(bytes(byte + 4096 - len(self._work)))
+        self._work[byte] |= 1 << (number & 7)
+
+    def has_work(self, number: int) -> bool:
+        """Tell whether a line has an operation that this run does, without looking at it again."""
+        byte = number >> 3
+        return byte < len(self._work) and bool(self._work[byte] & (1 << (number & 7)))
+
+    def check_accounts(self, known: Collection[str]) -> None:
+        """Raise JobError for lines that name an account which this run does not have."""
+        problems = [
+            Problem(
+                self.job.name,
+                number,
+                "account",
+                f"is {name!r}, and this run has {', '.join(sorted(known))}; run it with --account {name}",
+            )
+            for name, number in self.accounts.items()
+            if name not in known
+        ]
+        if problems:
+            raise JobError(problems)
+
+    def start_over(self) -> None:
+        """Forget every count, for a second pass."""
+        self.lines = self.upload_bytes = 0
+        self.operations.clear()
+        self.states.clear()
+        self.left.clear()
+        self.again = KeyIndex()
+        self._work = bytearray()

@@ -1,0 +1,57 @@
+"""What an operation takes, found by driving it against the documented example answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bulkops.errors import OperationFailed
+from bulkops.model import Await, Reply, Request
+
+if TYPE_CHECKING:
+    from bulkops.api.profile import Profile
+    from bulkops.jobfile import Line
+    from bulkops.operation import Operation
+
+EXPECTED_LOOKS = 2
+"""Looks at one awaited thing until it has settled, as a plan expects them."""
+MOST_STEPS = 1000
+
+
+class Rehearsal(NamedTuple):
+    """The requests and the looks at awaited things that one operation of a shape needs."""
+
+    requests: int
+    looks: int
+
+
+def rehearse(api: Profile, line: Line) -> Rehearsal:
+    """Return what an operation of a line takes; a listing counts as one page.
+
+    References stand for ids. A line whose references cannot (they fill in an object, say) counts as one request.
+    """
+    try:
+        operation = line.operation(lambda _ref: "id", 1)
+        return _drive(api, operation)
+    except OperationFailed:
+        return Rehearsal(1, 0)
+
+
+def _drive(api: Profile, operation: Operation) -> Rehearsal:
+    examples = {name: endpoint.example for name, endpoint in api.endpoints().items()}
+    one_row = {api.paging.total_header: "1"}
+    steps = operation.steps(api)
+    requests = looks = 0
+    answer: Reply | None = None
+    for _ in range(MOST_STEPS):
+        try:
+            step = next(steps) if answer is None else steps.send(answer)
+        except StopIteration:
+            break
+        answer = Reply(200)
+        if isinstance(step, Request):
+            requests += 1
+            answer = Reply(200, examples[step.endpoint], one_row)
+        elif isinstance(step, Await):
+            looks += EXPECTED_LOOKS
+            answer = Reply(200, api.watches[step.what].endpoint.example)
+    return Rehearsal(requests, looks)

@@ -1,0 +1,55 @@
+"""What the checkpoint says of millions of operations, in 16 bytes for each that has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulkops.checkpoint import KeyIndex
+from bulkops.model import State
+
+if TYPE_CHECKING:
+    from bulkops.checkpoint import Reader
+
+# A job that went well is all done: asked first.
+_ORDER = (State.DONE, State.FAILED, State.BLOCKED, State.IN_DOUBT, State.SKIPPED)
+
+
+class Standing:
+    """The states of operations as they were when the run began."""
+
+    def __init__(self, reader: Reader | None) -> None:
+        self._by_state = {state: KeyIndex() for state in _ORDER}
+        self._lines = KeyIndex()
+        if reader is not None:
+            for key, state, line_digest in reader.states():
+                self._by_state[state].add(key)
+                if state is not State.BLOCKED:
+                    self._lines.add(_mixed(key, line_digest))
+        for index in (*self._by_state.values(), self._lines):
+            index.freeze()
+        self._states = [(state, index) for state, index in self._by_state.items() if len(index)]
+
+    def of(self, key: bytes) -> State:
+        """Return the state of an operation."""
+        for state, index in self._states:
+            if key in index:
+                return state
+        return State.NOT_STARTED
+
+    def unchanged(self, key: bytes, line_digest: bytes) -> bool:
+        """Tell whether an operation's line has the very bytes it had when the operation ended."""
+        return _mixed(key, line_digest) in self._lines
+
+    def count(self, state: State) -> int:
+        """Return how many operations are in a state that has ended."""
+        return len(self._by_state[state])
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has ended yet."""
+        return not self._states
+
+
+def _mixed(key: bytes, line_digest: bytes) -> bytes:
+    """Return 8 bytes that stand for this operation with a line of these bytes."""
+    return (int.from_bytes(key[:8]) ^ int.from_bytes(line_digest)).to_bytes(8)

@@ -1,0 +1,48 @@
+"""From a request to a reply: `Retrying(Metered(Recorded(Wire)))`, once per attempt from top to bottom."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bulkops.sending.attempt import Attempt, Gate, Heard, Sender
+from bulkops.sending.metered import Metered
+from bulkops.sending.recorded import Recorded
+from bulkops.sending.retrying import Retrying
+from bulkops.sending.transport import AiohttpTransport
+from bulkops.sending.wire import Wire
+from bulkops.told import silent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from bulkops.checkpoint import Checkpoint
+    from bulkops.pace.turns import Pace
+    from bulkops.settings import Account, Settings
+    from bulkops.told import Told
+
+
+@asynccontextmanager
+async def open_sender(
+    settings: Settings,
+    accounts: Mapping[str, Account],
+    checkpoint: Checkpoint,
+    pace: Pace,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    told: Told = silent,
+) -> AsyncIterator[Retrying]:
+    """Open the stack: a turn from the pace, then the intent on disk, then the first byte."""
+    async with AiohttpTransport() as transport:
+        yield Retrying(
+            Metered(Recorded(Wire(settings, accounts, transport), checkpoint), pace),
+            give_up_after=settings.give_up_after,
+            time_scale=settings.time_scale,
+            sleep=sleep,
+            told=told,
+        )
+
+
+__all__ = ["Attempt", "Gate", "Heard", "Retrying", "Sender", "open_sender"]

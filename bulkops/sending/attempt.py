@@ -1,0 +1,65 @@
+"""What passes through the sending stack: one attempt at one request, and what was heard of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.errors import OperationFailed
+    from bulkops.lifecycle import Command, End, Life
+    from bulkops.model import Json, Request
+
+
+@dataclass(slots=True)
+class Gate:
+    """The body gate tells whether the last chunk of the request has been asked for.
+
+    As long as it has not, no server can hold a complete message (RFC 9112, section 8), whatever the transport
+    did, whatever exception arrived, whoever cancelled. The proof is ours and survives library upgrades.
+    """
+
+    passed: bool = False
+    trouble: OperationFailed | None = None
+    """Why the body could not be produced, when that was our side's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at one request.
+
+    `key` and `number` say whose it is and which of its effectful requests, `digest` (8 bytes) what it asks for.
+    """
+
+    request: Request
+    account: str
+    key: bytes
+    number: int
+    life: Life
+    digest: bytes = b""
+    gate: Gate = field(default_factory=Gate)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an attempt ended with. `life` and `command` are there once the attempt was recorded."""
+
+    end: End
+    life: Life
+    command: Command | None = None
+    json: Json = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    """In words, for people: the server's message or what went wrong."""
+    code: str | None = None
+    request_id: str | None = None
+    entity: str | None = None
+
+
+class Sender(Protocol):
+    """Every floor of the stack, and the stack itself."""
+
+    async def send(self, attempt: Attempt, /) -> Heard:
+        """Make the attempt and say what was heard."""

@@ -1,0 +1,28 @@
+"""The pace: no attempt without a turn, and each answer's headers back to the pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkops.lifecycle import Answered
+
+if TYPE_CHECKING:
+    from bulkops.pace.turns import Pace
+    from bulkops.sending.attempt import Attempt, Heard, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """Wait for the account's turn before each attempt, retries and polls included."""
+
+    inner: Sender
+    pace: Pace
+
+    async def send(self, attempt: Attempt) -> Heard:
+        """Make the attempt when it may go."""
+        async with self.pace.turn(attempt.account, attempt.request.request_class) as turn:
+            heard = await self.inner.send(attempt)
+            if isinstance(heard.end, Answered):
+                turn.heard(heard.end.status, heard.headers)
+        return heard

@@ -1,0 +1,114 @@
+"""Intent before the first byte, the classified end after the last: nothing is sent that is not written down."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import anyio
+import orjson
+
+from bulkops.checkpoint import StepRow, StepState
+from bulkops.lifecycle import (
+    Broken,
+    Deliver,
+    Durable,
+    Ended,
+    Granted,
+    Hold,
+    Refuse,
+    RetryAfter,
+    SendNow,
+    Sent,
+    StopRun,
+    WriteIntent,
+    advance,
+)
+from bulkops.model import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkops.checkpoint import Checkpoint
+    from bulkops.lifecycle import (
+        Command,
+        Life,
+    )
+    from bulkops.sending.attempt import Attempt, Heard, Sender
+
+LONGEST_RECORDING = 5.0
+"""Seconds that a run which is being stopped still gives the checkpoint to write an end down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Record each attempt at a request that could have an effect. Reads pass through."""
+
+    inner: Sender
+    checkpoint: Checkpoint
+    chance: Callable[[], float] = random.random
+
+    async def send(self, attempt: Attempt) -> Heard:
+        """Make the attempt; what is heard carries the next state and command of the lifecycle."""
+        life, command = advance(attempt.life, Granted())
+        try:
+            if isinstance(command, WriteIntent):
+                await self.checkpoint.intend(_row(attempt, life, StepState.INTENT))
+                life, command = advance(life, Durable())
+            assert isinstance(command, SendNow)
+            heard = await self.inner.send(attempt)
+        except BaseException:
+            # Cancelled, or the body could not be produced: the gate knows whether anything can have happened.
+            with anyio.move_on_after(LONGEST_RECORDING, shield=True):
+                await self._abandoned(attempt, life)
+            raise
+        life, command = advance(life, Ended(heard.end, self.chance()))
+        heard = replace(heard, life=life, command=command)
+        self._note(attempt, life, command, heard)
+        return heard
+
+    def _note(self, attempt: Attempt, life: Life, command: Command, heard: Heard) -> None:
+        if life.effect is Effect.READ:
+            return
+        row = _row(attempt, life, _state_after(command))
+        reply = orjson.dumps(heard.json) if isinstance(command, Deliver) else None
+        # Not awaited: it rides along with what follows, the next intent or the operation's outcome.
+        self.checkpoint.note(replace(row, entity=heard.entity, reply=reply, reason=heard.reason or None))
+
+    async def _abandoned(self, attempt: Attempt, life: Life) -> None:
+        if life.effect is Effect.READ:
+            return
+        sent = Sent.GONE if attempt.gate.passed else Sent.WITHHELD
+        life, command = advance(life, Ended(Broken(sent)))
+        self.checkpoint.note(
+            replace(_row(attempt, life, _state_after(command)), reason="the run was stopped")
+        )
+        await self.checkpoint.flush()
+
+
+def _state_after(command: Command) -> StepState:
+    match command:
+        case Deliver():
+            return StepState.DONE
+        case Hold():
+            return StepState.UNKNOWN
+        case RetryAfter(no_effect=False):
+            return StepState.INTENT
+        case Refuse() | RetryAfter() | StopRun():
+            return StepState.NO_EFFECT
+        case _:
+            raise ValueError(f"{command} does not end an attempt")
+
+
+def _row(attempt: Attempt, life: Life, state: StepState) -> StepRow:
+    return StepRow(
+        key=attempt.key,
+        number=attempt.number,
+        endpoint=attempt.request.endpoint,
+        attempt=life.attempt,
+        state=state,
+        request=attempt.digest,
+        at=time.time(),
+    )

@@ -1,0 +1,194 @@
+"""A request becomes bytes, and bytes become what was heard: host, key, bodies, bounded answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+import orjson
+
+from bulkops.api.profile import is_entity_id
+from bulkops.lifecycle import Answered, Broken, Sent
+from bulkops.sending.attempt import Heard
+from bulkops.sending.body import GatedBytes, GatedForm
+from bulkops.version import USER_AGENT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulkops.api.profile import Profile
+    from bulkops.model import Json, Request
+    from bulkops.sending.attempt import Attempt, Gate
+    from bulkops.settings import Account, Settings
+
+CONNECT_TIMEOUT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    stream: GatedBytes | GatedForm | None
+    headers: tuple[tuple[str, str], ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer's body as far as it was read; `trouble` says why it is not whole."""
+
+    content: bytes
+    trouble: str = ""
+    oversized: bool = False
+
+
+class Wire:
+    """The edge: HTTP to the servers of the accounts, through one transport."""
+
+    def __init__(
+        self, settings: Settings, accounts: Mapping[str, Account], transport: httpx.AsyncBaseTransport
+    ) -> None:
+        self._settings = settings
+        self._api: Profile = settings.api
+        self._transport = transport
+        self._bases = {name: account.base_url.rstrip("/") for name, account in accounts.items()}
+        self._headers = {
+            name: (
+                (settings.api.key_header, account.key.reveal()),
+                ("accept", "application/json"),
+                # No decompression, no bomb: an answer that is encoded all the same counts as unreadable.
+                ("accept-encoding", "identity"),
+                ("user-agent", USER_AGENT),
+            )
+            for name, account in accounts.items()
+        }
+
+    async def send(self, attempt: Attempt) -> Heard:
+        """Send the request once and read its answer.
+
+        Raises OperationFailed when the body cannot be produced (nothing left), and lets cancellation through;
+        `attempt.gate` tells in every case how far the body got.
+        """
+        request, gate = attempt.request, attempt.gate
+        body = _body_of(request, gate)
+        message = self._message(attempt, body)
+        try:
+            response = await self._transport.handle_async_request(message)
+        except httpx.TransportError as error:
+            return self._broken(attempt, error)
+        try:
+            answer = await _read(response, request.max_answer)
+        finally:
+            await response.aclose()
+        if gate.trouble is not None and not 200 <= response.status_code < 300:
+            raise gate.trouble
+        return self._heard(attempt, response, answer)
+
+    def _message(self, attempt: Attempt, body: _Body) -> httpx.Request:
+        request = attempt.request
+        url = self._bases[attempt.account] + request.path
+        if request.query:
+            url += f"?{httpx.QueryParams(request.query)}"
+        total = self._settings.attempt_deadline + body.size / self._settings.upload_rate
+        return httpx.Request(
+            request.method,
+            url,
+            headers=[*self._headers[attempt.account], *body.headers],
+            stream=body.stream,
+            extensions={"timeout": {"connect": min(CONNECT_TIMEOUT, total), "total": total}},
+        )
+
+    def _broken(self, attempt: Attempt, error: httpx.TransportError) -> Heard:
+        if attempt.gate.trouble is not None:
+            raise attempt.gate.trouble from error
+        if isinstance(error, httpx.ConnectError):
+            sent = Sent.NOT_CONNECTED
+        else:
+            sent = Sent.GONE if attempt.gate.passed else Sent.WITHHELD
+        return Heard(end=Broken(sent), life=attempt.life, reason=str(error) or type(error).__name__)
+
+    def _heard(self, attempt: Attempt, response: httpx.Response, answer: _Answer) -> Heard:
+        headers = {
+            name.decode("latin-1").lower(): text.decode("latin-1") for name, text in response.headers.raw
+        }
+        status = response.status_code
+        withheld = not attempt.gate.passed
+        request_id = headers.get(self._api.request_id_header)
+        if not 200 <= status < 300:
+            code, message = self._api.error_message(_loads(answer.content))
+            return Heard(
+                end=Answered(status, withheld=withheld),
+                life=attempt.life,
+                headers=headers,
+                reason=message or f"HTTP {status}",
+                code=code,
+                request_id=request_id,
+            )
+        json, trouble = _parse(answer, headers)
+        entity = (
+            json.get(attempt.request.entity) if attempt.request.entity and isinstance(json, dict) else None
+        )
+        named = attempt.request.entity is None or is_entity_id(entity)
+        if not named:
+            trouble = trouble or f"the answer has no `{attempt.request.entity}`"
+        return Heard(
+            end=Answered(
+                status,
+                readable=isinstance(json, dict),
+                named=named,
+                withheld=withheld,
+                oversized=answer.oversized,
+            ),
+            life=attempt.life,
+            json=json,
+            headers=headers,
+            reason=trouble,
+            request_id=request_id,
+            entity=entity if named else None,
+        )
+
+
+def _body_of(request: Request, gate: Gate) -> _Body:
+    if request.form is not None:
+        form = GatedForm(request.form, gate)
+        size = form.content_length
+        return _Body(form, (("content-type", form.content_type), ("content-length", str(size))), size)
+    if request.body is None:
+        # Without a body there is nothing to hold back: the request may be complete at once.
+        gate.passed = True
+        return _Body(None, (), 0)
+    content = orjson.dumps(request.body)
+    headers = (("content-type", "application/json"), ("content-length", str(len(content))))
+    return _Body(GatedBytes(content, gate), headers, len(content))
+
+
+async def _read(response: httpx.Response, limit: int) -> _Answer:
+    parts: list[bytes] = []
+    size = 0
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    try:
+        async for part in stream:
+            size += len(part)
+            if size > limit:
+                return _Answer(b"", f"the answer is larger than {limit} bytes", oversized=True)
+            parts.append(part)
+    except httpx.TransportError as error:
+        return _Answer(b"", f"the answer was cut: {error}")
+    return _Answer(b"".join(parts))
+
+
+def _parse(answer: _Answer, headers: Mapping[str, str]) -> tuple[Json, str]:
+    if answer.trouble:
+        return None, answer.trouble
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        return None, f"the answer is encoded as {encoding}, which was not asked for"
+    json = _loads(answer.content)
+    return (json, "") if isinstance(json, dict) else (None, "the answer is not a JSON object")
+
+
+def _loads(content: bytes) -> Json:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
