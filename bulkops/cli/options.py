@@ -77,11 +77,6 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="when done lines were edited or removed: go on, or also do edited ones again",
     )
     group.add_argument(
-        "--emulate",
-        action="store_true",
-        help="rehearse against a built-in local server, with a run folder of its own",
-    )
-    group.add_argument(
         "--time-scale",
         type=float,
         default=1.0,
@@ -130,17 +125,20 @@ def _base_of(job: Path) -> Path | None:
 
 def wanted(options: argparse.Namespace) -> Wanted:
     """Return what the options say about the account."""
+    rehearsal = getattr(options, "emulate", False)
     return Wanted(
-        account=options.account,
+        account=None if rehearsal else options.account,
         base_url=options.base_url,
         tier=options.tier,
         rate=options.rate,
-        api_key_file=getattr(options, "api_key_file", None),
+        api_key_file=None if rehearsal else getattr(options, "api_key_file", None),
     )
 
 
 def profile(options: argparse.Namespace) -> Profile:
     """Return the API profile that the options name."""
+    if options.api not in PROFILES:
+        raise UsageError(f"there is no API {options.api!r}; there is: {', '.join(PROFILES)}")
     return PROFILES[options.api]
 
 
@@ -150,7 +148,12 @@ def make_settings(options: argparse.Namespace, header: Header, *, environ: dict[
     return Settings(
         api=api,
         account=find_account(
-            api, wanted(options), environ, header_account=header.account, time_scale=options.time_scale
+            api,
+            wanted(options),
+            environ,
+            # A rehearsal needs no account, and no real key may reach it.
+            header_account=None if getattr(options, "emulate", False) else header.account,
+            time_scale=options.time_scale,
         ),
         in_flight=options.jobs,
         halt=parse_halt(options.halt) if options.halt else None,

@@ -16,6 +16,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     common.add_job(parser)
     common.add_account(parser)
     common.add_running(parser)
+    parser.set_defaults(emulate=False)
     parser.add_argument(
         "--in-doubt",
         action="store_true",

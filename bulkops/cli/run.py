@@ -16,6 +16,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     common.add_job(parser)
     common.add_account(parser)
     common.add_running(parser)
+    parser.add_argument(
+        "--emulate",
+        action="store_true",
+        help="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
+    )
     parser.add_argument("-n", "--dry-run", action="store_true", help="only say what it would do, like plan")
 
 

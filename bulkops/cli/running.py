@@ -59,15 +59,15 @@ def run_job(options: argparse.Namespace, selection: Selection) -> int:
 def _named(options: argparse.Namespace, folder: RunFolder, base: Path | None) -> Job:
     """Return the job as the commands that continue it have to name it."""
     flags: list[str] = []
-    for name in ("run_dir", "account", "base_url", "tier", "rate", "api_key_file"):
+    for name in ("account", "tier", "rate", "api_key_file"):
         value = getattr(options, name)
-        if value and not (options.emulate and name == "base_url"):
+        if value:
             flags += [f"--{name.replace('_', '-')}", str(value)]
-    if options.time_scale != 1.0:
-        flags += ["--time-scale", f"{options.time_scale:g}"]
-    if options.emulate:
-        flags.append("--emulate")
-    return Job(str(base or options.job), tuple(flags), folder.path)
+    if not options.emulate:
+        flags += ["--run-dir", options.run_dir] if options.run_dir else []
+        flags += ["--base-url", options.base_url] if options.base_url else []
+        flags += ["--time-scale", f"{options.time_scale:g}"] if options.time_scale != 1.0 else []
+    return Job(str(base or options.job), tuple(flags), folder.path, rehearsal=options.emulate)
 
 
 def _tell(options: argparse.Namespace, ending: Ending, named: Job, folder: RunFolder) -> int:

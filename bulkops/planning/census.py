@@ -209,13 +209,17 @@ class _Census:
 
     def _lines(self) -> Iterator[Line]:
         plan = self.plan
-        for batch in plan.raw_batches():
-            for raw in batch:
-                try:
-                    yield parse_line(raw, plan.header, plan.environ, plan.folder)
-                except LineProblems as found:
-                    if len(self.problems) < MOST_PROBLEMS_KEPT:
-                        self.problems += found.in_file(plan.job.name, raw.number)
+        try:
+            for batch in plan.raw_batches():
+                for raw in batch:
+                    try:
+                        yield parse_line(raw, plan.header, plan.environ, plan.folder)
+                    except LineProblems as found:
+                        if len(self.problems) < MOST_PROBLEMS_KEPT:
+                            self.problems += found.in_file(plan.job.name, raw.number)
+        except JobError as unreadable:
+            # What comes after a line that is too long cannot be read; what was found before is told as well.
+            self.problems += unreadable.problems
 
     def _note_sources(self, line: Line) -> None:
         for line_id, index in line.sources():

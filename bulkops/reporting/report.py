@@ -116,12 +116,14 @@ class Report:
 class Job:
     """The job as its user names it, to write commands that continue it.
 
-    `options` are those that have to be repeated; `folder` is the run folder, where it is not the usual one.
+    `options` are those that have to be repeated; `folder` is the run folder, where it is not the usual one. What
+    a rehearsal made is gone when it ends, so all that can follow it is the real run.
     """
 
     path: str
     options: tuple[str, ...] = ()
     folder: Path | None = None
+    rehearsal: bool = False
 
     def command(self, verb: str, *flags: str) -> str:
         """Return a command on the job, quoted for a shell."""
@@ -150,6 +152,8 @@ def exit_code(report: Report, stop: Stop | CheckpointError | None) -> int:
 
 def next_command(report: Report, job: Job, code: int) -> str | None:
     """Return the command that continues, or None when there is nothing to continue."""
+    if job.rehearsal:
+        return job.command("run")
     if code in {_IN_DOUBT, _FAILED, _CHECKS, 0}:
         if report.count(State.IN_DOUBT):
             return job.command("retry", "--in-doubt")
@@ -192,8 +196,8 @@ def last_line(report: Report, job: Job, code: int) -> str:
     if report.checks_failed:
         parts.append(f"Checks: see {job.file('results.jsonl')}.")
     if command is not None:
-        parts.append(f"Continue: {command}")
-        if report.count(State.IN_DOUBT) and "--in-doubt" not in command:
+        parts.append(f"{'For real' if job.rehearsal else 'Continue'}: {command}")
+        if not job.rehearsal and report.count(State.IN_DOUBT) and "--in-doubt" not in command:
             parts[-1] += f" ; then: {job.command('retry', '--in-doubt')}"
     return safe_text(" ".join(parts), _LONGEST_LINE)
 
