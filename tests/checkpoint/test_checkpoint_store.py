@@ -61,7 +61,7 @@ async def main():
     async with open_checkpoint(Path(sys.argv[1])) as checkpoint:
         await checkpoint.intend(step(0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-        big = [checkpoint.intend(step(line, reply=bytes(20_000))) for line in range(1, 30)]
+        big = [checkpoint.intend(step(line, reply=bytes(300_000))) for line in range(1, 30)]
         ends = await asyncio.gather(*big, return_exceptions=True)
         assert all(isinstance(end, CheckpointError) for end in ends), ends
         print(ends[0])
