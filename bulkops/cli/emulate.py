@@ -10,48 +10,14 @@ from bulkops.cli.parsing import say
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
+    from bulkops.cli.parsing import Options
     from bulkops.emulator import Emulator, EmulatorSettings
 
 CONVERSATIONS = 200
 INSTALL = "the local server needs more packages; install them with: python -m pip install 'bulkops[emulator]'"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=8765,
-        metavar="N",
-        help="the port on 127.0.0.1 (default 8765); 0 is a free one",
-    )
-    parser.add_argument("--tier", help="standard (default, 100 requests a minute) or pro (500)")
-    parser.add_argument("--rate", metavar="N/PERIOD", help="the limit itself, such as 2000/min")
-    parser.add_argument(
-        "--time-scale", type=float, default=1.0, metavar="X", help="let its clock run X times as fast"
-    )
-    parser.add_argument(
-        "--conversations",
-        type=int,
-        default=CONVERSATIONS,
-        metavar="N",
-        help="conversations each key starts with, conv_seed_0001 and on (default 200)",
-    )
-    parser.add_argument(
-        "--index-time", type=float, metavar="S", help="seconds an index takes; default: differs, median 20"
-    )
-    parser.add_argument(
-        "--latency", type=float, default=0.05, metavar="S", help="seconds until an answer (default 0.05)"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the seed of all chance")
-    parser.add_argument(
-        "--faults", metavar="FILE", help="what goes wrong when, a JSON list; see docs/emulator.md"
-    )
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Serve until interrupted."""
     import anyio
 
@@ -68,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def serving_for(options: argparse.Namespace, port: int = 0) -> AbstractContextManager[Emulator]:
+def serving_for(options: Options, port: int = 0) -> AbstractContextManager[Emulator]:
     """Return the server that the options ask for, to be entered; UsageError when it cannot be had."""
     try:
         from bulkops.emulator import serving_in_thread
@@ -77,7 +43,7 @@ def serving_for(options: argparse.Namespace, port: int = 0) -> AbstractContextMa
     return _Serving(serving_in_thread(_settings(options, port)))
 
 
-def _settings(options: argparse.Namespace, port: int) -> EmulatorSettings:
+def _settings(options: Options, port: int) -> EmulatorSettings:
     from bulkops.accounts import parse_rate
     from bulkops.emulator import EmulatorSettings, Schedule
 

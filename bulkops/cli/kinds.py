@@ -13,19 +13,12 @@ from bulkops.operation import fields_of
 from bulkops.operations import KINDS
 
 if TYPE_CHECKING:
-    import argparse
-
+    from bulkops.cli.parsing import Options
     from bulkops.model import Json
     from bulkops.operation import Operation
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument("kind", nargs="?", metavar="KIND", help="only this one")
-    parser.add_argument("--json", action="store_true", help="print them as JSON on stdout")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print the kinds."""
     if options.kind is not None and options.kind not in KINDS:
         from difflib import get_close_matches

@@ -10,36 +10,16 @@ from bulkops.cli.parsing import say
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
-    import argparse
+    from bulkops.cli.parsing import Options
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    what = parser.add_subparsers(title="what", metavar="WHAT", dest="what", required=True)
-    upload = what.add_parser("upload", help="upload the documents of a folder, and index them")
-    upload.add_argument("folder", metavar="FOLDER", help="the folder; folders in it are walked too")
-    upload.add_argument("--out", metavar="FILE", help="the job file to write; default: stdout")
-    upload.add_argument(
-        "--model",
-        default="e5_mistral_7b",
-        metavar="MODEL",
-        help="the embedding model (default e5_mistral_7b)",
-    )
-    upload.add_argument("--no-index", action="store_true", help="only upload")
-    upload.add_argument(
-        "--include",
-        action="append",
-        metavar="GLOB",
-        help="only files that match, such as '*.md'; may be repeated",
-    )
-    upload.add_argument("--force", action="store_true", help="replace a job file that is there")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Write the job file."""
     from bulkops.outputs.atomic import atomic_write
     from bulkops.writing.upload import upload_lines
 
+    if options.upload != "upload":
+        raise UsageError(f"`bulkops new` can write: upload; not {options.upload!r}")
     out = Path(options.out) if options.out else None
     if out is not None and out.exists() and not options.force:
         raise UsageError(f"{out} is there already; give --force to replace it")

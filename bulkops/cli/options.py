@@ -1,186 +1,202 @@
-"""Options that several verbs share, and what they come to: an order, settings, a run folder."""
+"""What every command takes, declared as data; what it means is in `orders.py`."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from bulkops.cli.parsing import Option, Verb
 
-from bulkops.accounts import Wanted, find_account
-from bulkops.api import PROFILES
-from bulkops.checkpoint import open_reader
-from bulkops.errors import UsageError
-from bulkops.settings import Halt, RunFolder, Settings, run_folder
-
-if TYPE_CHECKING:
-    import argparse
-
-    from bulkops.api.profile import Profile
-    from bulkops.jobfile import Header
-
-FAILED_FILE = "failed.jsonl"
-
-
-def add_job(parser: argparse.ArgumentParser) -> None:
-    """Add the job file and where its run lives."""
-    parser.add_argument("job", metavar="JOB", help="the job file (JSONL)")
-    parser.add_argument(
-        "--run-dir", metavar="DIR", help="the run folder; default: JOB.run beside the job file"
-    )
-
-
-def add_account(parser: argparse.ArgumentParser) -> None:
-    """Add what says whose job it is and how fast it may go."""
-    group = parser.add_argument_group("account and pace")
-    group.add_argument("--account", metavar="NAME", help="the account of the accounts file to use")
-    group.add_argument(
-        "--api", metavar="API", choices=tuple(PROFILES), default="reference", help="the API profile"
-    )
-    group.add_argument("--base-url", metavar="URL", help="where the API is")
-    group.add_argument(
-        "--tier", metavar="TIER", help="standard (100 requests a minute), pro (500) or enterprise"
-    )
-    group.add_argument(
-        "--rate", metavar="N/PERIOD", help="the limit itself, such as 100/min; wins over --tier"
-    )
-
-
-def add_running(parser: argparse.ArgumentParser) -> None:
-    """Add what says how a run goes about its work."""
-    group = parser.add_argument_group("running")
-    group.add_argument(
-        "-j", "--jobs", type=int, default=16, metavar="N", help="requests in flight (default 16)"
-    )
-    group.add_argument("--api-key-file", metavar="FILE", help="a file (mode 0600) that holds the API key")
-    group.add_argument("--halt", metavar="fail=N|N%", help="stop when so many, or such a share, have failed")
-    group.add_argument(
+JOB = (("JOB", "the job file (JSONL)"),)
+RUN_DIR = Option(
+    "--run-dir", takes=str, metavar="DIR", about="the run folder; default: JOB.run beside the job file"
+)
+OF_REHEARSAL = Option("--emulate", about="of the last rehearsal")
+JSON = Option("--json", about="print it as JSON on stdout")
+CHANGED = Option(
+    "--changed",
+    takes=str,
+    metavar="keep|rerun",
+    choices=("keep", "rerun"),
+    about="when lines that were done have been edited or removed: go on, or also do edited ones again",
+)
+ACCOUNT = (
+    Option("--account", takes=str, metavar="NAME", about="the account of the accounts file to use"),
+    Option(
+        "--api", takes=str, metavar="API", default="reference", about="the API profile (default reference)"
+    ),
+    Option("--base-url", takes=str, metavar="URL", about="where the API is"),
+    Option(
+        "--tier", takes=str, metavar="TIER", about="standard (100 requests a minute), pro (500) or enterprise"
+    ),
+    Option(
+        "--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 100/min; wins over --tier"
+    ),
+)
+RUNNING = (
+    Option("-j", "--jobs", takes=int, metavar="N", default=16, about="requests in flight (default 16)"),
+    Option("--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"),
+    Option("--halt", takes=str, metavar="fail=N|N%", about="stop when so many, or such a share, have failed"),
+    CHANGED,
+    Option(
         "--drain",
-        type=float,
+        takes=float,
+        metavar="S",
         default=30.0,
+        about="seconds for what is in flight when stopped (30)",
+    ),
+    Option(
+        "--timeout",
+        takes=float,
         metavar="S",
-        help="seconds for the requests in flight when stopped",
-    )
-    group.add_argument(
-        "--timeout", type=float, default=300.0, metavar="S", help="seconds for one attempt of a request"
-    )
-    group.add_argument(
-        "--give-up-after",
-        type=float,
         default=300.0,
+        about="seconds for one attempt of a request (300)",
+    ),
+    Option(
+        "--give-up-after",
+        takes=float,
         metavar="S",
-        help="seconds to wait for a server that cannot be reached",
-    )
-    group.add_argument(
-        "--changed",
-        choices=("keep", "rerun"),
-        help="when done lines were edited or removed: go on, or also do edited ones again",
-    )
-    group.add_argument(
+        default=300.0,
+        about="seconds to wait for a server out of reach (300)",
+    ),
+    Option(
         "--time-scale",
-        type=float,
-        default=1.0,
+        takes=float,
         metavar="X",
-        help="let the emulator's clock run X times as fast",
-    )
-    group.add_argument("--json", action="store_true", help="print the summary as JSON on stdout at the end")
-    group.add_argument("--log-file", metavar="FILE", help="write what happens to a log file as well")
-    group.add_argument("-q", "--quiet", action="store_true", help="print nothing unless something failed")
+        default=1.0,
+        about="how many times as fast the emulator's clock runs",
+    ),
+)
+TELLING = (
+    Option("--json", about="print the summary as JSON on stdout at the end"),
+    Option("--log-file", takes=str, metavar="FILE", about="write what happens to a log file as well"),
+    Option("-q", "--quiet", about="print nothing unless something failed"),
+)
+EMULATE = Option(
+    "--emulate",
+    about="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
+)
+DRY_RUN = Option("-n", "--dry-run", about="only say what it would do, like plan")
+IN_DOUBT = Option(
+    "--in-doubt", about="also send again what is in doubt; what did take effect is then there twice"
+)
 
-
-@dataclass(frozen=True, slots=True)
-class JobPlace:
-    """Where a job is and where its run lives; `base` is the job that a failed.jsonl is a part of."""
-
-    job: Path
-    folder: RunFolder
-    base: Path | None
-
-
-def place_of(options: argparse.Namespace) -> JobPlace:
-    """Return the place of the job that the options name."""
-    job = Path(options.job)
-    emulated = bool(getattr(options, "emulate", False))
-    given = Path(options.run_dir) if options.run_dir else None
-    base = _base_of(job)
-    if base is not None and given is None:
-        return JobPlace(job, RunFolder(job.parent), base)
-    return JobPlace(job, run_folder(job, emulated=emulated, given=given), base)
-
-
-def _base_of(job: Path) -> Path | None:
-    """Return the job whose `JOB.run/failed.jsonl` this is, None for any other file."""
-    folder = job.absolute().parent
-    reader = open_reader(folder / "checkpoint.db") if job.name == FAILED_FILE else None
-    if reader is None:
-        return None
-    with reader:
-        recorded = Path(reader.meta("job") or folder.with_suffix(".jsonl"))
-    # The folder may have been moved together with its job.
-    for base in (folder.parent / recorded.name, recorded):
-        if base.exists():
-            return base
-    raise UsageError(f"{job} is a part of {recorded}, which is not there any more; put it back")
-
-
-def wanted(options: argparse.Namespace) -> Wanted:
-    """Return what the options say about the account."""
-    rehearsal = getattr(options, "emulate", False)
-    return Wanted(
-        account=None if rehearsal else options.account,
-        base_url=options.base_url,
-        tier=options.tier,
-        rate=options.rate,
-        api_key_file=None if rehearsal else getattr(options, "api_key_file", None),
-    )
-
-
-def profile(options: argparse.Namespace) -> Profile:
-    """Return the API profile that the options name."""
-    if options.api not in PROFILES:
-        raise UsageError(f"there is no API {options.api!r}; there is: {', '.join(PROFILES)}")
-    return PROFILES[options.api]
-
-
-def make_settings(options: argparse.Namespace, header: Header, *, environ: dict[str, str]) -> Settings:
-    """Return the settings of a run."""
-    api = profile(options)
-    return Settings(
-        api=api,
-        account=find_account(
-            api,
-            wanted(options),
-            environ,
-            # A rehearsal needs no account, and no real key may reach it.
-            header_account=None if getattr(options, "emulate", False) else header.account,
-            time_scale=options.time_scale,
+VERBS = {
+    "plan": Verb(
+        "validate a job, and say what a run would do; sends nothing",
+        JOB,
+        options=(RUN_DIR, CHANGED, JSON),
+        account_and_pace=ACCOUNT,
+    ),
+    "run": Verb(
+        "do a job; run it again and it continues",
+        JOB,
+        options=(RUN_DIR, EMULATE, DRY_RUN),
+        account_and_pace=ACCOUNT,
+        running=RUNNING,
+        telling=TELLING,
+    ),
+    "retry": Verb(
+        "do what failed or is blocked again",
+        JOB,
+        options=(RUN_DIR, IN_DOUBT),
+        account_and_pace=ACCOUNT,
+        running=RUNNING,
+        telling=TELLING,
+    ),
+    "status": Verb("say where a job stands, also while it runs", JOB, options=(RUN_DIR, OF_REHEARSAL, JSON)),
+    "results": Verb(
+        "print the results of a job as JSONL or CSV",
+        JOB,
+        options=(
+            RUN_DIR,
+            Option(
+                "--format",
+                takes=str,
+                metavar="FORMAT",
+                default="jsonl",
+                choices=("jsonl", "csv"),
+                about="jsonl or csv",
+            ),
+            Option("--select", takes=str, metavar="FIELD,…", about="only these, such as id,status,agent_id"),
+            Option("--failed", about="only what is not done"),
+            OF_REHEARSAL,
         ),
-        in_flight=options.jobs,
-        halt=parse_halt(options.halt) if options.halt else None,
-        drain=options.drain,
-        attempt_deadline=options.timeout,
-        give_up_after=options.give_up_after,
-        time_scale=options.time_scale,
-    )
-
-
-def parse_halt(text: str) -> Halt:
-    """Return the threshold that `fail=3%`, `fail=10`, `3%` or `10` spells; UsageError for anything else."""
-    number = text.removeprefix("fail=")
-    try:
-        if number.endswith("%"):
-            share = float(number[:-1]) / 100
-            if 0 < share <= 1:
-                return Halt(share=share)
-        elif int(number) > 0:
-            return Halt(count=int(number))
-    except ValueError:
-        pass
-    raise UsageError(
-        f"--halt {text!r} is not a threshold; give a number or a share, such as fail=10 or fail=3%"
-    )
-
-
-def environment() -> dict[str, str]:
-    """Return the environment that `${env:…}` and the settings read."""
-    return dict(os.environ)
+    ),
+    "new": Verb(
+        "write a job file: from a folder of documents",
+        (
+            ("upload", "upload the documents of a folder, and index them"),
+            ("FOLDER", "the folder; those in it too"),
+        ),
+        options=(
+            Option("--out", takes=str, metavar="FILE", about="the job file to write; default: stdout"),
+            Option(
+                "--model",
+                takes=str,
+                metavar="MODEL",
+                default="e5_mistral_7b",
+                about="the embedding model (e5_mistral_7b)",
+            ),
+            Option("--no-index", about="only upload"),
+            Option(
+                "--include",
+                takes=str,
+                metavar="GLOB",
+                several=True,
+                about="only files that match, such as '*.md'",
+            ),
+            Option("--force", about="replace a job file that is there"),
+        ),
+    ),
+    "kinds": Verb(
+        "list the kinds of operations and their fields", (("[KIND]", "only this one"),), options=(JSON,)
+    ),
+    "emulate": Verb(
+        "start the local server that speaks the API",
+        (),
+        options=(
+            Option(
+                "--port",
+                takes=int,
+                metavar="N",
+                default=8765,
+                about="the port on 127.0.0.1 (8765); 0 is a free one",
+            ),
+            Option(
+                "--tier",
+                takes=str,
+                metavar="TIER",
+                about="standard (default, 100 requests a minute) or pro (500)",
+            ),
+            Option("--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 2000/min"),
+            Option(
+                "--time-scale",
+                takes=float,
+                metavar="X",
+                default=1.0,
+                about="let its clock run X times as fast",
+            ),
+            Option(
+                "--conversations",
+                takes=int,
+                metavar="N",
+                default=200,
+                about="conversations each key starts with, conv_seed_0001 and on (200)",
+            ),
+            Option(
+                "--index-time",
+                takes=float,
+                metavar="S",
+                about="seconds an index takes; default: differs, median 20",
+            ),
+            Option(
+                "--latency", takes=float, metavar="S", default=0.05, about="seconds until an answer (0.05)"
+            ),
+            Option("--seed", takes=int, metavar="N", default=0, about="the seed of all chance"),
+            Option(
+                "--faults",
+                takes=str,
+                metavar="FILE",
+                about="what goes wrong when, a JSON list: docs/emulator.md",
+            ),
+        ),
+    ),
+}

@@ -1,58 +1,224 @@
-"""What argparse lacks: options from the environment, and errors that name the nearest word."""
+"""Command lines → options. Cron starts many, so nothing is imported here: argparse alone doubles Python's start.
+
+An option is declared once, as data; its value comes from the command line, else from its environment variable
+(`--max-x`: `BULKOPS_MAX_X`), else it is the default. Errors name the nearest word.
+"""
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, NoReturn
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
+WIDTH = 110
+COLUMN = 28
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser without abbreviations, whose errors say where help is."""
+class Options:
+    """The options of a call, as attributes: `--run-dir` is `run_dir`."""
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        options.setdefault("allow_abbrev", False)
-        super().__init__(*arguments, **options)  # type: ignore[arg-type] # passed on as they came
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
 
-    def error(self, message: str) -> NoReturn:
-        """Print one line and leave with exit code 2."""
-        self.exit(2, f"{self.prog}: {message}. `{self.prog} --help` lists what there is.\n")
+    if TYPE_CHECKING:
 
-    def _check_value(self, action: argparse.Action, value: object) -> None:
-        if action.choices is not None and value not in action.choices:
-            from difflib import get_close_matches
-
-            known = [str(choice) for choice in action.choices]
-            close = get_close_matches(str(value), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-            raise argparse.ArgumentError(
-                None, f"there is no {action.metavar or action.dest} {value!r}; {hint}"
-            )
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
 
-def take_environment(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
-    """Give every option the value of its environment variable as default: `--max-x` that of `BULKOPS_MAX_X`."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list its options
-        name = next((flag for flag in action.option_strings if flag.startswith("--")), None)
-        if name is None or name == "--help":
-            continue
-        variable = "BULKOPS_" + name[2:].upper().replace("-", "_")
-        text = environ.get(variable)
-        if text is not None:
-            action.default = _flag(parser, variable, text) if action.nargs == 0 else text
+class Option:
+    """One option: its flags (the last one names it), what it takes and what it is for.
+
+    `takes` makes a value of its text and raises ValueError for what cannot be one; None makes it a flag. An
+    option that is `several` collects its values in a list.
+    """
+
+    def __init__(
+        self,
+        *flags: str,
+        about: str,
+        takes: Callable[[str], Any] | None = None,
+        metavar: str = "",
+        default: Any = None,
+        choices: Sequence[str] = (),
+        several: bool = False,
+    ) -> None:
+        self.flags = flags
+        self.about = about
+        self.takes = takes
+        self.metavar = metavar
+        self.default = False if takes is None else default
+        self.choices = choices
+        self.several = several
+
+    @property
+    def name(self) -> str:
+        """The attribute that holds its value."""
+        return self.flags[-1].lstrip("-").replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that gives it a default."""
+        return f"BULKOPS_{self.name.upper()}"
 
 
-def _flag(parser: argparse.ArgumentParser, variable: str, text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        parser.error(f"{variable}={text!r} has to be 1 or 0")
-    return word in _TRUE
+class Verb:
+    """What a command takes: arguments (those in brackets may be left out) and groups of options."""
+
+    def __init__(self, about: str, arguments: Sequence[tuple[str, str]], **groups: Sequence[Option]) -> None:
+        self.about = about
+        self.arguments = arguments
+        self.groups = groups
+
+    @property
+    def options(self) -> Iterator[Option]:
+        """All options."""
+        for group in self.groups.values():
+            yield from group
+
+
+class UsageExit(Exception):
+    """The call ends here: 0 after help, 2 after an error, whose message was printed."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def read(command: str, verb: Verb, words: Sequence[str], environ: Mapping[str, str] = os.environ) -> Options:
+    """Return the options of a call; UsageExit when there is nothing to do."""
+    return _Reading(command, verb, environ).read(list(words))
+
+
+class _Reading:
+    def __init__(self, command: str, verb: Verb, environ: Mapping[str, str]) -> None:
+        self._command = command
+        self._verb = verb
+        self._environ = environ
+        self._by_flag = {flag: option for option in verb.options for flag in option.flags}
+
+    def read(self, words: list[str]) -> Options:
+        values = {option.name: self._default(option) for option in self._verb.options}
+        arguments: list[str] = []
+        while words:
+            word = words.pop(0)
+            if word == "--":
+                arguments += words
+                break
+            if word in {"-h", "--help"}:
+                print("\n".join(_help(self._command, self._verb)))
+                raise UsageExit(0)
+            if word.startswith("-") and word != "-":
+                self._take(word, words, values)
+            else:
+                arguments.append(word)
+        return Options(**values, **self._named(arguments))
+
+    def _take(self, word: str, words: list[str], values: dict[str, Any]) -> None:
+        flag, equals, text = word.partition("=")
+        option = self._by_flag.get(flag)
+        if option is None and not word.startswith("--"):
+            # -j64 is -j 64
+            flag, equals, text = word[:2], "=" if word[2:] else "", word[2:]
+            option = self._by_flag.get(flag)
+        if option is None:
+            self._refuse(f"there is no option {word!r}{near(flag, self._by_flag)}")
+        if option.takes is None:
+            if equals:
+                self._refuse(f"{flag} takes no value")
+            values[option.name] = True
+            return
+        if not equals:
+            if not words:
+                self._refuse(f"{flag} needs a value: {flag} {option.metavar}")
+            text = words.pop(0)
+        value = self._value(option, flag, text)
+        values[option.name] = [*(values[option.name] or []), value] if option.several else value
+
+    def _default(self, option: Option) -> Any:
+        text = self._environ.get(option.variable)
+        if text is None:
+            return option.default
+        if option.takes is not None:
+            value = self._value(option, option.variable, text)
+            return [value] if option.several else value
+        if text.strip().lower() not in _TRUE | _FALSE:
+            self._refuse(f"{option.variable}={text!r} has to be 1 or 0")
+        return text.strip().lower() in _TRUE
+
+    def _value(self, option: Option, source: str, text: str) -> Any:
+        assert option.takes is not None
+        if option.choices and text not in option.choices:
+            hint = near(text, option.choices) or f"; there are: {', '.join(option.choices)}"
+            self._refuse(f"{source}: there is no {text!r}{hint}")
+        try:
+            return option.takes(text)
+        except ValueError:
+            kind = "a whole number" if option.takes is int else "a number"
+            self._refuse(f"{source} takes {kind}, not {text!r}")
+
+    def _named(self, given: list[str]) -> dict[str, str | None]:
+        names = [name for name, _ in self._verb.arguments]
+        for missing in names[len(given) :]:
+            if not missing.startswith("["):
+                self._refuse(f"{missing} is missing")
+        if len(given) > len(names):
+            self._refuse(f"{given[len(names)]!r} is one argument too many")
+        padded = [*given, *[None] * (len(names) - len(given))]
+        return {name.strip("[]").lower(): text for name, text in zip(names, padded, strict=True)}
+
+    def _refuse(self, message: str) -> NoReturn:
+        print(f"bulkops {self._command}: {message} (`bulkops {self._command} --help`)", file=sys.stderr)
+        raise UsageExit(2)
+
+
+def _help(command: str, verb: Verb) -> Iterator[str]:
+    arguments = " ".join(name for name, _ in verb.arguments)
+    yield f"usage: bulkops {command} [OPTION]… {arguments}".rstrip()
+    yield ""
+    yield f"{verb.about[0].upper()}{verb.about[1:]}."
+    if verb.arguments:
+        yield ""
+        for name, about in verb.arguments:
+            yield from _entry(name, about)
+    for title, group in verb.groups.items():
+        yield ""
+        yield f"{title.replace('_', ' ')}:"
+        for option in group:
+            yield from _entry(f"{', '.join(option.flags)} {option.metavar}".rstrip(), option.about)
+
+
+def _entry(head: str, about: str) -> Iterator[str]:
+    line = f"  {head:<{COLUMN - 3}} " if len(head) < COLUMN - 2 else f"  {head}\n{'':<{COLUMN}}"
+    length = COLUMN
+    for word in about.split():
+        if length + len(word) > WIDTH:
+            line, length = f"{line.rstrip()}\n{'':<{COLUMN}}", COLUMN
+        line += f"{word} "
+        length += len(word) + 1
+    yield line.rstrip()
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that names the word that was probably meant, or nothing."""
+    best = min(known, key=lambda other: _distance(word, other), default="")
+    return f"; did you mean {best!r}?" if best and _distance(word, best) <= max(1, len(word) // 3) else ""
+
+
+def _distance(a: str, b: str) -> int:
+    """Return how many letters have to change to make one word of the other (Levenshtein)."""
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        left, row[0] = row[0], i
+        for j, other in enumerate(b, 1):
+            left, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, left + (letter != other))
+    return row[-1]
 
 
 def say(text: str) -> None:

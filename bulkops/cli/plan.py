@@ -10,32 +10,23 @@ import orjson
 
 from bulkops.accounts import find_account
 from bulkops.checkpoint import open_reader
-from bulkops.cli import options as common
+from bulkops.cli import orders
 from bulkops.jobfile import JobFile
 from bulkops.model import State
 from bulkops.planning import Selection, make_plan
 from bulkops.reporting.words import duration
 
 if TYPE_CHECKING:
-    import argparse
-
+    from bulkops.cli.parsing import Options
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.settings import Account
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    common.add_job(parser)
-    common.add_account(parser)
-    parser.add_argument("--changed", choices=("keep", "rerun"), help="see `bulkops run --help`")
-    parser.add_argument("--json", action="store_true", help="print the plan as JSON on stdout")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print the plan and return the exit code."""
-    environ = common.environment()
-    place = common.place_of(options)
+    environ = orders.environment()
+    place = orders.place_of(options)
     with ExitStack() as held:
         job = held.enter_context(JobFile.open(place.job))
         base = held.enter_context(JobFile.open(place.base)) if place.base is not None else None
@@ -44,15 +35,15 @@ def run(options: argparse.Namespace) -> int:
             held.enter_context(reader)
         plan = make_plan(
             job,
-            api=common.profile(options),
+            api=orders.profile(options),
             environ=environ,
             reader=reader,
             selection=Selection(changed=options.changed),
             base=base,
         )
         account = find_account(
-            common.profile(options),
-            common.wanted(options),
+            orders.profile(options),
+            orders.wanted(options),
             environ,
             header_account=plan.header.account,
             with_key=False,

@@ -6,28 +6,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import open_reader
-from bulkops.cli import options as common
+from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.outputs.tables import write_table
 
 if TYPE_CHECKING:
-    import argparse
+    from bulkops.cli.parsing import Options
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    common.add_job(parser)
-    parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default: jsonl")
-    parser.add_argument(
-        "--select", metavar="FIELD[,FIELD]", help="only these, such as id,status,agent_id,result.name"
-    )
-    parser.add_argument("--failed", action="store_true", help="only what is not done")
-    parser.add_argument("--emulate", action="store_true", help="of the last rehearsal")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print the results."""
-    place = common.place_of(options)
+    place = orders.place_of(options)
     reader = open_reader(place.folder.checkpoint)
     if reader is None:
         say(f"{options.job} was not run yet: there is no checkpoint in {place.folder.path}")

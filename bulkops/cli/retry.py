@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulkops.cli import options as common
 from bulkops.cli.parsing import say
 
 if TYPE_CHECKING:
-    import argparse
+    from bulkops.cli.parsing import Options
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    common.add_job(parser)
-    common.add_account(parser)
-    common.add_running(parser)
-    parser.set_defaults(emulate=False)
-    parser.add_argument(
-        "--in-doubt",
-        action="store_true",
-        help="also send again what is in doubt; what did take effect is then there twice",
-    )
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Do it again and return the exit code."""
     from bulkops.cli.running import run_job
     from bulkops.planning import Selection

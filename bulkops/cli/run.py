@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulkops.cli import options as common
 from bulkops.cli.parsing import say
 
 if TYPE_CHECKING:
-    import argparse
+    from bulkops.cli.parsing import Options
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    common.add_job(parser)
-    common.add_account(parser)
-    common.add_running(parser)
-    parser.add_argument(
-        "--emulate",
-        action="store_true",
-        help="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
-    )
-    parser.add_argument("-n", "--dry-run", action="store_true", help="only say what it would do, like plan")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Do the job and return the exit code."""
     if options.dry_run:
         from bulkops.cli import plan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.cli import options as common
+from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.errors import UsageError
 from bulkops.pipeline import Order
@@ -19,9 +19,9 @@ from bulkops.reporting.progress import choose
 from bulkops.reporting.report import Job, last_line, summary
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
+    from bulkops.cli.parsing import Options
     from bulkops.jobfile import Header
     from bulkops.pipeline import Ending
     from bulkops.planning import Selection
@@ -31,19 +31,19 @@ EMULATED_KEY = "key-of-the-emulator"
 REHEARSED = "rehearsal"
 
 
-def run_job(options: argparse.Namespace, selection: Selection) -> int:
+def run_job(options: Options, selection: Selection) -> int:
     """Run a job and return the exit code."""
     with _emulator(options) if options.emulate else _no_emulator() as environ:
-        place = common.place_of(options)
+        place = orders.place_of(options)
 
         def settings(header: Header) -> Settings:
-            return common.make_settings(options, header, environ=environ)
+            return orders.make_settings(options, header, environ=environ)
 
         ending = run_order(
             Order(
                 job=place.job,
                 folder=place.folder,
-                api=common.profile(options),
+                api=orders.profile(options),
                 settings=settings,
                 environ=environ,
                 progress=choose(sys.stderr, quiet=options.quiet),
@@ -56,7 +56,7 @@ def run_job(options: argparse.Namespace, selection: Selection) -> int:
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
 
 
-def _named(options: argparse.Namespace, folder: RunFolder, base: Path | None) -> Job:
+def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:
     """Return the job as the commands that continue it have to name it."""
     flags: list[str] = []
     for name in ("account", "tier", "rate", "api_key_file"):
@@ -70,7 +70,7 @@ def _named(options: argparse.Namespace, folder: RunFolder, base: Path | None) ->
     return Job(str(base or options.job), tuple(flags), folder.path, rehearsal=options.emulate)
 
 
-def _tell(options: argparse.Namespace, ending: Ending, named: Job, folder: RunFolder) -> int:
+def _tell(options: Options, ending: Ending, named: Job, folder: RunFolder) -> int:
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(summary(ending.report, named, ending.code)) + b"\n")
     if not options.quiet or ending.code:
@@ -81,11 +81,11 @@ def _tell(options: argparse.Namespace, ending: Ending, named: Job, folder: RunFo
 
 @contextmanager
 def _no_emulator() -> Iterator[dict[str, str]]:
-    yield common.environment()
+    yield orders.environment()
 
 
 @contextmanager
-def _emulator(options: argparse.Namespace) -> Iterator[dict[str, str]]:
+def _emulator(options: Options) -> Iterator[dict[str, str]]:
     """Start the built-in server and point the run at it; its world is new each time, so the run folder is too."""
     from bulkops.cli.emulate import serving_for
 
@@ -96,10 +96,10 @@ def _emulator(options: argparse.Namespace) -> Iterator[dict[str, str]]:
         options.base_url = server.base_url
         if not options.quiet:
             say(_banner(options))
-        yield {**common.environment(), "ELEVENLABS_API_KEY": EMULATED_KEY}
+        yield {**orders.environment(), "ELEVENLABS_API_KEY": EMULATED_KEY}
 
 
-def _banner(options: argparse.Namespace) -> str:
+def _banner(options: Options) -> str:
     scaled = (
         f"; its clock, and with it the limit, runs {options.time_scale:g} times as fast"
         if options.time_scale != 1
@@ -108,9 +108,9 @@ def _banner(options: argparse.Namespace) -> str:
     return f"rehearsal against a built-in server on this machine{scaled}; nothing leaves it"
 
 
-def _forget_rehearsal(options: argparse.Namespace) -> None:
+def _forget_rehearsal(options: Options) -> None:
     """Remove the run folder of an earlier rehearsal: it tells of a world that is gone."""
-    folder = common.place_of(options).folder.path
+    folder = orders.place_of(options).folder.path
     if not folder.exists():
         return
     if options.run_dir and not (folder / REHEARSED).exists():

@@ -8,28 +8,21 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulkops.checkpoint import open_reader
-from bulkops.cli import options as common
+from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.model import State
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bulkops.cli.parsing import Options
     from bulkops.model import Json
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    common.add_job(parser)
-    parser.add_argument("--emulate", action="store_true", help="of the last rehearsal")
-    parser.add_argument("--json", action="store_true", help="print it as JSON on stdout")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Print where the job stands; 0 also when something failed, since that is told."""
-    place = common.place_of(options)
+    place = orders.place_of(options)
     reader = open_reader(place.folder.checkpoint)
     if reader is None:
         say(f"{options.job} was not run yet: there is no checkpoint in {place.folder.path}")

@@ -1,0 +1,119 @@
+"""What the options come to: where a job is, settings, thresholds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkops.accounts import Wanted, find_account
+from bulkops.api import PROFILES
+from bulkops.checkpoint import open_reader
+from bulkops.errors import UsageError
+from bulkops.settings import Halt, RunFolder, Settings, run_folder
+
+if TYPE_CHECKING:
+    from bulkops.api.profile import Profile
+    from bulkops.cli.parsing import Options
+    from bulkops.jobfile import Header
+
+FAILED_FILE = "failed.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlace:
+    """Where a job is and where its run lives; `base` is the job that a failed.jsonl is a part of."""
+
+    job: Path
+    folder: RunFolder
+    base: Path | None
+
+
+def place_of(options: Options) -> JobPlace:
+    """Return the place of the job that the options name."""
+    job = Path(options.job)
+    emulated = bool(getattr(options, "emulate", False))
+    given = Path(options.run_dir) if options.run_dir else None
+    base = _base_of(job)
+    if base is not None and given is None:
+        return JobPlace(job, RunFolder(job.parent), base)
+    return JobPlace(job, run_folder(job, emulated=emulated, given=given), base)
+
+
+def _base_of(job: Path) -> Path | None:
+    """Return the job whose `JOB.run/failed.jsonl` this is, None for any other file."""
+    folder = job.absolute().parent
+    reader = open_reader(folder / "checkpoint.db") if job.name == FAILED_FILE else None
+    if reader is None:
+        return None
+    with reader:
+        recorded = Path(reader.meta("job") or folder.with_suffix(".jsonl"))
+    # The folder may have been moved together with its job.
+    for base in (folder.parent / recorded.name, recorded):
+        if base.exists():
+            return base
+    raise UsageError(f"{job} is a part of {recorded}, which is not there any more; put it back")
+
+
+def wanted(options: Options) -> Wanted:
+    """Return what the options say about the account."""
+    rehearsal = getattr(options, "emulate", False)
+    return Wanted(
+        account=None if rehearsal else options.account,
+        base_url=options.base_url,
+        tier=options.tier,
+        rate=options.rate,
+        api_key_file=None if rehearsal else getattr(options, "api_key_file", None),
+    )
+
+
+def profile(options: Options) -> Profile:
+    """Return the API profile that the options name."""
+    if options.api not in PROFILES:
+        raise UsageError(f"there is no API {options.api!r}; there is: {', '.join(PROFILES)}")
+    return PROFILES[options.api]
+
+
+def make_settings(options: Options, header: Header, *, environ: dict[str, str]) -> Settings:
+    """Return the settings of a run."""
+    api = profile(options)
+    return Settings(
+        api=api,
+        account=find_account(
+            api,
+            wanted(options),
+            environ,
+            # A rehearsal needs no account, and no real key may reach it.
+            header_account=None if getattr(options, "emulate", False) else header.account,
+            time_scale=options.time_scale,
+        ),
+        in_flight=options.jobs,
+        halt=parse_halt(options.halt) if options.halt else None,
+        drain=options.drain,
+        attempt_deadline=options.timeout,
+        give_up_after=options.give_up_after,
+        time_scale=options.time_scale,
+    )
+
+
+def parse_halt(text: str) -> Halt:
+    """Return the threshold that `fail=3%`, `fail=10`, `3%` or `10` spells; UsageError for anything else."""
+    number = text.removeprefix("fail=")
+    try:
+        if number.endswith("%"):
+            share = float(number[:-1]) / 100
+            if 0 < share <= 1:
+                return Halt(share=share)
+        elif int(number) > 0:
+            return Halt(count=int(number))
+    except ValueError:
+        pass
+    raise UsageError(
+        f"--halt {text!r} is not a threshold; give a number or a share, such as fail=10 or fail=3%"
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that `${env:…}` and the settings read."""
+    return dict(os.environ)
