@@ -142,7 +142,8 @@ def exit_code(report: Report, stop: Stop | CheckpointError | None) -> int:
         _IN_DOUBT: report.count(State.IN_DOUBT),
         _FAILED: report.count(State.FAILED) + report.count(State.BLOCKED),
         _CHECKS: report.checks_failed,
-        _LEFT: report.count(State.NOT_STARTED),
+        # What waits for an operation in doubt is not helped by another run: that comes after the doubt.
+        _LEFT: report.count(State.NOT_STARTED) if stop or not report.count(State.IN_DOUBT) else 0,
     }
     codes = [code for code, count in holds.items() if count]
     if stop is not None:
