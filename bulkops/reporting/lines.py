@@ -36,7 +36,7 @@ class Lines:
         self._began = self._told = self._clock()
         self._next_count = self._next_tenth(done_before)
         over = f", {done_before:,} of them over" if done_before else ""
-        self._print(f"{total:,} operations{over}")
+        self._print(f"{total:,} operation{'' if total == 1 else 's'}{over}")
 
     def ended(self, state: State) -> None:
         """See `Progress`."""
