@@ -71,17 +71,17 @@ class Closing:
         )
         self.report.note(planned.line.op, outcome.state)
         self.progress.ended(outcome.state)
-        self._tell(planned, outcome)
+        self._tell(planned, outcome, line)
         self._check_halt(planned, outcome)
 
-    def _tell(self, planned: Planned, outcome: Outcome) -> None:
+    def _tell(self, planned: Planned, outcome: Outcome, line: int) -> None:
         if outcome.failure is None:
             return
-        where = planned.name or f"line {planned.line.number}"
+        where = planned.name or f"line {line}"
         self.events.note(
             "in_doubt" if outcome.state is State.IN_DOUBT else "operation_failed",
             id=planned.name,
-            line=planned.line.number,
+            line=line,
             op=planned.line.op,
             state=outcome.state.value,
             code=outcome.failure.code,

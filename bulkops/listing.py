@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from bulkops.operation import Steps
 
 MOST_PAGES = 1_000_000
+_AGAIN = "run it again for a whole list"
 
 
 def list_rows(api: Profile, listing: Listing, name: str) -> Steps:
     """Yield the steps that save every row of a listing to `lists/NAME.jsonl`; return how many there were.
 
     Rows that move to a later page while pages are read are written once. The listing fails rather than end
-    early: when it is shorter than the total that the API tells, or a page repeats what was seen, or a row
-    has no id.
+    early: when it is shorter than the total that the API tells, or the total shrinks while pages are read (rows
+    move to pages that were read already), or a page repeats what was seen, or a row has no id. Where the API
+    tells no total, only an empty page is an end.
     """
     seen: set[str] = set()
     total: int | None = None
@@ -31,22 +33,23 @@ def list_rows(api: Profile, listing: Listing, name: str) -> Steps:
         rows = reply.json.get(listing.rows) if isinstance(reply.json, dict) else None
         if not isinstance(rows, list):
             raise OperationFailed("bad_answer", f"page {number} of the listing has no `{listing.rows}`")
-        fresh = [row for row in rows if _id_of(row, listing, number) not in seen]
-        seen.update(_id_of(row, listing, number) for row in fresh)
+        found = {_id_of(row, listing, number): row for row in rows}
+        fresh = [row for row_id, row in found.items() if row_id not in seen]
+        seen |= found.keys()
         yield Save("lists", name, ".jsonl", b"".join(orjson.dumps(row) + b"\n" for row in fresh))
-        total = api.paging.total(reply)
-        if (
-            not rows
-            or (total is not None and len(seen) >= total)
-            or (total is None and len(rows) < api.paging.size)
-        ):
+        before, total = total, api.paging.total(reply)
+        if before is not None and total is not None and total < before:
+            raise OperationFailed("cut_listing", f"the listing shrank while it was read; {_AGAIN}")
+        if not rows or (total is not None and len(seen) >= total):
             break
         if not fresh:
             raise OperationFailed("bad_answer", f"page {number} of the listing repeats what came before")
+    else:
+        raise OperationFailed("cut_listing", f"the listing did not end within {MOST_PAGES:,} pages")
     if total is not None and len(seen) < total:
         raise OperationFailed(
             "cut_listing",
-            f"the API tells of {total} rows and lists {len(seen)}; run it again for a whole list",
+            f"the API tells of {total} rows and lists {len(seen)}; {_AGAIN}",
         )
     return {"count": len(seen)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -50,11 +51,16 @@ class Pins(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When an operation was begun (epoch seconds), on which line of the job, and what earlier runs did of it."""
+    """When an operation was begun (epoch seconds), on which line of the job, and what earlier runs did of it.
+
+    What an earlier end told of having made, or perhaps made twice, is told at every later end as well.
+    """
 
     at: float
     line: int
     remembered: Mapping[int, StepRow]
+    created: tuple[Created, ...] = ()
+    possible_duplicate: bool = False
 
 
 @dataclass(slots=True)
@@ -170,12 +176,15 @@ def _replayed(running: Running, request: Request, row: StepRow) -> Reply | None:
         _own(running, request, row.entity)
         return None
     _own(running, request, row.entity)
-    return Reply(200, orjson.loads(row.reply))
+    return Reply(200, orjson.loads(row.reply) or {})
 
 
 def _own(running: Running, request: Request, entity: str | None) -> None:
-    if request.makes is not None and entity is not None:
-        running.created.append(Created(request.makes, entity))
+    if request.makes is None or entity is None:
+        return
+    made = Created(request.makes, entity)
+    if made not in running.created:
+        running.created.append(made)
 
 
 def _attempt(running: Running, request: Request, number: int, row: StepRow | None) -> Attempt:
@@ -223,7 +232,7 @@ def request_digest(request: Request) -> bytes:
     content = [request.endpoint, request.path, request.query, request.body]
     if request.form is not None:
         form = request.form
-        content += [form.fields, form.file_name, form.path]
+        content += [form.fields, form.file_name, os.fsencode(form.path).hex()]
         try:
             status = Path(form.path).stat()
             content += [status.st_size, status.st_mtime_ns]

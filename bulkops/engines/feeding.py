@@ -44,7 +44,7 @@ class _Target:
     """An operation that others wait for."""
 
     state: State
-    goes_on: bool = False
+    goes_on: bool
     """Its line says that what waits for it goes on although it failed."""
     dependants: list[_Dependant] = field(default_factory=list)
 
@@ -98,7 +98,6 @@ class Feed:
         if target is None:
             return False
         target.state = state
-        target.goes_on = planned.line.on_error == "continue"
         return self._settle(target, planned.name or "")
 
     def _find_targets(self) -> dict[bytes, _Target]:
@@ -108,7 +107,7 @@ class Feed:
             key = line_key(line_id, b"", 0)
             for index in range(plan.copies.get(line_id, 1)):
                 name = operation_key(key, index)
-                targets[name] = _Target(plan.before(name))
+                targets[name] = _Target(plan.before(name), line_id in plan.going_on)
         return targets
 
     def _meet(self, raw: RawLine) -> None:
@@ -124,7 +123,7 @@ class Feed:
         dependant = _Dependant(raw.number, raw.offset, key)
         for target_name, target in self._sources(line):
             self._judge(dependant, target, target_name)
-            if target.state is State.NOT_STARTED:
+            if target.state in (State.NOT_STARTED, State.IN_DOUBT):
                 target.dependants.append(dependant)
                 dependant.missing += 1
         if dependant.cause is not None or not dependant.missing:

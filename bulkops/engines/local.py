@@ -16,7 +16,7 @@ from bulkops.engines.feeding import Blocked, Feed
 from bulkops.engines.watching import Watcher
 from bulkops.errors import OperationFailed, Stop
 from bulkops.jobfile import pick
-from bulkops.model import Failure, Outcome, State
+from bulkops.model import Created, Failure, Outcome, State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -89,15 +89,15 @@ class Engine:
         self.watcher = Watcher(
             self._settings.api, drive.sender, self._resume, time_scale=self._settings.time_scale
         )
-        async with anyio.create_task_group() as lookers:
-            self._lookers = lookers.cancel_scope
-            for _ in range(min(LOOKERS, self._settings.in_flight)):
-                lookers.start_soon(self._guarded, self.watcher.look)
+        self._lookers = anyio.CancelScope()
+        async with anyio.create_task_group() as beside:
+            # In a task of its own: a scope around the workers would take them with it when it is cancelled.
+            beside.start_soon(self._look, self.watcher, self._lookers)
             async with anyio.create_task_group() as workers:
                 self._workers = workers.cancel_scope
                 for _ in range(self._settings.in_flight):
                     workers.start_soon(self._guarded, self._work, drive)
-            lookers.cancel_scope.cancel()
+            self._lookers.cancel()
 
     def stop(self, reason: Stop) -> None:
         """End the run early, for this reason; the first one counts."""
@@ -132,6 +132,12 @@ class Engine:
             await self._stopped.wait()
         if self.stopped_by is not None:
             raise self.stopped_by
+
+    async def _look(self, watcher: Watcher, scope: anyio.CancelScope) -> None:
+        with scope:
+            async with anyio.create_task_group() as lookers:
+                for _ in range(min(LOOKERS, self._settings.in_flight)):
+                    lookers.start_soon(self._guarded, watcher.look)
 
     async def _guarded(self, job: Callable[..., Awaitable[None]], *arguments: object) -> None:
         try:
@@ -197,6 +203,8 @@ class Engine:
             steps=operation.steps(self._settings.api),
             account=self._settings.account.name,
             start=start,
+            created=list(start.created),
+            possible_duplicate=start.possible_duplicate,
         )
 
     async def _results(self, line: Line) -> dict[Ref, Json]:
@@ -218,7 +226,14 @@ class Engine:
         kept = [again for step in steps if (again := _taken_up_again(step)) is not None]
         await self._checkpoint.reopen(planned.key, kept)
         self._closing.reopened(row)
-        return Start(time.time(), row.line, {step.number: step for step in kept})
+        told = orjson.loads(row.record)
+        return Start(
+            time.time(),
+            row.line,
+            {step.number: step for step in kept},
+            tuple(Created(made["kind"], made["id"]) for made in told["created"]),
+            possible_duplicate="possible_duplicate" in told,
+        )
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         await self._closing.close(planned, outcome, started=start.at, line=start.line)

@@ -56,4 +56,5 @@ class SimulateConversation(Operation):
 
     def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:
         """See `Operation.passed`."""
-        return api.evaluation_passed(result)
+        # An answer without a verdict is no passed check.
+        return api.evaluation_passed(result) is True

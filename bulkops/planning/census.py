@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import KeyIndex, line_key, operation_key, prefix
+from bulkops.checkpoint import KeyIndex, line_key, operation_key, prefix, spelled
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile import LineError, LineProblems, find_cycle, parse_line, parse_object, read_header
+from bulkops.jobfile.header import under
 from bulkops.model import State
 from bulkops.operation import fields_of
+from bulkops.operations import KINDS
 from bulkops.planning.plan import Plan, Selection
 from bulkops.planning.rehearsal import rehearse
 from bulkops.planning.standing import Standing
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Reader
-    from bulkops.jobfile import Header, JobFile, Line
+    from bulkops.jobfile import Header, JobFile, Line, RawLine
     from bulkops.planning.rehearsal import Rehearsal
 
 MOST_GONE_SHOWN = 20
@@ -69,9 +72,14 @@ class _Census:
         self._reader = reader
         self._base = base
         self._ids = KeyIndex()
+        self._ids_of_bad = KeyIndex()
+        self._made_ids = KeyIndex()
+        self._nameless = False
         self._edges: dict[str, list[str]] = {}
         self._asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
+        self._going_on = KeyIndex()
         self._shapes: Counter[tuple[str, frozenset[str]]] = Counter()
+        self._lines_of: Counter[tuple[str, frozenset[str]]] = Counter()
         self._rehearsals: dict[tuple[str, frozenset[str]], Rehearsal] = {}
         self.problems: list[Problem] = []
         source = base or job
@@ -89,14 +97,19 @@ class _Census:
     def read(self) -> None:
         """Check and count every line."""
         occurrences = self.plan.occurrences
-        for line in self._lines():
+        for line in self._lines(first=True):
             key = line_key(line.id, line.raw, 0)
             if line.id is None:
                 occurrences.add(key)
+                self._nameless = True
             else:
                 self._ids.add(key)
+                if line.id.startswith("~"):
+                    self._made_ids.add(key)
                 if line.count > 1:
                     self.plan.copies[line.id] = line.count
+                if line.on_error == "continue":
+                    self._going_on.add(key)
             if line.needs or line.refs:
                 self._note_sources(line)
             if line.account is not None:
@@ -104,12 +117,16 @@ class _Census:
             self._count(line, key)
         occurrences.freeze()
         self._ids.freeze()
+        self._made_ids.freeze()
+        self._ids_of_bad.freeze()
         if occurrences.repeated and not self.plan.standing.empty and not self.problems:
             self._count_again()
         self.plan.again.freeze()
 
     def check_ids(self) -> None:
-        """Find ids that stand on more than one line."""
+        """Find ids that stand on more than one line, and lines beside their twins with the id made of them."""
+        if self._nameless and len(self._made_ids):
+            self._check_made_ids()
         double = frozenset(self._ids.duplicates())
         if not double:
             return
@@ -124,11 +141,22 @@ class _Census:
                     line.number, "id", f"{line.id!r} {same} on line {known[1]} already; give it another one"
                 )
 
+    def _check_made_ids(self) -> None:
+        for line in self._lines():
+            key = self.plan.key_of(line.id, line.raw)
+            if line.id is None and key in self._made_ids:
+                what = f"stands there again, with the id {spelled(key)!r} that was made of it; keep one of the two"
+                self._problem(line.number, None, what)
+        self.plan.occurrences.restart()
+
     def check_references(self) -> None:
         """Find references to what is not there, to the wrong number, and in circles."""
         elsewhere = self._ids_of_base()
+        self._going_on.freeze()
         for (line_id, index), (number, needs_all) in self._asked.items():
             key = line_key(line_id, b"", 0)
+            if key in self._ids_of_bad:
+                continue
             if key not in self._ids and key not in elsewhere:
                 self._problem(
                     number, None, f"waits for {line_id!r}, and no line has that id; give one line the id"
@@ -152,6 +180,9 @@ class _Census:
                 None, None, f"these lines wait for each other in a circle: {path}; take one `needs` out"
             )
         self.plan.waited_for = frozenset(line_id for line_id, _ in self._asked)
+        self.plan.going_on = frozenset(
+            line_id for line_id in self.plan.waited_for if line_key(line_id, b"", 0) in self._going_on
+        )
 
     def check_emptiness(self) -> None:
         """Refuse a file without lines, unless it says that nothing failed."""
@@ -176,7 +207,7 @@ class _Census:
                 present.add(planned.key)
         present.freeze()
         plan.occurrences.restart()
-        gone = [row for row in self._reader.rows([State.DONE]) if row.key not in present]
+        gone = (row for row in self._reader.rows([State.DONE]) if row.key not in present)
         shown = [
             Problem(
                 plan.job.name,
@@ -184,10 +215,10 @@ class _Census:
                 None,
                 f"line {row.line} ({row.id or row.kind}) was done and is not there any more",
             )
-            for row in gone[:MOST_GONE_SHOWN]
+            for row in islice(gone, MOST_GONE_SHOWN)
         ]
-        if len(gone) > MOST_GONE_SHOWN:
-            shown.append(Problem(plan.job.name, None, None, f"… and {len(gone) - MOST_GONE_SHOWN:,} more"))
+        if more := sum(1 for _ in gone):
+            shown.append(Problem(plan.job.name, None, None, f"… and {more:,} more"))
         shown.append(
             Problem(
                 plan.job.name,
@@ -204,10 +235,12 @@ class _Census:
         for shape, number in self._shapes.items():
             rehearsal = self._rehearsals[shape]
             self.plan.requests += number * rehearsal.requests
+            self.plan.requests += self._lines_of[shape] * rehearsal.shared
             self.plan.looks += number * rehearsal.looks
         return self.plan
 
-    def _lines(self) -> Iterator[Line]:
+    def _lines(self, *, first: bool = False) -> Iterator[Line]:
+        """Yield the good lines; the first pass notes what is wrong with the others."""
         plan = self.plan
         try:
             for batch in plan.raw_batches():
@@ -215,11 +248,20 @@ class _Census:
                     try:
                         yield parse_line(raw, plan.header, plan.environ, plan.folder)
                     except LineProblems as found:
-                        if len(self.problems) < MOST_PROBLEMS_KEPT:
-                            self.problems += found.in_file(plan.job.name, raw.number)
+                        if first:
+                            self._note_problems(raw, found)
         except JobError as unreadable:
             # What comes after a line that is too long cannot be read; what was found before is told as well.
-            self.problems += unreadable.problems
+            if first:
+                self.problems += unreadable.problems
+
+    def _note_problems(self, raw: RawLine, found: LineProblems) -> None:
+        if len(self.problems) < MOST_PROBLEMS_KEPT:
+            self.problems += found.in_file(self.plan.job.name, raw.number)
+        line_id = _id_of(raw)
+        if line_id is not None:
+            # Lines that wait for it are not wrong as well.
+            self._ids_of_bad.add(line_key(line_id, b"", 0))
 
     def _note_sources(self, line: Line) -> None:
         for line_id, index in line.sources():
@@ -245,6 +287,7 @@ class _Census:
         plan.left[line.op] += left
         shape = (line.op, frozenset(line.fields))
         self._shapes[shape] += left
+        self._lines_of[shape] += 1
         if shape not in self._rehearsals:
             self._rehearsals[shape] = rehearse(self._api, line)
         for name, field in fields_of(line.kind).items():
@@ -269,26 +312,50 @@ class _Census:
         plan = self.plan
         plan.start_over()
         self._shapes.clear()
+        self._lines_of.clear()
         for line in self._lines():
             self._count(line, plan.key_of(line.id, line.raw))
         plan.occurrences.restart()
 
     def _ids_of_base(self) -> KeyIndex:
+        """Return the ids of the base job, and learn of those that are waited for what such lines have to know."""
         ids = KeyIndex()
-        if self._base is not None and self._asked:
-            for raw in self._base.lines():
-                try:
-                    written = parse_object(raw.raw)
-                except LineError:
-                    continue
-                line_id = written.get("id") or written.get("custom_id")
-                if isinstance(line_id, str):
-                    ids.add(line_key(line_id, b"", 0))
+        asked = {line_id for line_id, _ in self._asked}
+        for raw in self._base.lines() if self._base is not None and asked else ():
+            line_id = _id_of(raw)
+            if line_id is None:
+                continue
+            key = line_key(line_id, b"", 0)
+            ids.add(key)
+            if line_id in asked and key not in self._ids:
+                self._learn_of_base(line_id, key, raw)
         ids.freeze()
         return ids
 
+    def _learn_of_base(self, line_id: str, key: bytes, raw: RawLine) -> None:
+        written = parse_object(raw.raw)
+        op = written.get("op")
+        if not isinstance(op, str) or op not in KINDS:
+            return
+        written = under(self.plan.header.defaults.get(op, {}), written)
+        count = written.get(KINDS[op].many or "")
+        if isinstance(count, int) and count > 1:
+            self.plan.copies[line_id] = count
+        if written.get("on_error") == "continue":
+            self._going_on.add(key)
+
     def _problem(self, number: int | None, field: str | None, message: str) -> None:
         self.problems.append(Problem(self.plan.job.name, number, field, message))
+
+
+def _id_of(raw: RawLine) -> str | None:
+    """Return the id of a line that may be bad otherwise."""
+    try:
+        written = parse_object(raw.raw)
+    except LineError:
+        return None
+    line_id = written.get("id") or written.get("custom_id")
+    return line_id if isinstance(line_id, str) else None
 
 
 def _from_the_top(header: Header) -> Header:

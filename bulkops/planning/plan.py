@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
-from bulkops.errors import JobError, Problem
-from bulkops.jobfile import parse_line
+from bulkops.errors import JobError, Problem, Stop
+from bulkops.jobfile import LineProblems, parse_line
 from bulkops.model import State
 from bulkops.pace.tiers import bucket_for
 
@@ -81,6 +81,8 @@ class Plan:
     upload_bytes: int = 0
     waited_for: frozenset[str] = frozenset()
     """The ids that lines wait for."""
+    going_on: frozenset[str] = frozenset()
+    """Those of them whose lines say that what waits goes on although they failed."""
     copies: dict[str, int] = field(default_factory=dict)
     """How many operations the lines have that have an id and more than one."""
     occurrences: Occurrences = field(default_factory=Occurrences)
@@ -111,8 +113,12 @@ class Plan:
         return self.job.batches(self.header.start, self.header.first)
 
     def parse(self, raw: RawLine) -> Line:
-        """Return a line of the job that was found good before. Raises LineProblems when it has changed since."""
-        return parse_line(raw, self.header, self.environ, self.folder)
+        """Return a line of the job that was found good before. Raises Stop when it is not any more."""
+        try:
+            return parse_line(raw, self.header, self.environ, self.folder)
+        except LineProblems as found:
+            problem = found.in_file(self.job.name, raw.number)[0]
+            raise Stop(f"{problem}; it was good when the run began, so correct it and run again") from None
 
     def takes_up(self, key: bytes, line: Line) -> bool:
         """Tell whether this run does an operation."""

@@ -18,10 +18,14 @@ MOST_STEPS = 1000
 
 
 class Rehearsal(NamedTuple):
-    """The requests and the looks at awaited things that one operation of a shape needs."""
+    """The requests and the looks at awaited things that one operation of a shape needs.
+
+    `shared` are those requests that all operations of a line have in common.
+    """
 
     requests: int
     looks: int
+    shared: int = 0
 
 
 def rehearse(api: Profile, line: Line) -> Rehearsal:
@@ -40,7 +44,7 @@ def _drive(api: Profile, operation: Operation) -> Rehearsal:
     examples = {name: endpoint.example for name, endpoint in api.endpoints().items()}
     one_row = {api.paging.total_header: "1"}
     steps = operation.steps(api)
-    requests = looks = 0
+    requests = looks = shared = 0
     answer: Reply | None = None
     for _ in range(MOST_STEPS):
         try:
@@ -49,9 +53,10 @@ def _drive(api: Profile, operation: Operation) -> Rehearsal:
             break
         answer = Reply(200)
         if isinstance(step, Request):
-            requests += 1
+            requests += not step.pinned
+            shared += step.pinned
             answer = Reply(200, examples[step.endpoint], one_row)
         elif isinstance(step, Await):
             looks += EXPECTED_LOOKS
             answer = Reply(200, api.watches[step.what].endpoint.example)
-    return Rehearsal(requests, looks)
+    return Rehearsal(requests, looks, shared)

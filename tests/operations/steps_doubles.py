@@ -1,0 +1,50 @@
+"""Driving a kind by hand: replies in, steps out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bulkops.api import REFERENCE
+from bulkops.model import Await, Reply, Request, Save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bulkops.model import Step
+    from bulkops.operation import Operation
+
+
+def drive(operation: Operation, answers: Iterable[Any]) -> tuple[list[Step], Any]:
+    """Send the answers to an operation's requests and awaits, in order; return all steps and the result."""
+    left = iter(answers)
+    generator = operation.steps(REFERENCE)
+    steps: list[Step] = []
+    reply: Reply | None = None
+    while True:
+        try:
+            step = next(generator) if reply is None else generator.send(reply)
+        except StopIteration as end:
+            return steps, end.value
+        steps.append(step)
+        answer = next(left) if isinstance(step, Request | Await) else None
+        reply = answer if isinstance(answer, Reply) else Reply(200, answer)
+
+
+def requests(steps: Iterable[Step]) -> list[tuple[str, str, Any]]:
+    """Return method, path and body of the requests."""
+    return [(step.method, step.path, step.body) for step in steps if isinstance(step, Request)]
+
+
+def saved(steps: Iterable[Step]) -> bytes:
+    """Return everything that was saved."""
+    return b"".join(step.data for step in steps if isinstance(step, Save))
+
+
+def example_of(step: Step) -> Reply:
+    """Return the documented answer to a step; of a listing, one of one row."""
+    if isinstance(step, Request):
+        example = REFERENCE.endpoints()[step.endpoint].example
+        return Reply(200, example, {REFERENCE.paging.total_header: "1"})
+    if isinstance(step, Await):
+        return Reply(200, REFERENCE.watches[step.what].endpoint.example)
+    return Reply(200)

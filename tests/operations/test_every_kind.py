@@ -1,0 +1,100 @@
+"""What holds for every kind there is, also for those that are added later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from steps_doubles import example_of
+
+from bulkops.api import REFERENCE
+from bulkops.jobfile import Header, RawLine, parse_line
+from bulkops.model import Request
+from bulkops.operation import fields_of
+from bulkops.operations import KINDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkops.model import Reply, Step
+    from bulkops.operation import Operation
+
+THE_REFERENCE = {
+    "agent.create", "agent.update", "agent.get", "agent.list", "agent.delete", "agent.clone",
+    "agent.simulate", "conversation.create", "conversation.get", "conversation.export", "document.upload",
+    "document.index", "document.index_status", "tool.create",
+}  # fmt: skip
+
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+@pytest.fixture(autouse=True)
+def handbook(tmp_path: Path) -> None:
+    """Have the file that the example of an upload sends."""
+    (tmp_path / "handbook.md").write_text("Refunds take 3 to 5 working days.")
+
+
+def operation_of(kind: type[Operation], folder: Path) -> Operation:
+    """Return the first operation of a kind's example line."""
+    raw = RawLine(1, 0, orjson.dumps(kind.example))
+    return parse_line(raw, Header(), {}, folder).operation(lambda _ref: None, 1)
+
+
+def test_the_folder_holds_the_kinds_of_the_reference() -> None:
+    """Every kind that can be done with the API reference is there, under its name."""
+    assert set(KINDS) == THE_REFERENCE
+
+
+@every_kind
+def test_it_explains_itself(kind: type[Operation]) -> None:
+    """A kind has a docstring of its own, and every field says what it is about."""
+    assert kind.__doc__
+    assert not kind.__doc__.startswith(f"{kind.__name__}(")
+    assert all(field.about for field in fields_of(kind).values())
+
+
+@every_kind
+def test_its_example_is_a_line(kind: type[Operation], tmp_path: Path) -> None:
+    """The example of a kind can be written into a job file as it stands."""
+    raw = RawLine(1, 0, orjson.dumps(kind.example))
+    line = parse_line(raw, Header(), {}, tmp_path)
+    assert line.kind is kind
+    assert isinstance(line.operation(lambda _ref: None, 1), kind)
+
+
+def rehearsed(operation: Operation, remembered: list[Reply]) -> tuple[list[Step], list[Reply], Any]:
+    """Drive an operation with remembered replies first and documented answers after them."""
+    generator = operation.steps(REFERENCE)
+    steps: list[Step] = []
+    replies: list[Reply] = []
+    try:
+        step = next(generator)
+        while True:
+            steps.append(step)
+            place = len(replies)
+            replies.append(remembered[place] if place < len(remembered) else example_of(step))
+            step = generator.send(replies[-1])
+    except StopIteration as end:
+        return steps, replies, end.value
+
+
+@every_kind
+def test_the_documented_answers_carry_it_to_its_end(kind: type[Operation], tmp_path: Path) -> None:
+    """With the documented answers a kind raises nothing, and its result is a JSON object."""
+    operation = operation_of(kind, tmp_path)
+    steps, _, result = rehearsed(operation, [])
+    assert isinstance(result, dict)
+    assert orjson.loads(orjson.dumps(result)) == result
+    assert operation.passed(REFERENCE, result) in (None, True)
+    assert {step.endpoint for step in steps if isinstance(step, Request)} <= set(REFERENCE.endpoints())
+
+
+@every_kind
+def test_any_number_of_remembered_replies_leads_to_the_same_end(
+    kind: type[Operation], tmp_path: Path
+) -> None:
+    """Stopped after any number of steps and resumed with its replies, it takes the same steps to the same end."""
+    steps, replies, result = rehearsed(operation_of(kind, tmp_path), [])
+    for stop in range(len(replies) + 1):
+        assert rehearsed(operation_of(kind, tmp_path), replies[:stop]) == (steps, replies, result)

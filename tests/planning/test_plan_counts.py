@@ -1,0 +1,180 @@
+"""What a plan counts: operations, states, requests, looks, bytes, seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from planning_jobs import Remembered, get, plan_of, write
+
+from bulkops.api import Tier
+from bulkops.checkpoint import line_key, operation_key
+from bulkops.errors import JobError
+from bulkops.jobfile import RawLine
+from bulkops.model import State
+from bulkops.planning import Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLONE = {"op": "agent.clone", "id": "k", "agent_id": "agent_abc123", "copies": 20}
+SIMULATE = {
+    "op": "agent.simulate",
+    "id": "s",
+    "agent_id": "agent_abc123",
+    "repeat": 5,
+    "body": {"scenario": "x"},
+}
+
+
+def test_operations_are_counted_by_kind_and_state(tmp_path: Path) -> None:
+    """Each copy is an operation; states are those of the checkpoint, and what is left is what a run takes up."""
+    remembered = Remembered()
+    remembered.end(CLONE, State.DONE, index=3)
+    remembered.end(CLONE, State.FAILED, index=4)
+    remembered.end(CLONE, State.IN_DOUBT, index=5)
+    plan = plan_of(write(tmp_path / "job.jsonl", [CLONE, SIMULATE, get()]), remembered)
+    assert plan.total == 26
+    assert plan.operations == {"agent.clone": 20, "agent.simulate": 5, "agent.get": 1}
+    assert plan.left == {"agent.clone": 17, "agent.simulate": 5, "agent.get": 1}
+    assert (plan.count(State.DONE), plan.count(State.FAILED), plan.count(State.IN_DOUBT)) == (1, 1, 1)
+    assert plan.count(State.NOT_STARTED) == 23
+
+
+def test_upload_bytes_are_those_that_are_left(tmp_path: Path) -> None:
+    """The size of files counts for uploads that are not done."""
+    (tmp_path / "a.md").write_bytes(b"x" * 1000)
+    (tmp_path / "b.md").write_bytes(b"x" * 30)
+    lines = [{"op": "document.upload", "id": name, "file": f"{name}.md"} for name in "ab"]
+    remembered = Remembered()
+    remembered.end(lines[0], State.DONE)
+    assert plan_of(write(tmp_path / "job.jsonl", lines), remembered).upload_bytes == 30
+
+
+def test_the_time_follows_from_the_tier(tmp_path: Path) -> None:
+    """The seconds of a plan lie between the bare rate and ten percent above it; no number gives no time."""
+    plan = plan_of(write(tmp_path / "job.jsonl", [get(f"g{n}") for n in range(1000)]))
+    assert 590 <= (plan.seconds(Tier("standard", 100)) or 0) <= 660
+    assert 115 <= (plan.seconds(Tier("pro", 500)) or 0) <= 132
+    assert plan.seconds(Tier("enterprise", None)) is None
+    small = plan_of(write(tmp_path / "small.jsonl", [get()]))
+    assert small.seconds(Tier("standard", 100)) == 0
+
+
+def test_a_finished_job_has_nothing_left(tmp_path: Path) -> None:
+    """A job whose operations are all done takes no requests."""
+    remembered = Remembered()
+    remembered.end(get("a"), State.DONE)
+    plan = plan_of(write(tmp_path / "job.jsonl", [get("a")]), remembered)
+    assert (plan.left.total(), plan.requests, plan.looks) == (0, 0, 0)
+    assert not plan.has_work(1)
+
+
+states = st.sampled_from(
+    [State.DONE, State.FAILED, State.BLOCKED, State.IN_DOUBT, State.SKIPPED, State.NOT_STARTED]
+)
+jobs = st.lists(
+    st.tuples(st.integers(0, 3), st.booleans(), st.lists(states, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(jobs, st.booleans(), st.booleans())
+def test_a_plan_agrees_with_a_plain_model(
+    tmp_path: Path,
+    lines: list[tuple[int, bool, list[State]]],
+    failed: bool,  # noqa: FBT001 - hypothesis chooses it
+    in_doubt: bool,  # noqa: FBT001 - hypothesis chooses it
+) -> None:
+    """For any lines (equal ones too) in any states: left and settled make the total, and so says a plain model."""
+    remembered, written, seen = Remembered(), [], dict[bytes, int]()
+    expected: list[tuple[bytes, State]] = []
+    for place, (name, named, ends) in enumerate(lines, 1):
+        line: dict[str, Any] = {"op": "agent.clone", "agent_id": f"agent_{name}", "copies": len(ends)}
+        if named:
+            line["id"] = f"id{place}"
+        raw = orjson.dumps(line)
+        occurrence = seen[raw] = seen.get(raw, -1) + 1
+        for index, state in enumerate(ends):
+            key = operation_key(line_key(line.get("id"), raw, occurrence), index)
+            expected.append((key, state))
+            if state is not State.NOT_STARTED:
+                remembered.end(line, state, index=index, occurrence=occurrence, number=place)
+        written.append(line)
+    path = write(tmp_path / "job.jsonl", written)
+    plan = plan_of(path, remembered, Selection(failed=failed, in_doubt=in_doubt))
+
+    again = {State.NOT_STARTED, State.BLOCKED}
+    again |= ({State.FAILED} if failed else set()) | ({State.IN_DOUBT} if in_doubt else set())
+    left = [key for key, state in expected if state in again]
+    settled = [key for key, state in expected if state not in again]
+    assert plan.total == len(expected) == plan.left.total() + len(settled)
+    assert plan.left.total() == len(left)
+    for state in State:
+        assert plan.count(state) == sum(of is state for _, of in expected)
+    place = 0
+    for number, line in enumerate(written, 1):
+        parsed = plan_line(plan, number, line)
+        key = plan.key_of(parsed.id, parsed.raw)
+        operations = list(plan.planned(parsed, key))
+        assert [operation.key for operation in operations] == [
+            key for key, _ in expected[place : place + parsed.count]
+        ]
+        takes = [plan.takes_up(operation.key, parsed) for operation in operations]
+        assert takes == [state in again for _, state in expected[place : place + parsed.count]]
+        assert plan.has_work(number) == any(takes)
+        place += parsed.count
+
+
+def plan_line(plan: Any, number: int, line: dict[str, Any]) -> Any:
+    """Return a line as the plan reads it."""
+    return plan.parse(RawLine(number, 0, orjson.dumps(line)))
+
+
+MEMORY = """
+import os, resource, sys
+from bulkops.api import REFERENCE
+from bulkops.jobfile import JobFile
+from bulkops.planning import make_plan
+from pathlib import Path
+
+def peak(path):
+    with JobFile.open(path) as job:
+        plan = make_plan(job, api=REFERENCE, environ={})
+    return plan, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+_, before = peak(Path(sys.argv[1]))
+plan, after = peak(Path(sys.argv[2]))
+print(plan.total, after - before)
+"""
+
+
+@pytest.mark.parametrize(("number", "with_id"), [(200_000, True), (80_000, False)])
+def test_a_plan_takes_a_few_bytes_per_line(tmp_path: Path, number: int, with_id: bool) -> None:  # noqa: FBT001 - a parameter
+    """Lines by the hundred thousand take less than 20 bytes each on top of what a small job takes."""
+    small = write(tmp_path / "small.jsonl", [get(f"g{n}") for n in range(3000)])
+    with (tmp_path / "large.jsonl").open("w") as large:
+        for n in range(number):
+            own = f'"id": "line-{n}", ' if with_id else ""
+            large.write(f'{{"op": "agent.get", {own}"agent_id": "agent_{n}"}}\n')
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, small, large.name], capture_output=True, text=True, check=True
+    )
+    total, grown = map(int, done.stdout.split())
+    assert total == number
+    assert grown < number * 20 + 2 * 2**20
+
+
+def test_an_empty_job_is_refused_in_words(tmp_path: Path) -> None:
+    """A file without lines is an error that shows what a line looks like; one with a header only as well."""
+    with pytest.raises(JobError, match="is empty; write lines such as"):
+        plan_of(write(tmp_path / "job.jsonl", []))
+    with pytest.raises(JobError, match="has a header and no lines"):
+        plan_of(write(tmp_path / "job.jsonl", [{"$job": {"name": "x"}}]))
