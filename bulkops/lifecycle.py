@@ -21,6 +21,7 @@ MOST_POSTPONEMENTS = 100
 """Answers 408, 425 and 429 to one request before it counts as failed; the pace pauses everybody meanwhile."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
+LONGEST_ASKED = 120.0
 
 
 class Sent(Enum):
@@ -81,7 +82,7 @@ _PERMANENT_REDIRECTS = frozenset({307, 308})
 def classify(effect: Effect, end: End, *, deletes: bool = False, repeated: bool = False) -> Verdict:
     """Return the class of an attempt's end.
 
-    `deletes` and `repeated`: a deletion that was asked for before and now finds nothing is done.
+    `deletes` and `repeated`: a deletion that may have happened before and now finds nothing is done.
     """
     once = effect in (Effect.CREATE, Effect.SPEND)
     match end:
@@ -141,7 +142,10 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """The state of one request. `attempt` counts the attempts begun, also those of earlier runs."""
+    """The state of one request. `attempt` counts the attempts begun, also those of earlier runs.
+
+    `perhaps`: one of them may have taken effect. A create never comes this far with it.
+    """
 
     effect: Effect
     deletes: bool = False
@@ -149,6 +153,8 @@ class Life:
     attempt: int = 0
     failures: int = 0
     postponements: int = 0
+    unreached: int = 0
+    perhaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +169,14 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The attempt is over; `chance` in [0, 1) spreads the wait before the next one."""
+    """The attempt is over; `chance` in [0, 1) spreads the wait before the next one.
+
+    `asked` is how many seconds the server asked to wait (Retry-After); it is believed up to `LONGEST_ASKED`.
+    """
 
     end: End
     chance: float = 0.0
+    asked: float = 0.0
 
 
 Event: TypeAlias = Granted | Durable | Ended
@@ -237,7 +247,8 @@ def advance(life: Life, event: Event) -> tuple[Life, Command]:
 
 
 def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
-    verdict = classify(life.effect, event.end, deletes=life.deletes, repeated=life.attempt > 1)
+    verdict = classify(life.effect, event.end, deletes=life.deletes, repeated=life.perhaps)
+    life = replace(life, perhaps=life.perhaps or not _without_effect(event.end))
     over = replace(life, phase=Phase.ENDED)
     match verdict:
         case Verdict.DONE:
@@ -254,12 +265,12 @@ def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
             return _again(later, over, verdict, wait=0.0, spent=later.postponements >= MOST_POSTPONEMENTS)
         case Verdict.AGAIN:
             later = replace(life, phase=Phase.READY, failures=life.failures + 1)
-            wait = backoff(later.failures, event.chance)
+            wait = max(backoff(later.failures, event.chance), min(event.asked, LONGEST_ASKED))
             return _again(later, over, verdict, wait, spent=later.failures >= MOST_FAILURES)
         case Verdict.UNREACHABLE:
             # How long an unreachable server is waited for is the run's decision, not this request's.
-            later = replace(life, phase=Phase.READY, failures=min(life.failures + 1, MOST_FAILURES - 1))
-            return _again(later, over, verdict, backoff(later.failures, event.chance), spent=False)
+            later = replace(life, phase=Phase.READY, unreached=life.unreached + 1)
+            return _again(later, over, verdict, backoff(later.unreached, event.chance), spent=False)
         case _:
             assert_never(verdict)
 
@@ -267,8 +278,12 @@ def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
 def _again(later: Life, over: Life, verdict: Verdict, wait: float, *, spent: bool) -> tuple[Life, Command]:
     if spent:
         return over, Refuse(verdict)
-    # What may be repeated anyway needs no proof; for a create these verdicts are given only with proof.
-    return later, RetryAfter(wait, verdict, no_effect=later.effect in (Effect.CREATE, Effect.SPEND))
+    return later, RetryAfter(wait, verdict, no_effect=not later.perhaps)
+
+
+def _without_effect(end: End) -> bool:
+    # A create is repeated only after proof, so what would have it repeated is the proof, whatever the effect.
+    return classify(Effect.CREATE, end) in (Verdict.UNREACHABLE, Verdict.POSTPONED, Verdict.AGAIN)
 
 
 def backoff(failures: int, chance: float) -> float:
@@ -298,4 +313,4 @@ def begin(effect: Effect, *, deletes: bool = False, remembered: Remembered | Non
         return Life(effect, deletes)
     if remembered.intent and effect in (Effect.CREATE, Effect.SPEND):
         return Hold(Verdict.DOUBT)
-    return Life(effect, deletes, attempt=remembered.attempt)
+    return Life(effect, deletes, attempt=remembered.attempt, perhaps=remembered.intent)

@@ -18,8 +18,8 @@ MOST_PAGES = 1_000_000
 _AGAIN = "run it again for a whole list"
 
 
-def list_rows(api: Profile, listing: Listing, name: str) -> Steps:
-    """Yield the steps that save every row of a listing to `lists/NAME.jsonl`; return how many there were.
+def list_rows(api: Profile, listing: Listing) -> Steps:
+    """Yield the steps that save every row of a listing to `lists/ID.jsonl`; return how many there were.
 
     Rows that move to a later page while pages are read are written once. The listing fails rather than end
     early: when it is shorter than the total that the API tells, or the total shrinks while pages are read (rows
@@ -36,7 +36,7 @@ def list_rows(api: Profile, listing: Listing, name: str) -> Steps:
         found = {_id_of(row, listing, number): row for row in rows}
         fresh = [row for row_id, row in found.items() if row_id not in seen]
         seen |= found.keys()
-        yield Save("lists", name, ".jsonl", b"".join(orjson.dumps(row) + b"\n" for row in fresh))
+        yield Save("lists", None, ".jsonl", b"".join(orjson.dumps(row) + b"\n" for row in fresh))
         before, total = total, api.paging.total(reply)
         if before is not None and total is not None and total < before:
             raise OperationFailed("cut_listing", f"the listing shrank while it was read; {_AGAIN}")

@@ -101,12 +101,12 @@ class Await:
 class Save:
     """Append bytes to an output file of this operation; it appears under its name when the operation ends.
 
-    `folder` is one of the output folders of the run folder, `name` an id (never a path); what is no safe file
-    name is replaced by its digest.
+    `folder` is one of the output folders of the run folder, `name` an id (never a path), or None for the id of the
+    operation itself; what is no safe file name is replaced by its digest.
     """
 
     folder: str
-    name: str
+    name: str | None
     suffix: str
     data: bytes
 

@@ -130,12 +130,6 @@ def fields_of(kind: type[Operation]) -> Mapping[str, Field]:
 _FIELDS: dict[type[Operation], Mapping[str, Field]] = {}
 
 
-def shape_of(operation: Operation) -> tuple[str, ...]:
-    """Return what decides which steps an operation takes: its kind and the fields that are given."""
-    given = (name for name in fields_of(type(operation)) if getattr(operation, name) is not None)
-    return (operation.kind, *given)
-
-
 def _is_entity(value: Any) -> str | None:
     return None if is_entity_id(value) else "has to be an id: letters, digits, `_` and `-`, at most 120"
 

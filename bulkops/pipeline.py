@@ -88,14 +88,7 @@ def run(order: Order) -> Ending:
             plan, settings, open_steps = _prepared(order, job, base, reader)
         redact = Redacting([settings.account.key])
         install_excepthook(redact)
-        events = held.enter_context(
-            EventLog(
-                order.folder.path / "events.jsonl",
-                redact=redact,
-                secret_fields=settings.api.secret_fields,
-                log_file=order.log_file,
-            )
-        )
+        events = held.enter_context(_event_log(order, redact, settings))
         report = Report(
             totals=plan.operations, started=time.time(), limit=settings.account.tier.limit,
             period=settings.account.tier.period, limit_source=settings.account.tier_source,
@@ -124,6 +117,20 @@ def _prepared(
     _check_origin(reader, settings, order.folder)
     steps = groupby(reader.open_steps(), key=lambda step: step.key)
     return plan, settings, {key: list(rows) for key, rows in steps}
+
+
+def _event_log(order: Order, redact: Redacting, settings: Settings) -> EventLog:
+    try:
+        return EventLog(
+            order.folder.path / "events.jsonl",
+            redact=redact,
+            secret_fields=settings.api.secret_fields,
+            log_file=order.log_file,
+        )
+    except OSError as error:
+        if order.log_file is not None and error.filename == str(order.log_file):
+            raise UsageError(f"the log file {order.log_file} cannot be written: {error.strerror}") from None
+        raise CheckpointError(f"{error.filename} cannot be written: {error.strerror}") from None
 
 
 def _check_origin(reader: Reader, settings: Settings, folder: RunFolder) -> None:
@@ -170,6 +177,8 @@ async def _send(
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
     def told(event: str, /, **facts: object) -> None:
+        if event == "unreachable":
+            order.progress.note(f"the server cannot be reached, trying again: {facts['reason']}")
         if event in ("paused", "retry", "unreachable"):
             events.note("paused" if event == "paused" else "retry", **facts)
 

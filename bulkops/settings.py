@@ -108,4 +108,4 @@ def run_folder(job: Path, *, emulated: bool = False, given: Path | None = None) 
     """Return the run folder of a job file; a rehearsal against the emulator has one of its own."""
     if given is not None:
         return RunFolder(given)
-    return RunFolder(job.with_name(f"{job.stem}{'.emulated' if emulated else ''}.run"))
+    return RunFolder(job.parent / f"{job.stem}{'.emulated' if emulated else ''}.run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bulkops.cli.options import VERBS
-from bulkops.cli.parsing import UsageExit, near, read
+from bulkops.cli.parsing import UsageExit, near, read, say
 from bulkops.version import VERSION
 
 TYPE_CHECKING = False
@@ -68,8 +68,11 @@ def _run(verb: str, words: list[str]) -> int:
 def _guarded(run: Run, options: Options) -> int:
     from bulkops.errors import BulkopsError, JobError
 
+    code = 0
     try:
-        return run(options)
+        code = run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except JobError as error:
         from bulkops.cli.telling import tell_problems
 
@@ -78,13 +81,20 @@ def _guarded(run: Run, options: Options) -> int:
     except BulkopsError as error:
         from bulkops.reporting.text import safe_text
 
-        print(f"bulkops: {safe_text(str(error), 2000)}", file=sys.stderr)
+        say(f"bulkops: {safe_text(str(error), 2000)}")
         return error.exit_code
     except BrokenPipeError:
         import os
 
         # Whoever reads our output has had enough: `bulkops results … | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001 - a mistake of ours, told as one
+        sys.excepthook(*sys.exc_info())
+        say(
+            "bulkops: this is a mistake in bulkops; please report it with the lines above. "
+            "A run remembers what it did: the same command continues it"
+        )
+        return 1
+    return code

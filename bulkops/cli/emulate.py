@@ -11,7 +11,7 @@ from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
     from bulkops.cli.parsing import Options
-    from bulkops.emulator import Emulator, EmulatorSettings
+    from bulkops.emulator import Emulator, EmulatorSettings, Schedule
 
 CONVERSATIONS = 200
 INSTALL = "the local server needs more packages; install them with: python -m pip install 'bulkops[emulator]'"
@@ -45,14 +45,18 @@ def serving_for(options: Options, port: int = 0) -> AbstractContextManager[Emula
 
 def _settings(options: Options, port: int) -> EmulatorSettings:
     from bulkops.accounts import parse_rate
-    from bulkops.emulator import EmulatorSettings, Schedule
+    from bulkops.emulator import EmulatorSettings
 
     rate = parse_rate(options.rate) if options.rate else None
-    faults = getattr(options, "faults", None)
+    if rate is None and options.tier not in (None, "standard", "pro"):
+        raise UsageError(
+            f"the local server knows the tiers standard and pro, not {options.tier!r}; "
+            "give another limit with --rate, such as --rate 2000/min"
+        )
     try:
         return EmulatorSettings(
             port=port,
-            tier=options.tier or "standard",
+            tier=None if rate is not None else options.tier or "standard",
             limit=rate.limit if rate is not None else None,
             period=rate.period if rate is not None else 60.0,
             time_scale=options.time_scale,
@@ -60,10 +64,21 @@ def _settings(options: Options, port: int) -> EmulatorSettings:
             index_time=getattr(options, "index_time", None),
             latency=getattr(options, "latency", 0.05),
             seed=getattr(options, "seed", 0),
-            faults=Schedule.parse(Path(faults).read_text("utf-8")) if faults else Schedule(),
+            faults=_schedule(getattr(options, "faults", None)),
         )
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _schedule(path: str | None) -> Schedule:
+    from bulkops.emulator import Schedule
+
+    if path is None:
+        return Schedule()
+    try:
+        return Schedule.parse(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"the faults in {path} cannot be read: {error.strerror}") from None
 
 
 class _Serving(AbstractContextManager["Emulator"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,5 +38,6 @@ def run(options: Options) -> int:
         for line in lines:
             file.write(line + b"\n")
             number += 1
-    say(f"{out}: {number - 1:,} documents. Look at it, then: bulkops plan {out} && bulkops run {out}")
+    named = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
+    say(f"{out}: {number - 1:,} documents. Look at it, then: bulkops plan {named} && bulkops run {named}")
     return 0

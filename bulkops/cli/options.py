@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulkops.cli.parsing import Option, Verb
+from bulkops.cli.parsing import Option, Verb, not_negative, positive
 
 JOB = (("JOB", "the job file (JSONL)"),)
 RUN_DIR = Option(
@@ -37,28 +37,28 @@ RUNNING = (
     CHANGED,
     Option(
         "--drain",
-        takes=float,
+        takes=not_negative,
         metavar="S",
         default=30.0,
         about="seconds for what is in flight when stopped (30)",
     ),
     Option(
         "--timeout",
-        takes=float,
+        takes=positive,
         metavar="S",
         default=300.0,
         about="seconds for one attempt of a request (300)",
     ),
     Option(
         "--give-up-after",
-        takes=float,
+        takes=not_negative,
         metavar="S",
         default=300.0,
         about="seconds to wait for a server out of reach (300)",
     ),
     Option(
         "--time-scale",
-        takes=float,
+        takes=positive,
         metavar="X",
         default=1.0,
         about="how many times as fast the emulator's clock runs",
@@ -169,7 +169,7 @@ VERBS = {
             Option("--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 2000/min"),
             Option(
                 "--time-scale",
-                takes=float,
+                takes=positive,
                 metavar="X",
                 default=1.0,
                 about="let its clock run X times as fast",
@@ -183,12 +183,16 @@ VERBS = {
             ),
             Option(
                 "--index-time",
-                takes=float,
+                takes=not_negative,
                 metavar="S",
                 about="seconds an index takes; default: differs, median 20",
             ),
             Option(
-                "--latency", takes=float, metavar="S", default=0.05, about="seconds until an answer (0.05)"
+                "--latency",
+                takes=not_negative,
+                metavar="S",
+                default=0.05,
+                about="seconds until an answer (0.05)",
             ),
             Option("--seed", takes=int, metavar="N", default=0, about="the seed of all chance"),
             Option(

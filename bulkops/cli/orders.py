@@ -15,6 +15,7 @@ from bulkops.settings import Halt, RunFolder, Settings, run_folder
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Profile
+    from bulkops.checkpoint.reader import CheckpointReader
     from bulkops.cli.parsing import Options
     from bulkops.jobfile import Header
 
@@ -36,6 +37,8 @@ def place_of(options: Options) -> JobPlace:
     emulated = bool(getattr(options, "emulate", False))
     given = Path(options.run_dir) if options.run_dir else None
     base = _base_of(job)
+    if base is not None and emulated:
+        raise UsageError(f"a rehearsal begins anew, so it has no use for a part of a job; give it {base}")
     if base is not None and given is None:
         return JobPlace(job, RunFolder(job.parent), base)
     return JobPlace(job, run_folder(job, emulated=emulated, given=given), base)
@@ -54,6 +57,16 @@ def _base_of(job: Path) -> Path | None:
         if base.exists():
             return base
     raise UsageError(f"{job} is a part of {recorded}, which is not there any more; put it back")
+
+
+def reader_of(place: JobPlace) -> CheckpointReader:
+    """Return the checkpoint of a job for reading; UsageError when there is none."""
+    reader = open_reader(place.folder.checkpoint)
+    if reader is not None:
+        return reader
+    if not place.job.exists():
+        raise UsageError(f"{place.job}: there is no such file; check the path")
+    raise UsageError(f"{place.job} was not run yet: there is no checkpoint in {place.folder.path}")
 
 
 def wanted(options: Options) -> Wanted:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
+_ENDLESS = float("inf")
 WIDTH = 110
 COLUMN = 28
 
@@ -81,6 +82,27 @@ class Verb:
         """All options."""
         for group in self.groups.values():
             yield from group
+
+
+def positive(text: str) -> float:
+    """Return a number greater than 0 that is not endless."""
+    number = float(text)
+    if not 0 < number < _ENDLESS:
+        raise ValueError(text)
+    return number
+
+
+def not_negative(text: str) -> float:
+    """Return a number from 0 that is not endless."""
+    return positive(text) if float(text) else 0.0
+
+
+_NUMBERS = {
+    int: "a whole number",
+    float: "a number",
+    positive: "a number greater than 0",
+    not_negative: "a number from 0",
+}
 
 
 class UsageExit(Exception):
@@ -160,14 +182,14 @@ class _Reading:
         try:
             return option.takes(text)
         except ValueError:
-            kind = "a whole number" if option.takes is int else "a number"
+            kind = _NUMBERS.get(option.takes, "something else")
             self._refuse(f"{source} takes {kind}, not {text!r}")
 
     def _named(self, given: list[str]) -> dict[str, str | None]:
         names = [name for name, _ in self._verb.arguments]
         for missing in names[len(given) :]:
             if not missing.startswith("["):
-                self._refuse(f"{missing} is missing")
+                self._refuse(f"{missing} is missing: bulkops {self._command} {' '.join(names)}")
         if len(given) > len(names):
             self._refuse(f"{given[len(names)]!r} is one argument too many")
         padded = [*given, *[None] * (len(names) - len(given))]
@@ -222,5 +244,10 @@ def _distance(a: str, b: str) -> int:
 
 
 def say(text: str) -> None:
-    """Print for people, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print for people, on stderr; where nobody listens any more, nobody is told."""
+    try:
+        # Without a stderr, print would take stdout, which belongs to programs.
+        if sys.stderr is not None:
+            print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass

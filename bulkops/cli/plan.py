@@ -14,6 +14,7 @@ from bulkops.cli import orders
 from bulkops.jobfile import JobFile
 from bulkops.model import State
 from bulkops.planning import Selection, make_plan
+from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
     """Return the plan for people."""
     lines = [f"{plan.job.name}: {plan.lines:,} lines, {plan.total:,} operations; nothing was sent"]
     if plan.header.about:
-        lines.append(f"  {plan.header.about}")
+        lines.append(f"  {safe_text(plan.header.about)}")
     width = max(map(len, plan.operations), default=0)
     for kind, count in sorted(plan.operations.items()):
         left = plan.left[kind]

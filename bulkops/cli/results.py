@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
-from bulkops.cli.parsing import say
 from bulkops.outputs.tables import write_table
 
 if TYPE_CHECKING:
@@ -16,12 +15,9 @@ if TYPE_CHECKING:
 
 def run(options: Options) -> int:
     """Print the results."""
-    place = orders.place_of(options)
-    reader = open_reader(place.folder.checkpoint)
-    if reader is None:
-        say(f"{options.job} was not run yet: there is no checkpoint in {place.folder.path}")
-        return 2
+    reader = orders.reader_of(orders.place_of(options))
     select = [name.strip() for name in options.select.split(",")] if options.select else None
-    with reader:
-        write_table(reader.rows(), sys.stdout, options.format, select, failed_only=options.failed)
+    # Left early, the rows have to let go before the reader does.
+    with reader, closing(reader.rows()) as rows:  # type: ignore[type-var] # a generator, promised as an iterator
+        write_table(rows, sys.stdout, options.format, select, failed_only=options.failed)
     return 0

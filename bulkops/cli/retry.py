@@ -15,6 +15,10 @@ def run(options: Options) -> int:
     from bulkops.cli.running import run_job
     from bulkops.planning import Selection
 
+    # A rehearsal begins anew each time: there is nothing of it to retry.
+    options.emulate = False
+    # A rehearsal forgets itself: there is nothing of it to do again.
+    options.emulate = False
     if options.in_doubt:
         say(
             "Sending again what is in doubt: where a first attempt did take effect, it is now there twice. "

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulkops.checkpoint.folder import make_private_folder
+from bulkops.checkpoint.locking import run_lock
 from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.errors import UsageError
+from bulkops.jobfile import JobFile
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.reporting.progress import choose
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 EMULATED_KEY = "key-of-the-emulator"
 REHEARSED = "rehearsal"
+"""The file that marks the run folder of a rehearsal, which the next one may remove."""
 
 
 def run_job(options: Options, selection: Selection) -> int:
@@ -91,8 +95,8 @@ def _emulator(options: Options) -> Iterator[dict[str, str]]:
 
     if options.base_url:
         raise UsageError("--emulate starts a server of its own; leave --base-url out")
-    _forget_rehearsal(options)
     with serving_for(options) as server:
+        _begin_anew(options)
         options.base_url = server.base_url
         if not options.quiet:
             say(_banner(options))
@@ -108,11 +112,17 @@ def _banner(options: Options) -> str:
     return f"rehearsal against a built-in server on this machine{scaled}; nothing leaves it"
 
 
-def _forget_rehearsal(options: Options) -> None:
-    """Remove the run folder of an earlier rehearsal: it tells of a world that is gone."""
-    folder = orders.place_of(options).folder.path
-    if not folder.exists():
-        return
-    if options.run_dir and not (folder / REHEARSED).exists():
-        raise UsageError(f"{folder} is not the folder of a rehearsal; give --emulate another --run-dir")
-    shutil.rmtree(folder)
+def _begin_anew(options: Options) -> None:
+    """Put an empty run folder in place of an earlier rehearsal's: it tells of a world that is gone."""
+    place = orders.place_of(options)
+    folder = place.folder.path
+    with JobFile.open(place.job), run_lock(folder, place.job):
+        # The lock has made the folder, if nothing else has.
+        if any(path.name != "lock" for path in folder.iterdir()):
+            if not (folder / REHEARSED).exists():
+                raise UsageError(
+                    f"{folder} is not the folder of a rehearsal; give --emulate another --run-dir"
+                )
+            shutil.rmtree(folder)
+            make_private_folder(folder)
+        (folder / REHEARSED).touch(mode=0o600)

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
-from bulkops.cli.parsing import say
 from bulkops.model import State
 
 if TYPE_CHECKING:
@@ -23,11 +21,7 @@ if TYPE_CHECKING:
 def run(options: Options) -> int:
     """Print where the job stands; 0 also when something failed, since that is told."""
     place = orders.place_of(options)
-    reader = open_reader(place.folder.checkpoint)
-    if reader is None:
-        say(f"{options.job} was not run yet: there is no checkpoint in {place.folder.path}")
-        return 2
-    with reader:
+    with orders.reader_of(place) as reader:
         kinds = reader.counts_by_kind()
         under_way = sum(1 for _ in reader.open_steps())
     status = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bulkops.planning import Planned
     from bulkops.sending import Sender
 
-POSSIBLE_DUPLICATE = "possible duplicate"
-"""The reason of a step that the user had sent again although it was in doubt."""
+BEFORE = -1
+"""The number of the step in which an operation that is taken up again keeps what its earlier ends told."""
 STARTED_OVER = "started over"
 """The reason of a step of a failed operation: its reply holds as long as the request is the same."""
 
@@ -45,7 +45,7 @@ class Files(Protocol):
 class Pins(Protocol):
     """Answers that all operations of a line share."""
 
-    async def ask(self, line_key: bytes, request: Request, attempt: Attempt, /) -> Json:
+    async def ask(self, planned: Planned, request: Request, attempt: Attempt, /) -> Json:
         """Return the pinned answer, asking for it when there is none yet."""
 
 
@@ -119,7 +119,8 @@ class Drive:
     async def _take(self, running: Running, step: Request | Save) -> Reply | OperationFailed:
         try:
             if isinstance(step, Save):
-                await self.files.append(running.planned.key, step)
+                named = step if step.name is not None else replace(step, name=_file_name(running))
+                await self.files.append(running.planned.key, named)
                 return Reply(200)
             return await self._ask(running, step)
         except OperationFailed as refusal:
@@ -132,17 +133,15 @@ class Drive:
         if request.effect is Effect.READ:
             attempt = _attempt(running, request, 0, None)
             if request.pinned:
-                return Reply(200, await self.pins.ask(planned.line_key, request, attempt))
+                return Reply(200, await self.pins.ask(planned, request, attempt))
             heard = await self.sender.send(attempt)
             running.attempts += heard.life.attempt
             return Reply(200, heard.json, heard.headers)
 
         number, running.number = running.number, running.number + 1
         row = running.start.remembered.get(number)
-        if row is not None:
-            running.possible_duplicate |= row.reason == POSSIBLE_DUPLICATE
-            if (reply := _replayed(running, request, row)) is not None:
-                return reply
+        if row is not None and (reply := _replayed(running, request, row)) is not None:
+            return reply
         heard = await self.sender.send(_attempt(running, request, number, row))
         running.attempts += heard.life.attempt
         _own(running, request, heard.entity)
@@ -177,6 +176,14 @@ def _replayed(running: Running, request: Request, row: StepRow) -> Reply | None:
         return None
     _own(running, request, row.entity)
     return Reply(200, orjson.loads(row.reply) or {})
+
+
+def _file_name(running: Running) -> str:
+    """Return the name of a file that is named after its operation."""
+    planned = running.planned
+    if planned.line.id is None:
+        return f"line-{running.start.line}" + (f"-{planned.index + 1}" if planned.line.count > 1 else "")
+    return planned.name or planned.line.id
 
 
 def _own(running: Running, request: Request, entity: str | None) -> None:

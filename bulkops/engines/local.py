@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import orjson
 
-from bulkops.checkpoint import StepState, line_key, operation_key
-from bulkops.engines.drive import POSSIBLE_DUPLICATE, STARTED_OVER, Parked, Running, Start, failed
+from bulkops.checkpoint import StepRow, StepState, line_key, operation_key
+from bulkops.engines.drive import BEFORE, STARTED_OVER, Parked, Running, Start, failed
 from bulkops.engines.feeding import Blocked, Feed
 from bulkops.engines.watching import Watcher
 from bulkops.errors import OperationFailed, Stop
@@ -19,9 +19,9 @@ from bulkops.jobfile import pick
 from bulkops.model import Created, Failure, Outcome, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bulkops.checkpoint import Checkpoint, OperationRow, StepRow
+    from bulkops.checkpoint import Checkpoint, OperationRow
     from bulkops.engines.drive import Drive
     from bulkops.jobfile import Line, Ref
     from bulkops.model import Json
@@ -217,23 +217,18 @@ class Engine:
     async def _begin(self, planned: Planned) -> Start:
         """Look up what earlier runs did; an operation that had ended is opened again."""
         if self._plan.standing.of(planned.key) is State.NOT_STARTED:
-            rows = self._open_steps.get(planned.key, [])
-            return Start(time.time(), planned.line.number, {row.number: row for row in rows})
+            return _start_of(planned, self._open_steps.get(planned.key, []))
         row = await self._checkpoint.row_of(planned.key)
         if row is None:
-            return Start(time.time(), planned.line.number, {})
+            return _start_of(planned, [])
         steps = [] if row.state is State.DONE else await self._checkpoint.steps_of(planned.key)
-        kept = [again for step in steps if (again := _taken_up_again(step)) is not None]
+        kept = [
+            _told_before(row, steps),
+            *(again for step in steps if (again := _taken_up_again(step)) is not None),
+        ]
         await self._checkpoint.reopen(planned.key, kept)
         self._closing.reopened(row)
-        told = orjson.loads(row.record)
-        return Start(
-            time.time(),
-            row.line,
-            {step.number: step for step in kept},
-            tuple(Created(made["kind"], made["id"]) for made in told["created"]),
-            possible_duplicate="possible_duplicate" in told,
-        )
+        return _start_of(planned, kept)
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
@@ -257,11 +252,42 @@ class Engine:
             self._sleeping -= 1
 
 
+def _start_of(planned: Planned, steps: Sequence[StepRow]) -> Start:
+    """Return the start of an operation of which earlier runs left these steps."""
+    remembered = {step.number: step for step in steps}
+    before = remembered.pop(BEFORE, None)
+    if before is None:
+        return Start(time.time(), planned.line.number, remembered)
+    told = orjson.loads(before.reply or b"{}")
+    return Start(
+        time.time(),
+        told["line"],
+        remembered,
+        tuple(Created(made["kind"], made["id"]) for made in told["created"]),
+        possible_duplicate=told["possible_duplicate"],
+    )
+
+
+def _told_before(row: OperationRow, steps: Sequence[StepRow]) -> StepRow:
+    """Return a step that keeps what the end of an operation told, until it ends again."""
+    record = orjson.loads(row.record)
+    doubtful = any(step.state in (StepState.UNKNOWN, StepState.INTENT) for step in steps)
+    told = {
+        "line": row.line,
+        "created": record["created"],
+        # What is in doubt and sent again may be there twice; where repeating does no harm, it is not in doubt.
+        "possible_duplicate": "possible_duplicate" in record or (row.state is State.IN_DOUBT and doubtful),
+    }
+    return StepRow(row.key, BEFORE, row.kind, 0, StepState.DONE, reply=orjson.dumps(told))
+
+
 def _taken_up_again(row: StepRow) -> StepRow | None:
     """Return what a failed or held operation's step counts for when the user has it done again."""
+    if row.number == BEFORE:
+        return None
     if row.state is StepState.DONE:
         # What was made is there; what can be repeated is repeated, since its answer may be why it failed.
         return replace(row, reason=STARTED_OVER) if row.entity is not None else None
     if row.state in (StepState.UNKNOWN, StepState.INTENT):
-        return replace(row, state=StepState.NO_EFFECT, reason=POSSIBLE_DUPLICATE)
-    return row if row.reason == POSSIBLE_DUPLICATE else None
+        return replace(row, state=StepState.NO_EFFECT)
+    return None

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import anyio
 import orjson
 
+from bulkops.checkpoint import digest as line_digest
 from bulkops.engines.drive import request_digest
 
 if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint
     from bulkops.model import Json, Request
+    from bulkops.planning import Planned
     from bulkops.sending import Attempt, Sender
 
 
@@ -23,12 +25,13 @@ class Pinboard:
         self._sender = sender
         self._asking: dict[tuple[bytes, bytes], anyio.Event] = {}
 
-    async def ask(self, line_key: bytes, request: Request, attempt: Attempt) -> Json:
-        """Return the pinned answer; it is durable before it is used.
+    async def ask(self, planned: Planned, request: Request, attempt: Attempt) -> Json:
+        """Return the pinned answer; it is durable before it is used. A line that was edited has it asked anew.
 
         Raises what sending raises; the next operation of the line then asks for itself.
         """
-        digest = request_digest(request)
+        line_key = planned.line_key
+        digest = request_digest(request) + line_digest(planned.line.raw)
         place = (line_key, digest)
         while (asking := self._asking.get(place)) is not None:
             await asking.wait()

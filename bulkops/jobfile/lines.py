@@ -85,10 +85,13 @@ class Line:
         return resolved
 
 
-def parse_line(raw_line: RawLine, header: Header, environ: Mapping[str, str], base: Path) -> Line:
+def parse_line(
+    raw_line: RawLine, header: Header, environ: Mapping[str, str], base: Path, *, look_for_files: bool = True
+) -> Line:
     """Return the line, with the header's defaults under it; LineProblems with everything that is wrong.
 
-    `environ` is where `${env:…}` looks, `base` the folder at which relative paths start.
+    `environ` is where `${env:…}` looks, `base` the folder at which relative paths start. A line that was found
+    good before need not have its files looked for again: sending finds out.
     """
     number, offset, raw = raw_line
     try:
@@ -112,7 +115,7 @@ def parse_line(raw_line: RawLine, header: Header, environ: Mapping[str, str], ba
 
     needs = written.get("needs") or ()
     if table.files or needs or refs:
-        check_surroundings(written, table, base, refs, problems)
+        check_surroundings(written, table, base, refs, problems, look_for_files=look_for_files)
     if problems:
         raise LineProblems(problems)
     many = table.kind.many

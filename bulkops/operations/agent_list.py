@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bulkops.listing import list_rows
-from bulkops.operation import Operation, text
+from bulkops.operation import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListAgents(Operation):
-    """Write one row per agent to `lists/NAME.jsonl` in the run folder (API reference, List Agents)."""
+    """Write one row per agent to `lists/ID.jsonl` in the run folder (API reference, List Agents).
+
+    ID is the id of the line; without one, the file is named after the line's number.
+    """
 
     kind: ClassVar[str] = "agent.list"
-    example: ClassVar[Mapping[str, Json]] = {"op": "agent.list", "name": "agents"}
-
-    name: str = text("the name of the list", default="agents")
+    example: ClassVar[Mapping[str, Json]] = {"id": "all", "op": "agent.list"}
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        return (yield from list_rows(api, api.agent_list, self.name))
+        return (yield from list_rows(api, api.agent_list))

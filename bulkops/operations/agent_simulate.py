@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import orjson
+
+from bulkops.model import Save
 from bulkops.operation import Operation, checked, entity, json_object, whole
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class SimulateConversation(Operation):
 
     A criterion that is not met is a failed check, not a failed request. `repeat` runs the scenario so many
     times, and the line passes when at least the share `expect.pass_rate` of them (all, unless given) passed.
+    What was said is written to `transcripts/`, the evaluation to the results.
+
     A simulation costs credits: one whose answer was lost is held and never repeated by itself.
     """
 
@@ -52,7 +57,11 @@ class SimulateConversation(Operation):
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
         simulated = yield api.agent_simulate.request(self.body, agent_id=self.agent_id)
-        return {**simulated.json, "expect": self.expect or {"pass_rate": 1}}
+        simulation = simulated.json
+        name = simulation[api.agent_simulate.entity]
+        yield Save("transcripts", name, ".json", orjson.dumps(simulation) + b"\n")
+        evaluation = {key: value for key, value in simulation.items() if key != api.transcript_field}
+        return {**evaluation, "expect": self.expect or {"pass_rate": 1}}
 
     def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:
         """See `Operation.passed`."""

@@ -96,6 +96,8 @@ class OutputFiles:
             raise ValueError(f"{save.folder!r} is no output folder; there are: {', '.join(FOLDERS)}")
         if not _SUFFIX.fullmatch(save.suffix):
             raise ValueError(f"{save.suffix!r} is no suffix of a file name")
+        if save.name is None:
+            raise ValueError("a file to save needs a name; the engine gives it that of its operation")
         return self._folder / save.folder / (safe_name(save.name) + save.suffix)
 
     async def _spill(self, part: _Part, data: bytes) -> None:

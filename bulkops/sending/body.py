@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import aiofiles
+import aiofiles.os
 import httpx
 
 from bulkops.errors import OperationFailed
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator
 
     from bulkops.model import Form
@@ -41,8 +43,8 @@ class GatedBytes(httpx.AsyncByteStream):
 class GatedForm(httpx.AsyncByteStream):
     """A multipart/form-data body with one file (RFC 7578), made anew for every attempt.
 
-    The length is known beforehand. When the file turns out shorter, longer or unreadable while it is read, the
-    gate stays closed and `gate.trouble` says why: the server cannot have a complete message.
+    The length is known beforehand. When the file turns out changed or unreadable while it is read, the gate stays
+    closed and `gate.trouble` says why: the server cannot have a complete message.
     """
 
     def __init__(self, form: Form, gate: Gate) -> None:
@@ -50,7 +52,8 @@ class GatedForm(httpx.AsyncByteStream):
         self._gate = gate
         self._boundary = secrets.token_hex(16)
         self._head, self._tail = _frame(form, self._boundary)
-        self._file_size = _size_of(form.path)
+        status = _status_of(form.path)
+        self._file_size, self._changed = status.st_size, status.st_mtime_ns
 
     @property
     def content_type(self) -> str:
@@ -70,29 +73,29 @@ class GatedForm(httpx.AsyncByteStream):
                 while left > 0 and (chunk := await file.read(min(FILE_CHUNK, left))):
                     left -= len(chunk)
                     yield chunk
-                grown = bool(await file.read(1))
+                now = await aiofiles.os.stat(file.fileno())
         except OSError as error:
             self._withhold(f"cannot be read: {error.strerror}")
-        if left or grown:
+        if left or (now.st_size, now.st_mtime_ns) != (self._file_size, self._changed):
             self._withhold("changed while it was being sent")
         self._gate.passed = True
         yield self._tail
 
-    def _withhold(self, what: str) -> None:
-        self._gate.trouble = OperationFailed(
-            "file_changed", f"{self._form.path} {what}; nothing was uploaded"
-        )
-        raise self._gate.trouble
+    def _withhold(self, what: str) -> NoReturn:
+        message = f"{self._form.path} {what}; nothing was uploaded"
+        self._gate.trouble = OperationFailed("file_changed", message)
+        # Not the trouble itself: the transport wraps what is raised here, and that becomes the trouble's cause.
+        raise EOFError(message)
 
 
-def _size_of(path: str) -> int:
+def _status_of(path: str) -> os.stat_result:
     try:
         status = Path(path).stat()
     except OSError as error:
         raise OperationFailed("no_file", f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise OperationFailed("no_file", f"{path} is not a regular file")
-    return status.st_size
+    return status
 
 
 def _frame(form: Form, boundary: str) -> tuple[bytes, bytes]:

@@ -11,6 +11,7 @@ import anyio
 import orjson
 
 from bulkops.checkpoint import StepRow, StepState
+from bulkops.errors import OperationFailed
 from bulkops.lifecycle import (
     Broken,
     Deliver,
@@ -59,12 +60,13 @@ class Recorded:
                 life, command = advance(life, Durable())
             assert isinstance(command, SendNow)
             heard = await self.inner.send(attempt)
-        except BaseException:
+        except BaseException as error:
             # Cancelled, or the body could not be produced: the gate knows whether anything can have happened.
+            reason = str(error) if isinstance(error, OperationFailed) else "the run was stopped"
             with anyio.move_on_after(LONGEST_RECORDING, shield=True):
-                await self._abandoned(attempt, life)
+                await self._abandoned(attempt, life, reason)
             raise
-        life, command = advance(life, Ended(heard.end, self.chance()))
+        life, command = advance(life, Ended(heard.end, self.chance(), heard.asked))
         heard = replace(heard, life=life, command=command)
         self._note(attempt, life, command, heard)
         return heard
@@ -77,14 +79,12 @@ class Recorded:
         # Not awaited: it rides along with what follows, the next intent or the operation's outcome.
         self.checkpoint.note(replace(row, entity=heard.entity, reply=reply, reason=heard.reason or None))
 
-    async def _abandoned(self, attempt: Attempt, life: Life) -> None:
+    async def _abandoned(self, attempt: Attempt, life: Life, reason: str) -> None:
         if life.effect is Effect.READ:
             return
         sent = Sent.GONE if attempt.gate.passed else Sent.WITHHELD
         life, command = advance(life, Ended(Broken(sent)))
-        self.checkpoint.note(
-            replace(_row(attempt, life, _state_after(command)), reason="the run was stopped")
-        )
+        self.checkpoint.note(replace(_row(attempt, life, _state_after(command)), reason=reason))
         await self.checkpoint.flush()
 
 

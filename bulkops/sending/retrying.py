@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import anyio
 
 from bulkops.errors import InDoubt, KeyRefused, OperationFailed, Unreachable
-from bulkops.lifecycle import Answered, Deliver, Hold, Refuse, RetryAfter, StopRun, Verdict
+from bulkops.lifecycle import Answered, Broken, Deliver, Hold, Refuse, RetryAfter, Sent, StopRun, Verdict
 from bulkops.sending.attempt import Gate
 from bulkops.told import silent
 
@@ -84,21 +84,23 @@ class Retrying:
 
     def _watch(self, attempt: Attempt, heard: Heard) -> None:
         """Keep an eye on what concerns everybody."""
-        if isinstance(heard.command, RetryAfter) and heard.command.verdict is Verdict.UNREACHABLE:
+        if heard.end == Broken(Sent.NOT_CONNECTED):
             self._count_unreachable(heard)
             return
-        if not isinstance(heard.end, Answered):
-            return
         self._unreachable_since = None
-        if self._only_forbidden and self._answers < FIRST_ANSWERS:
+        if isinstance(heard.end, Answered) and self._only_forbidden:
+            self._count_forbidden(attempt, heard, heard.end.status)
+
+    def _count_forbidden(self, attempt: Attempt, heard: Heard, status: int) -> None:
+        if status == 403:
             self._answers += 1
-            self._only_forbidden = heard.end.status == 403
-            if not self._only_forbidden:
-                self.forbidden.clear()
-                return
             self.forbidden.add(attempt.key)
-            if self._answers == FIRST_ANSWERS:
+            # Also those that were under way when the tenth came: it is still the key.
+            if self._answers >= FIRST_ANSWERS:
                 raise KeyRefused(f"the first {FIRST_ANSWERS} answers were all 403: {_said(heard)}")
+        elif self._answers < FIRST_ANSWERS:
+            self._only_forbidden = False
+            self.forbidden.clear()
 
     def _count_unreachable(self, heard: Heard) -> None:
         now = anyio.current_time()

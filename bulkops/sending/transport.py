@@ -15,16 +15,35 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
 KEEP_ALIVE = 4.0
 """Seconds an idle connection is kept: below the 5 s after which common servers close theirs, since a request
 that meets a closing connection may be in doubt."""
 
 
+class _Connections(aiohttp.TCPConnector):
+    """Connections of which none is used again on which something came unasked.
+
+    aiohttp would take it for the answer to the next request. There is no public place to look; tests hold this
+    one in place.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 over aiohttp: no redirects, no proxies or keys from the environment, no retries, no decoding.
 
-    The extension `timeout` of a request gives `connect` and `total` seconds: `total` runs from the first attempt
-    to connect to the last byte of the answer.
+    The extension `timeout` of a request gives `connect` and `total` seconds: `connect` until there is a connection,
+    name and TLS included, `total` from the first attempt to connect to the last byte of the answer.
     """
 
     def __init__(self, *, verify: ssl.SSLContext | None = None) -> None:
@@ -32,7 +51,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
+        connector = _Connections(
             limit=0,
             keepalive_timeout=KEEP_ALIVE,
             ssl=self._verify if self._verify is not None else True,
@@ -60,14 +79,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 headers=request.headers,
                 data=request.stream if "content-length" in request.headers else None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeout.get("total"), sock_connect=timeout.get("connect")
-                ),
+                timeout=aiohttp.ClientTimeout(total=timeout.get("total"), connect=timeout.get("connect")),
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise httpx.ConnectError(str(error), request=request) from error
         except TimeoutError as error:
             raise httpx.ReadTimeout("no answer in time", request=request) from error
+        except aiohttp.ClientResponseError as error:
+            # Garbage instead of an answer. That error carries the request's headers, key included: it stays here.
+            raise httpx.RemoteProtocolError(f"no HTTP answer: {error.message}", request=request) from None
         except aiohttp.ClientError as error:
             raise httpx.ReadError(str(error) or type(error).__name__, request=request) from error
         return httpx.Response(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import orjson
 
 from bulkops.api.profile import is_entity_id
 from bulkops.lifecycle import Answered, Broken, Sent
+from bulkops.pace.headers import seconds_to_retry
 from bulkops.sending.attempt import Heard
 from bulkops.sending.body import GatedBytes, GatedForm
 from bulkops.version import USER_AGENT
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from bulkops.settings import Account, Settings
 
 CONNECT_TIMEOUT = 15.0
+DEEPEST = 200
+"""So many opening brackets cannot nest too deep, however they stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class Wire:
                 reason=message or f"HTTP {status}",
                 code=code,
                 request_id=request_id,
+                asked=seconds_to_retry(self._api.rate_headers, headers, time.time()) or 0.0,
             )
         json, trouble = _parse(answer, headers)
         entity = (
@@ -184,7 +189,22 @@ def _parse(answer: _Answer, headers: Mapping[str, str]) -> tuple[Json, str]:
     if encoding not in ("", "identity"):
         return None, f"the answer is encoded as {encoding}, which was not asked for"
     json = _loads(answer.content)
-    return (json, "") if isinstance(json, dict) else (None, "the answer is not a JSON object")
+    if not isinstance(json, dict):
+        return None, "the answer is not a JSON object"
+    if _too_deep(json, answer.content):
+        return None, "the answer nests deeper than anything that is kept may"
+    return json, ""
+
+
+def _too_deep(json: Json, content: bytes) -> bool:
+    """Tell whether a value could not be written again: orjson reads 1024 levels deep and writes 254."""
+    if content.count(b"{") + content.count(b"[") < DEEPEST:
+        return False
+    try:
+        orjson.dumps([[[[[[[[json]]]]]]]])  # a result stands a few levels deep in its row
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _loads(content: bytes) -> Json:

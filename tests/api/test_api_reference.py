@@ -222,8 +222,7 @@ def test_the_names_of_the_api_stay_in_the_profile() -> None:
 
 
 FOUND_ON_PURPOSE = {
-    # Names of ours that happen to be the same: the default name of a list, a phase of a request.
-    ("operations/agent_list.py", "agents"),
+    # A name of ours that happens to be the same: a phase of a request.
     ("lifecycle.py", "ready"),
 }
 

@@ -29,6 +29,7 @@ from bulkops.engines import feeding
 from bulkops.engines.drive import Drive
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
+from bulkops.errors import OperationFailed
 from bulkops.jobfile import JobFile
 from bulkops.lifecycle import Answered
 from bulkops.model import State
@@ -104,7 +105,10 @@ class Server:
             endpoint, entity = find_endpoint(request.method, request.path.removeprefix("/"))
             payload: bytes | Upload = orjson.dumps(request.body)
             if request.form is not None:
-                content = Path(request.form.path).read_bytes()
+                try:
+                    content = Path(request.form.path).read_bytes()
+                except FileNotFoundError as error:
+                    raise OperationFailed("no_file", f"{request.form.path} cannot be read") from error
                 digest = hashlib.sha256(content).hexdigest()
                 payload = Upload(dict(request.form.fields), len(content), digest)
             now = anyio.current_time()

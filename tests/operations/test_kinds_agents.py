@@ -11,7 +11,7 @@ from steps_doubles import drive, requests, saved
 
 from bulkops.api import REFERENCE
 from bulkops.model import Await, Request, Save
-from bulkops.operation import fields_of, seconds, shape_of
+from bulkops.operation import fields_of, seconds
 from bulkops.operations.agent_clone import CloneAgent
 from bulkops.operations.agent_delete import DeleteAgent
 from bulkops.operations.agent_simulate import SimulateConversation
@@ -115,7 +115,7 @@ def test_an_export_waits_for_an_unfinished_call() -> None:
 def simulated(answer: Any, **more: Any) -> tuple[Any, bool | None]:
     """Return result and verdict of a simulation."""
     operation = SimulateConversation(agent_id="agent_1", body={"scenario": "s"}, **more)
-    _, result = drive(operation, [answer])
+    _, result = drive(operation, [{"simulation_id": "sim_1", "transcript": "Hello", **answer}, None])
     return result, operation.passed(REFERENCE, result)
 
 
@@ -126,6 +126,15 @@ def simulated(answer: Any, **more: Any) -> tuple[Any, bool | None]:
 def test_only_a_verdict_that_says_so_is_passed(answer: Any, passed: bool) -> None:  # noqa: FBT001 - a column of the table
     """A simulation whose answer does not say that it passed is a check that was not passed."""
     assert simulated(answer)[1] is passed
+
+
+def test_what_was_said_stands_in_a_file_only() -> None:
+    """The transcript of a simulation is saved as a file under its id, and is not in the result."""
+    operation = SimulateConversation(agent_id="agent_1", body={"scenario": "s"})
+    steps, result = drive(operation, [{"simulation_id": "sim_1", "transcript": "Hello", "passed": True}, None])
+    assert "transcript" not in result
+    assert b"Hello" in saved(steps)
+    assert [step.name for step in steps if isinstance(step, Save)] == ["sim_1"]
 
 
 def test_what_is_expected_stands_in_the_result() -> None:
@@ -153,10 +162,3 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     """Everything else is a ValueError."""
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         seconds(text)
-
-
-def test_a_shape_is_the_kind_and_the_fields_given() -> None:
-    """Two operations of a kind with the same fields given have the same shape."""
-    one, two = CloneAgent(agent_id="a", name="x"), CloneAgent(agent_id="b", name="y")
-    assert shape_of(one) == shape_of(two)
-    assert shape_of(one) != shape_of(CloneAgent(agent_id="a"))

@@ -1,0 +1,788 @@
+"""What is made of everything that can happen on a socket: real ones, byte by byte (crash-safety.md, section 3.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+import subprocess
+import traceback
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+from sending_doubles import (
+    EIGHT_MIB,
+    KEY,
+    LONGEST,
+    Talk,
+    answer,
+    answers,
+    attempt,
+    create,
+    raw_server,
+    read,
+    run,
+    upload,
+    verdict,
+    wired,
+)
+
+from bulkops.errors import OperationFailed
+from bulkops.lifecycle import Answered, Broken, Sent, Verdict
+from bulkops.model import Effect
+from bulkops.sending.transport import AiohttpTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from sending_doubles import (
+        RawServer,
+    )
+
+    from bulkops.model import Request
+    from bulkops.sending import Heard
+
+    Script = Callable[[Talk], Awaitable[None]]
+
+SMALL_BUFFER = 4096
+SHORT = 0.5
+"""Seconds of a deadline that is meant to pass."""
+
+
+async def told(script: Script, request: Request, *, buffer: int = 0, **more: Any) -> tuple[Heard, bool]:
+    """Send one request to a server and return what was heard and whether the gate was passed."""
+    async with raw_server(script, buffer=buffer) as server, wired(server.base_url, **more) as wire:
+        one = attempt(request)
+        return await wire.send(one), one.gate.passed
+
+
+def unused_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def closes_at_once(talk: Talk) -> None:
+    """Close before a byte is read."""
+
+
+async def resets_at_once(talk: Talk) -> None:
+    """Reset before a byte is read."""
+    talk.reset()
+
+
+async def closes_after_head(talk: Talk) -> None:
+    """Close before the body."""
+    await talk.head()
+
+
+async def resets_after_head(talk: Talk) -> None:
+    """Reset before the body."""
+    await talk.head()
+    talk.reset()
+
+
+async def closes_within(talk: Talk) -> None:
+    """Close within the body."""
+    await talk.body(await talk.head(), 5)
+
+
+async def resets_within(talk: Talk) -> None:
+    """Reset within the body."""
+    await talk.body(await talk.head(), 5)
+    talk.reset()
+
+
+async def closes_after(talk: Talk) -> None:
+    """Read the whole request, then close."""
+    await talk.request()
+
+
+async def resets_after(talk: Talk) -> None:
+    """Read the whole request, then reset."""
+    await talk.request()
+    talk.reset()
+
+
+async def is_silent(talk: Talk) -> None:
+    """Read the whole request, then say nothing."""
+    await talk.request()
+    await talk.silence()
+
+
+async def stalls(talk: Talk) -> None:
+    """Stop reading after the head."""
+    await talk.head()
+    await talk.silence()
+
+
+BEFORE_THE_END = [
+    closes_at_once,
+    resets_at_once,
+    closes_after_head,
+    resets_after_head,
+    closes_within,
+    resets_within,
+]
+
+
+def says(text: bytes, then: Script = closes_at_once) -> Script:
+    """Return a script that reads a request and says this."""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(text)
+        await then(talk)
+
+    return script
+
+
+def says_early(text: bytes, then: Script) -> Script:
+    """Return a script that says this before it reads the body."""
+
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.say(text)
+        await then(talk)
+
+    return script
+
+
+async def drips(talk: Talk) -> None:
+    """Send one byte after the other for ever."""
+    while True:
+        await talk.say(b" ")
+        await asyncio.sleep(0.02)
+
+
+async def floods(talk: Talk) -> None:
+    """Send without end."""
+    while True:
+        await talk.say(b"a" * 2**16)
+
+
+def test_a_refused_connection_is_unreachable() -> None:
+    """Nobody listens: nothing was sent, and the server is what could not be reached."""
+
+    async def main() -> None:
+        async with wired(f"http://127.0.0.1:{unused_port()}") as wire:
+            heard = await wire.send(attempt(create()))
+        assert heard.end == Broken(Sent.NOT_CONNECTED)
+
+    run(main())
+
+
+def test_a_name_that_is_not_resolved_in_time_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking a name up counts as connecting, also towards the time for it."""
+    monkeypatch.setattr("bulkops.sending.wire.CONNECT_TIMEOUT", 0.05)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        never: asyncio.Future[Any] = loop.create_future()
+        monkeypatch.setattr(loop, "getaddrinfo", lambda *_args, **_more: asyncio.shield(never))
+        async with wired("http://somewhere.invalid") as wire:
+            heard = await wire.send(attempt(create()))
+        assert heard.end == Broken(Sent.NOT_CONNECTED)
+        never.cancel()
+
+    run(main())
+
+
+@pytest.mark.parametrize("script", [*BEFORE_THE_END, closes_after, resets_after])
+def test_a_small_request_without_an_answer_is_in_doubt(script: Script) -> None:
+    """A small body may be in the kernel whatever the server did: a create is held, a read repeated."""
+
+    async def main() -> None:
+        heard, passed = await told(script, create())
+        assert (heard.end, passed) == (Broken(Sent.GONE), True)
+        assert (verdict(heard), verdict(heard, Effect.READ)) == (Verdict.DOUBT, Verdict.AGAIN)
+
+    run(main())
+
+
+@pytest.mark.parametrize("script", BEFORE_THE_END)
+def test_a_large_body_that_was_not_asked_for_whole_had_no_effect(script: Script) -> None:
+    """Closed or reset before or within 8 MiB: the gate proves that no effect is possible."""
+
+    async def main() -> None:
+        heard, passed = await told(script, create(EIGHT_MIB), buffer=SMALL_BUFFER)
+        assert (heard.end, passed) == (Broken(Sent.WITHHELD), False)
+        assert verdict(heard) is Verdict.AGAIN
+
+    run(main())
+
+
+@pytest.mark.parametrize("script", [closes_after, resets_after])
+def test_a_large_body_that_left_whole_is_in_doubt(script: Script) -> None:
+    """8 MiB read to their end, then no answer: held."""
+
+    async def main() -> None:
+        heard, _passed = await told(script, create(EIGHT_MIB))
+        assert verdict(heard) is Verdict.DOUBT
+
+    run(main())
+
+
+def test_a_receiver_that_stalls_had_no_effect() -> None:
+    """The deadline passes while the body is stuck: the gate is closed."""
+
+    async def main() -> None:
+        heard, _passed = await told(stalls, create(EIGHT_MIB), buffer=SMALL_BUFFER, attempt_deadline=SHORT)
+        assert heard.end == Broken(Sent.WITHHELD)
+
+    run(main())
+
+
+def test_silence_after_the_request_is_in_doubt() -> None:
+    """The deadline passes without an answer."""
+
+    async def main() -> None:
+        heard, _passed = await told(is_silent, create(), attempt_deadline=SHORT)
+        assert verdict(heard) is Verdict.DOUBT
+
+    run(main())
+
+
+CUT = answer()[:-4]
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(says(CUT), id="cut"),
+        pytest.param(says(CUT, resets_at_once), id="reset"),
+        pytest.param(says(CUT, is_silent), id="stalled"),
+        pytest.param(says(CHUNKED + b"5\r\nabcde\r\n"), id="cut between chunks"),
+        pytest.param(says(answer(content_length="1000"), drips), id="a byte now and then"),
+        pytest.param(says(answer(b"<html>")), id="HTML"),
+        pytest.param(says(answer(b'["agent_1"]')), id="a list"),
+        pytest.param(says(answer(b"{}")), id="no id"),
+        pytest.param(says(answer(b'{"agent_id": "../x"}')), id="no usable id"),
+        pytest.param(says(answer(b'{"agent_id": 7}')), id="a number for an id"),
+        pytest.param(says(answer(content_encoding="gzip")), id="encoded"),
+        pytest.param(says(b"HTTP/1.1 204 No Content\r\n\r\n"), id="empty"),
+        pytest.param(says(answer(b'{"agent_id": "' + b"a" * 5000 + b'"}')), id="too large"),
+        pytest.param(says(b"HTTP/1.1 200 OK\r\n\r\n", floods), id="endless"),
+    ],
+)
+def test_a_success_that_cannot_be_read_is_held_and_never_repeated(script: Script) -> None:
+    """The head said 200: it took effect, though its id is unknown."""
+
+    async def main() -> None:
+        heard, _passed = await told(script, create(max_answer=1000), attempt_deadline=2 * SHORT)
+        assert verdict(heard) is Verdict.ID_UNKNOWN
+        assert (heard.entity, bool(heard.reason)) == (None, True)
+
+    run(main())
+
+
+def test_an_answer_beyond_its_limit_fails_a_read() -> None:
+    """It would be too large again."""
+
+    async def main() -> None:
+        heard, _passed = await told(says(b"HTTP/1.1 200 OK\r\n\r\n", floods), read(max_answer=1000))
+        assert isinstance(heard.end, Answered)
+        assert heard.end.oversized
+        assert verdict(heard, Effect.READ) is Verdict.REFUSED
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH_9\r\n", id="another protocol"),
+        pytest.param(b"\x00\xff" * 100, id="noise"),
+        pytest.param(answer(x="a" * 20_000), id="a head without measure"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", id="a negative length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\naaaaaa", id="two lengths"
+        ),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="only 100"),
+        pytest.param(b"HTTP/1.1 101 Upgrade\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", id="101"),
+        pytest.param(answer(status="99999 Odd"), id="no status"),
+    ],
+)
+def test_garbage_instead_of_an_answer_is_in_doubt(text: bytes) -> None:
+    """What is no HTTP answer says nothing about the effect."""
+
+    async def main() -> None:
+        heard, _passed = await told(says(text), create())
+        assert verdict(heard) is Verdict.DOUBT
+
+    run(main())
+
+
+@pytest.mark.parametrize("then", [is_silent, Talk.until_closed, closes_at_once])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("413 Too Large", Verdict.REFUSED), ("503 Busy", Verdict.AGAIN), ("429 Slow", Verdict.POSTPONED)],
+)
+def test_an_early_refusal_ends_a_large_upload(then: Script, status: str, expected: Verdict) -> None:
+    """The body is not sent to its end, and the refusal is proof that nothing happened."""
+
+    async def main() -> None:
+        async with raw_server(says_early(answer(b"{}", status), then), buffer=SMALL_BUFFER) as server:
+            async with wired(server.base_url) as wire:
+                one = attempt(create(EIGHT_MIB))
+                heard = await wire.send(one)
+                # A server that closes may lose its own answer (RFC 9112, 9.6): then it is the gate's proof.
+                lost = then is closes_at_once and heard.end == Broken(Sent.WITHHELD)
+                assert lost or verdict(heard) is expected
+            await server.end()
+            assert (one.gate.passed, server.arrivals[0].complete) == (False, False)
+
+    run(main())
+
+
+def test_the_deadline_counts_the_whole_attempt() -> None:
+    """A head that comes byte by byte for ever ends with the deadline."""
+
+    async def main() -> None:
+        heard, _passed = await told(says(b"HTTP/1.1 200 OK\r\nX: ", drips), read(), attempt_deadline=SHORT)
+        assert heard.end == Broken(Sent.GONE)
+
+    run(main())
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+def test_a_kept_connection_that_closes_is_not_tried_again_by_itself(method: str) -> None:
+    """A request arrives exactly once, whatever its method: a repetition would pass neither pace nor record."""
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(answer())
+        if talk.number == 1:
+            await talk.request()  # and closes
+
+    async def main() -> None:
+        async with raw_server(script) as server, wired(server.base_url) as wire:
+            await wire.send(attempt(read()))
+            heard = await wire.send(attempt(read(method=method)))
+            assert heard.end == Broken(Sent.GONE)
+            assert (server.connections, len(server.arrivals)) == (1, 2)
+
+    run(main())
+
+
+SURPLUS = answer(b'{"agent_id": "surplus"}')
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "surplus",
+    [
+        pytest.param(SURPLUS, id="an answer"),
+        pytest.param(SURPLUS[:-3], id="most of an answer"),
+        pytest.param(SURPLUS[:20], id="part of a head"),
+        pytest.param(b"abc\r\n\r\n", id="garbage"),
+    ],
+)
+def test_surplus_bytes_never_answer_the_next_request(surplus: bytes, *, late: bool) -> None:
+    """What comes unasked, with the answer or after it, is not taken for the answer to what is asked next."""
+
+    async def main() -> None:
+        heard_first = asyncio.Event()
+
+        async def script(talk: Talk) -> None:
+            await talk.request()
+            if talk.number == 1 and late:
+                await talk.say(answer())
+                await heard_first.wait()
+                await talk.say(surplus)
+            elif talk.number == 1:
+                await talk.say(answer() + surplus)
+            else:
+                await talk.say(answer(b'{"agent_id": "right"}'))
+            await talk.request()
+            await talk.say(answer(b'{"agent_id": "right"}'))
+
+        async with raw_server(script) as server, wired(server.base_url) as wire:
+            await wire.send(attempt(create()))
+            heard_first.set()
+            for _ in range(20):  # turns of the loop in which the surplus arrives
+                await asyncio.sleep(0)
+            assert (await wire.send(attempt(create()))).entity == "right"
+
+    run(main())
+
+
+def test_connections_are_used_again() -> None:
+    """Ten requests one after the other need one connection."""
+
+    async def main() -> None:
+        async with raw_server(answers) as server, wired(server.base_url) as wire:
+            for _ in range(10):
+                assert (await wire.send(attempt(create()))).entity == "agent_1"
+            assert server.connections == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("301 Moved", Verdict.DOUBT),
+        ("302 Found", Verdict.DOUBT),
+        ("303 See Other", Verdict.DOUBT),
+        ("307 Temporary", Verdict.REFUSED),
+        ("308 Permanent", Verdict.REFUSED),
+    ],
+)
+@pytest.mark.parametrize("request_", [create(), read()])
+def test_redirects_are_never_followed(status: str, expected: Verdict, request_: Request) -> None:
+    """Nothing, and above all no key, goes where an answer points to."""
+
+    async def main() -> None:
+        async with raw_server(answers) as elsewhere:
+            script = says(answer(b"", status, location=f"{elsewhere.base_url}/agents"))
+            heard, _passed = await told(script, request_)
+            assert verdict(heard) is expected
+            assert elsewhere.connections == 0
+
+    run(main())
+
+
+def test_the_environment_is_not_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No proxy and no password of the environment's gets into a request."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    netrc.chmod(0o600)
+
+    async def main() -> None:
+        async with raw_server(answers) as proxy, raw_server(answers) as server:
+            for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+                monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+                monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{proxy.port}")
+            monkeypatch.setenv("NETRC", str(netrc))
+            async with wired(server.base_url) as wire:
+                assert (await wire.send(attempt(create()))).entity == "agent_1"
+            assert (proxy.connections, server.connections) == (0, 1)
+            assert server.arrivals[0].values("authorization") == []
+
+    run(main())
+
+
+def test_cookies_are_not_kept() -> None:
+    """What one answer sets, no later request carries."""
+
+    async def main() -> None:
+        script = says(answer(set_cookie="a=b; Path=/"), answers)
+        async with raw_server(script) as server, wired(server.base_url) as wire:
+            await wire.send(attempt(create()))
+            await wire.send(attempt(create()))
+            assert [arrival.values("cookie") for arrival in server.arrivals] == [[], []]
+
+    run(main())
+
+
+def test_the_head_says_what_it_should_and_no_more(tmp_path: Path) -> None:
+    """One length, never chunked, no encodings asked for, one key; nothing that a library adds."""
+    (tmp_path / "a.txt").write_text("content")
+
+    async def main() -> None:
+        async with raw_server(answers) as server, wired(server.base_url) as wire:
+            for request in (create(), create(200_000), upload(tmp_path / "a.txt"), read()):
+                await wire.send(attempt(request))
+            for arrival in server.arrivals:
+                names = sorted(name for name, _text in arrival.fields)
+                usual = ["accept", "accept-encoding", "host", "user-agent", "xi-api-key"]
+                body = [] if arrival.line.startswith("GET") else ["content-length", "content-type"]
+                assert names == sorted([*usual, *body])
+                assert arrival.values("accept-encoding") == ["identity"]
+                assert arrival.values("xi-api-key") == [KEY]
+                assert arrival.complete
+
+    run(main())
+
+
+def test_the_path_and_the_query_arrive_as_they_were_asked_for() -> None:
+    """Nothing on the way spells an encoded path or a query anew in another sense."""
+
+    async def main() -> None:
+        async with raw_server(answers) as server, wired(server.base_url) as wire:
+            await wire.send(
+                attempt(read(path="/agents/a%2Fb", query=(("cursor", "a+b&c=d/ä"), ("page", "2"))))
+            )
+            assert server.arrivals[0].line.split()[1].startswith("/v1/agents/a%2Fb?")
+            _path, _, query = server.arrivals[0].line.split()[1].partition("?")
+            assert parse_qsl(query) == [("cursor", "a+b&c=d/ä"), ("page", "2")]
+
+    run(main())
+
+
+def test_a_refusal_tells_code_message_and_request_id() -> None:
+    """What the server says about it, people get to read."""
+    text = answer(
+        b'{"detail": {"status": "bad_name", "message": "No such name"}}', "422 No", request_id="req_1"
+    )
+
+    async def main() -> None:
+        heard, _passed = await told(says(text), create())
+        assert (heard.code, heard.reason, heard.request_id) == ("bad_name", "No such name", "req_1")
+        assert heard.end == Answered(422)
+
+    run(main())
+
+
+# aiofiles drops a file whose opening is cancelled; the collector closes it at once.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize("kind", ["json", "form"])
+def test_the_gate_of_a_cancelled_request_tells_the_truth(tmp_path: Path, kind: str) -> None:
+    """Cancelled in any phase: a gate that is closed means that the server never has the whole request."""
+    size = 600_000
+    (tmp_path / "a.bin").write_bytes(bytes(size))
+    chance = random.Random(7)
+    seen = {True: 0, False: 0}
+
+    async def race(server: RawServer, request: Request, until: int) -> None:
+        async with wired(server.base_url) as wire:
+            one = attempt(request)
+            server.arrivals.clear()
+            task = asyncio.create_task(wire.send(one))
+            while not task.done() and sum(len(arrival.body) for arrival in server.arrivals) < until:
+                server.moved.clear()
+                moved = asyncio.create_task(server.moved.wait())
+                await asyncio.wait({task, moved}, timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
+                moved.cancel()
+                if not server.arrivals and until < 0:
+                    break
+            task.cancel()
+            await asyncio.wait({task})
+            passed = one.gate.passed
+        await server.rest()
+        complete = any(arrival.complete for arrival in server.arrivals)
+        assert passed or not complete
+        assert one.gate.passed == passed, "the gate was passed after the end of the attempt"
+        seen[passed] += 1
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.until_closed()
+
+    async def main() -> None:
+        request = create(size) if kind == "json" else upload(tmp_path / "a.bin")
+        async with raw_server(script, buffer=SMALL_BUFFER) as server:
+            for _ in range(50):
+                await race(server, request, chance.randrange(-size // 10, size))
+
+    run(main())
+    assert all(seen.values()), "both kinds of end have to be raced for"
+
+
+@pytest.mark.parametrize("phase", ["connecting", "sending", "waiting", "reading"])
+def test_a_request_can_be_cancelled_in_every_phase(phase: str) -> None:
+    """It ends at once, the gate is right, and the connection is not used again."""
+
+    async def main() -> None:
+        reached = asyncio.Event()
+
+        async def script(talk: Talk) -> None:
+            if talk.number > 1:
+                await answers(talk)
+            if phase == "sending":
+                await talk.head()
+            else:
+                await talk.request()
+            if phase == "reading":
+                await talk.say(CUT)
+            reached.set()
+            await talk.silence()
+
+        async with raw_server(script, buffer=SMALL_BUFFER) as server, wired(server.base_url) as wire:
+            one = attempt(create(EIGHT_MIB if phase == "sending" else 10))
+            task = asyncio.create_task(wire.send(one))
+            if phase == "connecting":
+                await asyncio.sleep(0)
+            else:
+                await reached.wait()
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert one.gate.passed == (phase in ("waiting", "reading"))
+            if phase != "connecting":
+                assert (await wire.send(attempt(create()))).entity == "agent_1"
+                assert server.connections == 2
+
+    run(main())
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate of our own for localhost, which is its own authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem"
+    subprocess.run(
+        [*make.split(), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=LONGEST,
+    )
+    return folder
+
+
+@pytest.fixture
+def serving(authority: Path) -> ssl.SSLContext:
+    """Return the server's side of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "cert.pem", authority / "key.pem")
+    return context
+
+
+@pytest.fixture
+def trusting(authority: Path) -> ssl.SSLContext:
+    """Return the client's side, trusting our own authority."""
+    return ssl.create_default_context(cafile=str(authority / "cert.pem"))
+
+
+@pytest.mark.parametrize(
+    ("script", "size", "expected"),
+    [
+        (answers, 10, Verdict.DONE),
+        (answers, EIGHT_MIB, Verdict.DONE),
+        (closes_after, 10, Verdict.DOUBT),
+        (resets_after, 10, Verdict.DOUBT),
+        (closes_after_head, EIGHT_MIB, Verdict.AGAIN),
+        (resets_after_head, EIGHT_MIB, Verdict.AGAIN),
+        (says(CUT), 10, Verdict.ID_UNKNOWN),
+    ],
+)
+def test_https_makes_no_difference(
+    serving: ssl.SSLContext, trusting: ssl.SSLContext, script: Script, size: int, expected: Verdict
+) -> None:
+    """Every class is the same behind TLS."""
+
+    async def main() -> None:
+        async with (
+            raw_server(script, tls=serving, buffer=SMALL_BUFFER) as server,
+            wired(server.base_url, verify=trusting) as wire,
+        ):
+            assert verdict(await wire.send(attempt(create(size)))) is expected
+
+    run(main())
+
+
+@pytest.mark.parametrize("trouble", ["unknown authority", "another name", "no TLS", "stalled handshake"])
+def test_no_tls_no_request(
+    monkeypatch: pytest.MonkeyPatch, serving: ssl.SSLContext, trusting: ssl.SSLContext, trouble: str
+) -> None:
+    """Without a server that proves who it is, nothing is sent."""
+    monkeypatch.setattr("bulkops.sending.wire.CONNECT_TIMEOUT", SHORT)
+
+    async def says_no_tls(talk: Talk) -> None:
+        await talk.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def main() -> None:
+        plain = {"no TLS": says_no_tls, "stalled handshake": Talk.silence}
+        async with raw_server(
+            plain.get(trouble, answers), tls=None if trouble in plain else serving
+        ) as server:
+            host = "127.0.0.1" if trouble == "another name" else "localhost"
+            verify = None if trouble == "unknown authority" else trusting
+            async with wired(f"https://{host}:{server.port}", verify=verify) as wire:
+                one = attempt(create())
+                heard = await wire.send(one)
+            assert heard.end == Broken(Sent.NOT_CONNECTED)
+            assert (server.arrivals, one.gate.passed) == ([], False)
+
+    run(main())
+
+
+def test_a_server_that_wants_a_client_certificate_leaves_it_in_doubt(
+    serving: ssl.SSLContext, trusting: ssl.SSLContext, authority: Path
+) -> None:
+    """With TLS 1.3 the refusal comes after the request has left."""
+    serving.verify_mode = ssl.CERT_REQUIRED
+    serving.load_verify_locations(authority / "cert.pem")
+
+    async def main() -> None:
+        async with raw_server(answers, tls=serving) as server:
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's own complaint
+            async with wired(server.base_url, verify=trusting) as wire:
+                heard = await wire.send(attempt(create()))
+            assert heard.end in (Broken(Sent.GONE), Broken(Sent.NOT_CONNECTED))
+            assert server.arrivals == []
+
+    run(main())
+
+
+def whole(error: BaseException) -> str:
+    """Return all that is ever shown of an error: its trace, and the repr of each in its chain."""
+    text = "".join(traceback.format_exception(error))
+    link: BaseException | None = error
+    for _ in range(20):
+        if link is None:
+            return text
+        text += repr(link) + str(link) + repr(link.args)
+        link = link.__cause__ or link.__context__
+    raise AssertionError("the chain of causes has no end")
+
+
+def test_the_key_is_in_no_error_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even at DEBUG, whatever goes wrong: refused, garbage, cancelled, a header that cannot be sent."""
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+
+    async def shows(script: Script, request: Request, key: str = KEY, **more: Any) -> None:
+        async with (
+            raw_server(script, buffer=SMALL_BUFFER) as server,
+            wired(server.base_url, key=key, **more) as wire,
+        ):
+            try:
+                async with asyncio.timeout(1):
+                    heard = await wire.send(attempt(request))
+                shown.append(repr(heard))
+            except (TimeoutError, ValueError, OperationFailed) as error:
+                shown.append(whole(error))
+            shown.append(repr(wire))
+
+    async def main() -> None:
+        await shows(answers, create())
+        await shows(closes_after, create())
+        await shows(says(b"garbage\r\n\r\n"), create())
+        await shows(is_silent, create())  # cancelled
+        await shows(answers, create(), key=f"{KEY}\nx")
+        growing = tmp_path / "growing"
+        growing.write_bytes(bytes(3 * 2**20))
+
+        async def garbage_while_it_grows(talk: Talk) -> None:
+            await talk.head()
+            with growing.open("ab") as file:
+                file.write(b"more")
+            await talk.until_closed()
+
+        await shows(garbage_while_it_grows, upload(growing))
+        async with wired(f"http://127.0.0.1:{unused_port()}") as wire:
+            shown.append(repr(await wire.send(attempt(create()))))
+
+    run(main())
+    assert len(shown) == 13
+    assert any("control character" in text for text in shown)
+    assert KEY not in "".join(shown)
+    assert KEY not in caplog.text
+
+
+def test_garbage_is_not_kept_as_the_cause_of_an_error() -> None:
+    """The HTTP library's own error for it shows the head of the request, key included."""
+
+    async def main() -> None:
+        async with (
+            raw_server(says(b"garbage\r\n\r\n")) as server,
+            AiohttpTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as transport,
+        ):
+            message = httpx.Request("GET", server.base_url, headers={"xi-api-key": KEY})
+            with pytest.raises(httpx.TransportError) as caught:
+                await transport.handle_async_request(message)
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+        assert caught.value.__cause__ is None
+
+    run(main())
