@@ -26,6 +26,7 @@ from bulkops.outputs.files import OutputFiles
 from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
 from bulkops.planning import Selection, make_plan
+from bulkops.planning.census import GONE_KNOWN
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
 from bulkops.reporting.report import Report, exit_code, summary
@@ -191,6 +192,8 @@ async def _send(
         Pace({account.name: allowance}, headers=settings.api.rate_headers, told=told) as pace,
     ):
         await checkpoint.set_meta("origin", _origin(settings))
+        if order.selection.changed is not None:
+            await checkpoint.set_meta(GONE_KNOWN, str(plan.gone))
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
         closing = Closing(checkpoint, files, report, order.progress, events, settings.halt)
         engine = Engine(plan, settings, checkpoint, closing, open_steps)

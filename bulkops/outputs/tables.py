@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import orjson
 
-from bulkops.outputs.projections import TO_REPEAT
+from bulkops.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ COLUMNS = (
     "id", "line", "op", "status", "attempts", "http_status", "error_code", "error_message", "request_id",
     "started_at", "ended_at", "duration_ms", "passed", "possible_duplicate", "created", "files",
 )  # fmt: skip
+OVER = frozenset({State.DONE, State.SKIPPED})
 LOOKED_AT = 1000
 """The columns of a CSV without `select` are the union of the fields of so many rows."""
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -42,10 +43,10 @@ def write_table(
 
     Fields of the result are named by their key, one level down as `key.sub`, or any deeper path in `select`;
     where the name is that of a fixed column, as `result.key`. Fields of `meta` are `meta.key`. With `select`
-    a JSON line keeps only the selected fields of its result. A CSV without it has the fields of the first
-    1,000 rows as columns; which later fields that leaves out is returned.
+    there is nothing else, in that order. A CSV without it has the fields of the first 1,000 rows as columns;
+    which later fields that leaves out is returned. `failed_only` leaves out what is done or skipped.
     """
-    wanted = (row.record for row in rows if not failed_only or row.state in TO_REPEAT)
+    wanted = (row.record for row in rows if not failed_only or row.state not in OVER)
     if format == "csv":
         return _write_csv(map(orjson.loads, wanted), out, select)
     for record in wanted:
@@ -77,32 +78,40 @@ def guarded(text: str) -> str:
 
 def _write_csv(records: Iterator[Json], out: TextIO, select: Sequence[str] | None) -> list[str]:
     first = [] if select is not None else list(islice(records, LOOKED_AT))
-    names = select if select is not None else chain.from_iterable(map(_fields, first))
-    columns = [name for name in dict.fromkeys(names) if name not in COLUMNS]
+    names = select if select is not None else chain(COLUMNS, *map(_fields, first))
+    columns = list(dict.fromkeys(names))
     left_out: dict[str, None] = {}
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(map(guarded, (*COLUMNS, *columns)))
+    writer.writerow(map(guarded, columns))
     for record in chain(first, records):
         fields = _fields(record)
         if select is None:
             left_out.update(dict.fromkeys(fields.keys() - columns))
-        own = (_picked(record, fields, column) for column in columns)
-        writer.writerow(map(cell, chain(_fixed(record), own)))
+        fixed = {**_fixed(record), **_listed(record)}
+        writer.writerow(
+            cell(fixed[name] if name in fixed else _picked(record, fields, name)) for name in columns
+        )
     return sorted(left_out)
 
 
-def _fixed(record: Mapping[str, Json]) -> Iterator[Json]:
-    """Yield the values of the fixed columns."""
+def _fixed(record: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the values of the fixed columns."""
     error = record["error"] or {}
     told = {
         "http_status": error.get("http_status"),
         "error_code": error.get("code"),
         "error_message": error.get("message"),
         "request_id": error.get("request_id"),
+    }
+    return {name: told[name] if name in told else record.get(name) for name in COLUMNS}
+
+
+def _listed(record: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the fixed columns that are lists, as one cell each."""
+    return {
         "created": " ".join(f"{made['kind']}:{made['id']}" for made in record["created"]),
         "files": " ".join(file["path"] for file in record["files"]),
     }
-    return (told[name] if name in told else record.get(name) for name in COLUMNS)
 
 
 def _fields(record: Mapping[str, Json]) -> dict[str, Json]:
@@ -140,7 +149,7 @@ def _walked(value: Json, path: str) -> Json:
 
 def _reduced(raw: bytes, select: Sequence[str]) -> bytes:
     record = orjson.loads(raw)
-    fields = _fields(record)
-    if record["result"] is not None:
-        record["result"] = {name: _picked(record, fields, name) for name in select}
-    return orjson.dumps(record)
+    fields, fixed = _fields(record), _fixed(record)
+    return orjson.dumps(
+        {name: fixed[name] if name in fixed else _picked(record, fields, name) for name in select}
+    )

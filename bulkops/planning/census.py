@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import KeyIndex, line_key, operation_key, prefix, spelled
+from bulkops.checkpoint import KeyIndex, digest, line_key, operation_key, prefix, spelled
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile import LineError, LineProblems, find_cycle, parse_line, parse_object, read_header
 from bulkops.jobfile.header import under
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from bulkops.jobfile import Header, JobFile, Line, RawLine
     from bulkops.planning.rehearsal import Rehearsal
 
+NOT_TO_BE_LOST = (State.DONE, State.IN_DOUBT)
+_WAS = {State.DONE: "done", State.IN_DOUBT: "held in doubt"}
+GONE_KNOWN = "gone_known"
+"""The word of the checkpoint that says how many operations the user knows to be gone from the file."""
 MOST_GONE_SHOWN = 20
 MOST_PROBLEMS_KEPT = 100_000
 
@@ -196,9 +200,10 @@ class _Census:
     def check_gone(self) -> None:
         """Refuse a file in which done operations are missing, unless the user said what to do then."""
         plan = self.plan
-        if self._base is not None or plan.selection.changed is not None or self._reader is None:
+        if self._base is not None or self._reader is None:
             return
-        if plan.standing.count(State.DONE) <= plan.count(State.DONE):
+        plan.gone = sum(plan.standing.count(state) - plan.count(state) for state in NOT_TO_BE_LOST)
+        if plan.selection.changed is not None or plan.gone <= int(self._reader.meta(GONE_KNOWN) or 0):
             return
         present = KeyIndex()
         plan.occurrences.restart()
@@ -207,13 +212,13 @@ class _Census:
                 present.add(planned.key)
         present.freeze()
         plan.occurrences.restart()
-        gone = (row for row in self._reader.rows([State.DONE]) if row.key not in present)
+        gone = (row for row in self._reader.rows(NOT_TO_BE_LOST) if row.key not in present)
         shown = [
             Problem(
                 plan.job.name,
                 None,
                 None,
-                f"line {row.line} ({row.id or row.kind}) was done and is not there any more",
+                f"line {row.line} ({row.id or row.kind}) was {_WAS[row.state]} and is not there any more",
             )
             for row in islice(gone, MOST_GONE_SHOWN)
         ]
@@ -224,8 +229,8 @@ class _Census:
                 plan.job.name,
                 None,
                 None,
-                "lines that were done have been edited or removed; put them back, or give --changed keep "
-                "(go on without them) or --changed rerun (also do edited lines again)",
+                "such lines have been edited or removed; put them back, or give --changed keep (go on without them; "
+                "an edited line without an id is a new one) or --changed rerun (also do edited lines with an id again)",
             )
         )
         raise JobError(shown)
@@ -301,6 +306,8 @@ class _Census:
             name = operation_key(key, index)
             state = plan.standing.of(name)
             plan.states[line.op, state] += 1
+            if state is State.DONE and line.id is not None:
+                plan.edited += not plan.standing.unchanged(name, digest(line.raw))
             if plan.takes_up(name, line):
                 left += 1
                 if state is not State.NOT_STARTED:

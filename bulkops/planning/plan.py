@@ -79,6 +79,10 @@ class Plan:
     requests: int = 0
     looks: int = 0
     upload_bytes: int = 0
+    gone: int = 0
+    """Operations of the checkpoint, done or in doubt, that are not in the file."""
+    edited: int = 0
+    """Done operations whose line, known by its id, now reads differently from what was done."""
     waited_for: frozenset[str] = frozenset()
     """The ids that lines wait for."""
     going_on: frozenset[str] = frozenset()
@@ -180,7 +184,7 @@ class Plan:
 
     def start_over(self) -> None:
         """Forget every count, for a second pass."""
-        self.lines = self.upload_bytes = 0
+        self.lines = self.upload_bytes = self.edited = 0
         self.operations.clear()
         self.states.clear()
         self.left.clear()

@@ -1,0 +1,47 @@
+"""The real `bulkops run` with the edge of the sending stack replaced by one that answers at once.
+
+Everything else is as it is: reading, validation, pace, intent and outcome on disk, outputs. Called like bulkops.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from bulkops import cli, sending
+from bulkops.lifecycle import Answered
+from bulkops.sending import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from bulkops.sending import Attempt
+    from bulkops.settings import Account, Settings
+
+HEADERS = {"content-type": "application/json", "date": "Mon, 03 Nov 2025 12:00:00 GMT"}
+
+
+class Instant:
+    """A `Wire` that knows every answer."""
+
+    def __init__(
+        self, _settings: Settings, _accounts: Mapping[str, Account], _transport: httpx.AsyncBaseTransport
+    ) -> None:
+        self._numbers = count(1)
+
+    async def send(self, attempt: Attempt) -> Heard:
+        """Answer a creating request with a fresh id."""
+        attempt.gate.passed = True
+        field = attempt.request.entity or "id"
+        entity = f"{field.removesuffix('_id')}_{next(self._numbers):016}"
+        json = {field: entity, "name": "Support Agent", "created_at": "2025-11-03T12:00:00Z"}
+        return Heard(end=Answered(200), life=attempt.life, json=json, headers=HEADERS, entity=entity)
+
+
+if __name__ == "__main__":
+    with patch.object(sending, "Wire", Instant):
+        sys.exit(cli.main())
