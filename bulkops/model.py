@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Json: TypeAlias = Any
 """What orjson reads and writes: dict, list, str, int, float, bool or None."""
+
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def value(cls: type[T]) -> type[T]:
+    """Make a value of a class: a slotted dataclass that is frozen as far as the type checker sees.
+
+    Freezing at run time takes 0.1 µs for each field; the values of the hot path are made by the million, some
+    thirty for each operation.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 class Effect(Enum):
@@ -33,7 +46,7 @@ class RequestClass(Enum):
     POLL = "poll"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Form:
     """A multipart/form-data body with one file, read from disk anew on every attempt (RFC 7578)."""
 
@@ -44,7 +57,7 @@ class Form:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """One request, spelled as the API wants it; the sending stack adds host, key and account.
 
@@ -67,7 +80,7 @@ class Request:
     request_class: RequestClass = RequestClass.WORK
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """An answer that was accepted: its status, headers (names in lower case) and JSON."""
 
@@ -76,14 +89,14 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pause:
     """Go on after so many seconds; no worker and no connection is held meanwhile."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Await:
     """Go on when something at the API has settled; the reply heard is the last observation.
 
@@ -97,7 +110,7 @@ class Await:
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Save:
     """Append bytes to an output file of this operation; it appears under its name when the operation ends.
 
@@ -125,7 +138,7 @@ class State(Enum):
     IN_DOUBT = "in_doubt"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Failure:
     """Why an operation is not done: a word for programs, a sentence for people, and the answer's marks."""
 
@@ -135,7 +148,7 @@ class Failure:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Created:
     """One entity that an operation made: its kind (`agent`, `document`, …) and its id."""
 
@@ -143,7 +156,7 @@ class Created:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """How one operation ended."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from bulkops.model import value
 
 if TYPE_CHECKING:
     from bulkops.model import State
@@ -23,7 +24,7 @@ class StepState(IntEnum):
     """It may have taken effect, and nobody can tell from here: in doubt."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StepRow:
     """One effectful request of one operation; `number` counts them from zero within the operation.
 
@@ -44,7 +45,7 @@ class StepRow:
     request: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OperationRow:
     """One operation that has ended or is held.
 

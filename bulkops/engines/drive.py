@@ -13,7 +13,7 @@ import orjson
 from bulkops.checkpoint import StepState
 from bulkops.errors import InDoubt, OperationFailed
 from bulkops.lifecycle import Hold, Remembered, begin
-from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State
+from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
 from bulkops.sending import Attempt
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Pins(Protocol):
         """Return the pinned answer, asking for it when there is none yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Start:
     """When an operation was begun (epoch seconds), on which line of the job, and what earlier runs did of it.
 
@@ -79,14 +79,14 @@ class Running:
     possible_duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Parked:
     """The operation waits for something and holds nothing meanwhile."""
 
     step: Await | Pause
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Drive:
     """What driving an operation needs."""
 

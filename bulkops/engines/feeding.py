@@ -10,7 +10,7 @@ import anyio
 from anyio import to_thread
 
 from bulkops.checkpoint import line_key, operation_key
-from bulkops.model import State
+from bulkops.model import State, value
 from bulkops.planning import named
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bulkops.planning import Plan, Planned
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Blocked:
     """An operation that cannot go, and why."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkops.errors import OperationFailed
@@ -13,6 +12,7 @@ from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.tables import TABLES
 from bulkops.jobfile.templates import resolve
+from bulkops.model import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NO_REFS: frozenset[Ref] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Line:
     """A line that has been checked.
 
@@ -70,9 +70,9 @@ class Line:
     def _resolved(self, lookup: Callable[[Ref], Json], copy: int) -> dict[str, Json]:
         table = TABLES[self.op]
         resolved: dict[str, Json] = {}
-        for key, value in self.fields.items():
+        for key, given in self.fields.items():
             try:
-                found = resolve(value, lookup, copy)
+                found = resolve(given, lookup, copy)
             except LineError as error:
                 raise OperationFailed("bad_line", f"`{key}` cannot be filled in: {error.message}") from None
             if found is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
 from bulkops.jobfile.problems import LineError, shown
+from bulkops.model import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ _MOST_KEYS_SHOWN = 12
 _LONGEST_INDEX = 9
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ref:
     """A value in the result of another line, or of one operation of it (`index` counts from 1)."""
 
@@ -35,7 +35,7 @@ class Ref:
         return self.id if self.index is None else f"{self.id}[{self.index}]"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Copy:
     """The number of the copy, from 1."""
 
@@ -43,7 +43,7 @@ class Copy:
 Part: TypeAlias = str | Ref | Copy
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Template:
     """A text with holes, which stands in a value in the place of the text. One part alone keeps its type."""
 

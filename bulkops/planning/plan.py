@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
 from bulkops.errors import JobError, Problem, Stop
 from bulkops.jobfile import LineProblems, parse_line
-from bulkops.model import State
+from bulkops.model import State, value
 from bulkops.pace.tiers import bucket_for
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bulkops.planning.standing import Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Selection:
     """Which operations a run takes up besides those that have not started.
 
@@ -35,7 +35,7 @@ class Selection:
     changed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Planned:
     """One operation of a line: the unit of state, identity, outcome and count."""
 

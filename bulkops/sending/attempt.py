@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from bulkops.model import value
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ class Gate:
     """Why the body could not be produced, when that was our side's fault."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One attempt at one request.
 
@@ -42,7 +44,7 @@ class Attempt:
     gate: Gate = field(default_factory=Gate)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heard:
     """What an attempt ended with. `life` and `command` are there once the attempt was recorded."""
 
