@@ -270,10 +270,9 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None) 
 
 
 def _project(reader: Reader, folder: Path, report: Report) -> None:
-    projections.write_results(reader.rows(), folder / "results.jsonl")
+    projections.write_results(reader.rows(), folder / "results.jsonl", folder / "created.jsonl")
     projections.write_failed(reader.rows(projections.TO_REPEAT), folder / "failed.jsonl")
     projections.write_in_doubt(reader.rows([State.IN_DOUBT]), folder / "in_doubt.jsonl")
-    projections.write_created(reader.rows(), folder / "created.jsonl")
     report.count_checks(reader.checks())
 
 

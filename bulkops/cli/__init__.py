@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bulkops.cli.options import VERBS
-from bulkops.cli.parsing import UsageExit, near, read, say
+from bulkops.cli.parsing import UsageExit, near, read, say, to_nowhere
 from bulkops.version import VERSION
 
 TYPE_CHECKING = False
@@ -39,7 +39,18 @@ The API key comes from ELEVENLABS_API_KEY, --api-key-file or the accounts file; 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = 0
+    try:
+        code = _main(list(sys.argv[1:] if arguments is None else arguments))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads our output has had enough: `bulkops results … | head`.
+        to_nowhere(sys.stdout)
+    return code
+
+
+def _main(words: list[str]) -> int:
     verb = words[0] if words else "--help"
     if verb in VERBS:
         return _run(verb, words[1:])
@@ -51,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb == "--version":
         print(f"bulkops {VERSION}")
         return 0
-    print(f"bulkops: there is no command {verb!r}{near(verb, VERBS)} (`bulkops --help`)", file=sys.stderr)
+    say(f"bulkops: there is no command {verb!r}{near(verb, VERBS)} (`bulkops --help`)")
     return 2
 
 
@@ -68,11 +79,8 @@ def _run(verb: str, words: list[str]) -> int:
 def _guarded(run: Run, options: Options) -> int:
     from bulkops.errors import BulkopsError, JobError
 
-    code = 0
     try:
-        code = run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        return run(options)
     except JobError as error:
         from bulkops.cli.telling import tell_problems
 
@@ -84,10 +92,7 @@ def _guarded(run: Run, options: Options) -> int:
         say(f"bulkops: {safe_text(str(error), 2000)}")
         return error.exit_code
     except BrokenPipeError:
-        import os
-
-        # Whoever reads our output has had enough: `bulkops results … | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
     except KeyboardInterrupt:
         return 130
     except Exception:  # noqa: BLE001 - a mistake of ours, told as one
@@ -97,4 +102,3 @@ def _guarded(run: Run, options: Options) -> int:
             "A run remembers what it did: the same command continues it"
         )
         return 1
-    return code

@@ -12,7 +12,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TextIO
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
@@ -196,7 +196,7 @@ class _Reading:
         return {name.strip("[]").lower(): text for name, text in zip(names, padded, strict=True)}
 
     def _refuse(self, message: str) -> NoReturn:
-        print(f"bulkops {self._command}: {message} (`bulkops {self._command} --help`)", file=sys.stderr)
+        say(f"bulkops {self._command}: {message} (`bulkops {self._command} --help`)")
         raise UsageExit(2)
 
 
@@ -234,12 +234,16 @@ def near(word: str, known: Iterable[str]) -> str:
 
 
 def _distance(a: str, b: str) -> int:
-    """Return how many letters have to change to make one word of the other (Levenshtein)."""
+    """Return how many letters, or swaps of neighbours, make one word of the other (optimal string alignment)."""
+    before: list[int] = []
     row = list(range(len(b) + 1))
     for i, letter in enumerate(a, 1):
-        left, row[0] = row[0], i
+        before, above, row = row, before, [i]
         for j, other in enumerate(b, 1):
-            left, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, left + (letter != other))
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and other == a[i - 2]:
+                cost = min(cost, above[j - 2] + 1)
+            row.append(cost)
     return row[-1]
 
 
@@ -250,4 +254,9 @@ def say(text: str) -> None:
         if sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
     except OSError:
-        pass
+        to_nowhere(sys.stderr)
+
+
+def to_nowhere(stream: TextIO) -> None:
+    """Let a stream end nowhere: what it still holds would fail again, and end the process with a code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from bulkops.errors import OperationFailed
 from bulkops.jobfile.checking import check, check_surroundings, sources_of, with_expressions, without_kind
 from bulkops.jobfile.expressions import may_hold_expressions
@@ -86,16 +88,16 @@ class Line:
 
 
 def parse_line(
-    raw_line: RawLine, header: Header, environ: Mapping[str, str], base: Path, *, look_for_files: bool = True
+    raw_line: RawLine, header: Header, environ: Mapping[str, str], base: Path, *, known_good: bool = False
 ) -> Line:
     """Return the line, with the header's defaults under it; LineProblems with everything that is wrong.
 
-    `environ` is where `${env:…}` looks, `base` the folder at which relative paths start. A line that was found
-    good before need not have its files looked for again: sending finds out.
+    `environ` is where `${env:…}` looks, `base` the folder at which relative paths start. A line whose very
+    bytes were found good before is `known_good`: it is not checked again, nor are its files looked for.
     """
     number, offset, raw = raw_line
     try:
-        written = parse_object(raw)
+        written = orjson.loads(raw) if known_good else parse_object(raw)
     except LineError as error:
         raise LineProblems([error]) from None
     op = written.get("op")
@@ -111,11 +113,12 @@ def parse_line(
     unresolved: set[str] = set()
     if may_hold_expressions(raw) or (defaults and header.may_hold_expressions):
         written, refs, unresolved = with_expressions(written, op, environ, problems)
-    check(written, op, table, unresolved, problems)
+    if not known_good:
+        check(written, op, table, unresolved, problems)
 
     needs = written.get("needs") or ()
     if table.files or needs or refs:
-        check_surroundings(written, table, base, refs, problems, look_for_files=look_for_files)
+        check_surroundings(written, table, base, refs, problems, look_for_files=not known_good)
     if problems:
         raise LineProblems(problems)
     many = table.kind.many

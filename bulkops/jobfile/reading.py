@@ -36,6 +36,7 @@ class JobFile:
         self.path = path
         self.name = shown(str(path), 1000)
         self._descriptor = descriptor
+        self._first_seen = self._mark()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -58,6 +59,18 @@ class JobFile:
     def folder(self) -> Path:
         """Where the relative paths of the job start, as an absolute path."""
         return Path(os.path.abspath(self.path.parent))
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the file has been left alone since it was opened, as far as its size and time of change tell."""
+        try:
+            return self._mark() == self._first_seen
+        except OSError:
+            return False
+
+    def _mark(self) -> tuple[int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
 
     def close(self) -> None:
         """Close the file."""

@@ -20,9 +20,18 @@ TO_REPEAT = frozenset({State.FAILED, State.BLOCKED})
 _MADE = b'"created":[{'
 
 
-def write_results(rows: Iterable[OperationRow], path: Path) -> None:
-    """Write one line per operation, as it was recorded."""
-    _write_lines((row.record for row in rows), path)
+def write_results(rows: Iterable[OperationRow], results: Path, created: Path) -> None:
+    """Write one line per operation, as it was recorded, and one line per entity that was made.
+
+    Also what was made by operations that failed later is told. One pass for both: rows are read from disk.
+    """
+    with atomic_write(results) as of_operations, atomic_write(created) as of_entities:
+        for row in rows:
+            of_operations.write(row.record)
+            of_operations.write(b"\n")
+            for line in _created(row):
+                of_entities.write(line)
+                of_entities.write(b"\n")
 
 
 def write_failed(rows: Iterable[OperationRow], path: Path) -> None:
@@ -36,11 +45,6 @@ def write_failed(rows: Iterable[OperationRow], path: Path) -> None:
 def write_in_doubt(rows: Iterable[OperationRow], path: Path) -> None:
     """Write what is held: since when, why, and what to look for in the account."""
     _write_lines((_doubt(row) for row in rows if row.state is State.IN_DOUBT), path)
-
-
-def write_created(rows: Iterable[OperationRow], path: Path) -> None:
-    """Write one line per entity that was made, also by operations that failed later."""
-    _write_lines((line for row in rows for line in _created(row)), path)
 
 
 def write_summary(summary: Mapping[str, Json], path: Path) -> None:

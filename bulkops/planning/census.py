@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -57,7 +56,19 @@ def make_plan(
         raise JobError(census.problems)
     census.check_emptiness()
     census.check_gone()
-    return census.finished()
+    return census.plan
+
+
+class _Tally:
+    """How many lines there are of one shape: of one kind, with the same fields given."""
+
+    __slots__ = ("each", "files", "left", "lines", "lines_left", "op", "operations")
+
+    def __init__(self, sample: Line, each: Rehearsal) -> None:
+        self.op = sample.op
+        self.each = each
+        self.files = [name for name, field in fields_of(sample.kind).items() if field.is_file]
+        self.lines = self.operations = self.left = self.lines_left = 0
 
 
 class _Census:
@@ -82,9 +93,7 @@ class _Census:
         self._edges: dict[str, list[str]] = {}
         self._asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
         self._going_on = KeyIndex()
-        self._shapes: Counter[tuple[str, frozenset[str]]] = Counter()
-        self._lines_of: Counter[tuple[str, frozenset[str]]] = Counter()
-        self._rehearsals: dict[tuple[str, frozenset[str]], Rehearsal] = {}
+        self._tallies: dict[tuple[str, ...], _Tally] = {}
         self.problems: list[Problem] = []
         source = base or job
         self.plan = Plan(
@@ -125,6 +134,7 @@ class _Census:
         self._ids_of_bad.freeze()
         if occurrences.repeated and not self.plan.standing.empty and not self.problems:
             self._count_again()
+        self._sum_up()
         self.plan.again.freeze()
 
     def check_ids(self) -> None:
@@ -235,15 +245,6 @@ class _Census:
         )
         raise JobError(shown)
 
-    def finished(self) -> Plan:
-        """Return the plan with its sums."""
-        for shape, number in self._shapes.items():
-            rehearsal = self._rehearsals[shape]
-            self.plan.requests += number * rehearsal.requests
-            self.plan.requests += self._lines_of[shape] * rehearsal.shared
-            self.plan.looks += number * rehearsal.looks
-        return self.plan
-
     def _lines(self, *, first: bool = False) -> Iterator[Line]:
         """Yield the good lines; the first pass notes what is wrong with the others."""
         plan = self.plan
@@ -278,26 +279,32 @@ class _Census:
                 self._edges.setdefault(line.id, []).append(line_id)
 
     def _count(self, line: Line, key: bytes) -> None:
+        shape = (line.op, *line.fields)
+        tally = self._tallies.get(shape)
+        if tally is None:
+            tally = self._tallies[shape] = _Tally(line, rehearse(self._api, line))
+        tally.lines += 1
+        tally.operations += line.count
+        left = line.count if self.plan.standing.empty else self._count_states(line, key)
+        if left:
+            self.plan.mark_work(line.number)
+            tally.left += left
+            tally.lines_left += 1
+            for name in tally.files:
+                self.plan.upload_bytes += left * _size(line.fields[name])
+
+    def _sum_up(self) -> None:
+        """Add up what was counted of each shape."""
         plan = self.plan
-        plan.lines += 1
-        plan.operations[line.op] += line.count
-        if plan.standing.empty:
-            plan.states[line.op, State.NOT_STARTED] += line.count
-            left = line.count
-        else:
-            left = self._count_states(line, key)
-        if not left:
-            return
-        plan.mark_work(line.number)
-        plan.left[line.op] += left
-        shape = (line.op, frozenset(line.fields))
-        self._shapes[shape] += left
-        self._lines_of[shape] += 1
-        if shape not in self._rehearsals:
-            self._rehearsals[shape] = rehearse(self._api, line)
-        for name, field in fields_of(line.kind).items():
-            if field.is_file:
-                plan.upload_bytes += left * _size(os.path.join(plan.folder, line.fields[name]))
+        for tally in self._tallies.values():
+            plan.lines += tally.lines
+            plan.operations[tally.op] += tally.operations
+            if plan.standing.empty:
+                plan.states[tally.op, State.NOT_STARTED] += tally.operations
+            if tally.left:
+                plan.left[tally.op] += tally.left
+                plan.requests += tally.left * tally.each.requests + tally.lines_left * tally.each.shared
+                plan.looks += tally.left * tally.each.looks
 
     def _count_states(self, line: Line, key: bytes) -> int:
         plan = self.plan
@@ -318,8 +325,7 @@ class _Census:
         """Count once more, now that lines which stand there several times can be told apart."""
         plan = self.plan
         plan.start_over()
-        self._shapes.clear()
-        self._lines_of.clear()
+        self._tallies.clear()
         for line in self._lines():
             self._count(line, plan.key_of(line.id, line.raw))
         plan.occurrences.restart()

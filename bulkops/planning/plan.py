@@ -119,7 +119,7 @@ class Plan:
     def parse(self, raw: RawLine) -> Line:
         """Return a line of the job that was found good before. Raises Stop when it is not any more."""
         try:
-            return parse_line(raw, self.header, self.environ, self.folder, look_for_files=False)
+            return parse_line(raw, self.header, self.environ, self.folder, known_good=self.job.unchanged)
         except LineProblems as found:
             problem = found.in_file(self.job.name, raw.number)[0]
             raise Stop(f"{problem}; it was good when the run began, so correct it and run again") from None

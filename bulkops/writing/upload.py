@@ -36,10 +36,19 @@ def upload_lines(folder: Path, *, start: Path, model: str | None, include: Seque
 
 def _line(path: Path, folder: Path, start: Path) -> dict[str, object]:
     below = path.relative_to(folder).as_posix()
-    line: dict[str, object] = {"op": "document.upload", "file": _from(path, start), "name": below}
+    line: dict[str, object] = {
+        "op": "document.upload",
+        "file": _plain(_from(path, start)),
+        "name": _plain(below),
+    }
     if _may_be_id(below):
         line = {"id": below, **line}
     return line
+
+
+def _plain(text: str) -> str:
+    """Return a text as a job has to write it to mean just that, without expressions."""
+    return text.replace("${", "$${")
 
 
 def _may_be_id(text: str) -> bool:

@@ -148,7 +148,9 @@ def test_json_lines_are_the_records() -> None:
 def test_json_lines_keep_what_is_selected() -> None:
     """With `select`, a line has the selected fields and nothing else, in that order."""
     out = io.StringIO()
-    write_table([row(result={"a": {"b": 1}, "c": 2}), row(State.FAILED)], out, "jsonl", ["a.b", "z", "status"])
+    write_table(
+        [row(result={"a": {"b": 1}, "c": 2}), row(State.FAILED)], out, "jsonl", ["a.b", "z", "status"]
+    )
     assert [orjson.loads(line) for line in out.getvalue().splitlines()] == [
         {"a.b": 1, "z": None, "status": "done"},
         {"a.b": None, "z": None, "status": "failed"},
