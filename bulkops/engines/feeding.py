@@ -63,6 +63,7 @@ class Feed:
         self._freed: deque[_Dependant] = deque()
         self._reading = anyio.Lock()
         self._targets = self._find_targets()
+        self._known_good = False
         self.exhausted = False
         """Every line was met; what is left waits for others."""
 
@@ -84,11 +85,16 @@ class Feed:
             if self._lines or self.exhausted:
                 return
             # One hop to a thread for some thousand lines; the file may be on a slow disk.
-            batch = await to_thread.run_sync(next, self._batches, None)
+            batch, self._known_good = await to_thread.run_sync(self._next_batch)
             if batch is None:
                 self.exhausted = True
             else:
                 self._lines.extend(batch)
+
+    def _next_batch(self) -> tuple[list[RawLine] | None, bool]:
+        # Asked for once with each batch: a system call for each line would hand the interpreter to the checkpoint's
+        # thread and back each time.
+        return next(self._batches, None), self._plan.job.unchanged
 
     def ended(self, planned: Planned, state: State) -> bool:
         """Note that an operation has ended; return whether that made another one ready."""
@@ -115,10 +121,10 @@ class Feed:
         if not plan.has_work(raw.number):
             if plan.occurrences.repeated:
                 # Equal lines are told apart by their order, so those that are done count as well.
-                line = plan.parse(raw)
+                line = plan.parse(raw, known_good=self._known_good)
                 plan.key_of(line.id, raw.raw)
             return
-        line = plan.parse(raw)
+        line = plan.parse(raw, known_good=self._known_good)
         key = plan.key_of(line.id, raw.raw)
         dependant = _Dependant(raw.number, raw.offset, key)
         for target_name, target in self._sources(line):
@@ -155,7 +161,7 @@ class Feed:
 
     def _prepare_freed(self, dependant: _Dependant) -> None:
         raw = self._plan.job.line_at(dependant.offset, dependant.number)
-        self._prepare(self._plan.parse(raw), dependant)
+        self._prepare(self._plan.parse(raw, known_good=self._known_good), dependant)
 
     def _prepare(self, line: Line, dependant: _Dependant) -> None:
         for planned in self._plan.planned(line, dependant.key):

@@ -116,10 +116,13 @@ class Plan:
         """Yield the job's lines in blocks, without the header."""
         return self.job.batches(self.header.start, self.header.first)
 
-    def parse(self, raw: RawLine) -> Line:
-        """Return a line of the job that was found good before. Raises Stop when it is not any more."""
+    def parse(self, raw: RawLine, *, known_good: bool) -> Line:
+        """Return a line of the job that was found good before. Raises Stop when it is not any more.
+
+        `known_good`: the file has been left alone since it was read whole, so the line need not be checked again.
+        """
         try:
-            return parse_line(raw, self.header, self.environ, self.folder, known_good=self.job.unchanged)
+            return parse_line(raw, self.header, self.environ, self.folder, known_good=known_good)
         except LineProblems as found:
             problem = found.in_file(self.job.name, raw.number)[0]
             raise Stop(f"{problem}; it was good when the run began, so correct it and run again") from None
