@@ -6,14 +6,14 @@ import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import orjson
 
 from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import run_lock
 from bulkops.cli import orders
-from bulkops.cli.parsing import say
+from bulkops.cli.parsing import say, to_nowhere
 from bulkops.errors import UsageError
 from bulkops.jobfile import JobFile
 from bulkops.pipeline import Order
@@ -22,7 +22,7 @@ from bulkops.reporting.progress import choose
 from bulkops.reporting.report import Job, last_line, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bulkops.cli.parsing import Options
     from bulkops.jobfile import Header
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bulkops.planning import Selection
     from bulkops.settings import RunFolder, Settings
 
+T = TypeVar("T")
 EMULATED_KEY = "key-of-the-emulator"
 REHEARSED = "rehearsal"
 """The file that marks the run folder of a rehearsal, which the next one may remove."""
@@ -50,7 +51,7 @@ def run_job(options: Options, selection: Selection) -> int:
                 api=orders.profile(options),
                 settings=settings,
                 environ=environ,
-                progress=choose(sys.stderr, quiet=options.quiet),
+                progress=choose(_heard(), quiet=options.quiet),
                 named=_named(options, place.folder, place.base),
                 selection=selection,
                 base=place.base,
@@ -58,6 +59,35 @@ def run_job(options: Options, selection: Selection) -> int:
             )
         )
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
+
+
+class _Heard:
+    """A stream that does not mind when nobody reads it any more: what is said about the work is not the work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        return self._tried(lambda: self._stream.write(text), len(text))
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        self._tried(self._stream.flush, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _tried(self, act: Callable[[], T], otherwise: T) -> T:
+        try:
+            return act()
+        except OSError:
+            to_nowhere(self._stream)
+            return otherwise
+
+
+def _heard() -> TextIO | None:
+    return None if sys.stderr is None else cast("TextIO", _Heard(sys.stderr))
 
 
 def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:

@@ -1,9 +1,7 @@
-"""When may it go: tiers, limiter, what the headers teach."""
+"""When may it go: tiers, limiter, what the headers teach. `Pace` is in `turns.py`: planning needs only the numbers."""
 
 from __future__ import annotations
 
-from bulkops.pace.dispatcher import Standing
 from bulkops.pace.tiers import Allowance, Bucket, bucket_for
-from bulkops.pace.turns import Pace, Turn
 
-__all__ = ["Allowance", "Bucket", "Pace", "Standing", "Turn", "bucket_for"]
+__all__ = ["Allowance", "Bucket", "bucket_for"]

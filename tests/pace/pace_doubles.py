@@ -11,7 +11,7 @@ import anyio
 
 from bulkops.api import REFERENCE, Tier
 from bulkops.model import RequestClass
-from bulkops.pace import Pace
+from bulkops.pace.turns import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

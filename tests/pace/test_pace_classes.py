@@ -12,7 +12,7 @@ from pace_doubles import POLL, STANDARD, WORK, answered, one
 
 if TYPE_CHECKING:
     from bulkops.model import RequestClass
-    from bulkops.pace import Pace
+    from bulkops.pace.turns import Pace
 
 
 async def queue(

@@ -18,7 +18,7 @@ from bulkops.pace import bucket_for
 from bulkops.pace.waiting import Waiting
 
 if TYPE_CHECKING:
-    from bulkops.pace import Pace
+    from bulkops.pace.turns import Pace
     from bulkops.pace.waiting import Place
 
 

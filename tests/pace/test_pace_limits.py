@@ -15,7 +15,7 @@ from bulkops.errors import UsageError
 from bulkops.pace import Allowance
 
 if TYPE_CHECKING:
-    from bulkops.pace import Pace
+    from bulkops.pace.turns import Pace
 
 UNKNOWN = Tier("enterprise", None)
 

@@ -25,7 +25,7 @@ from pace_doubles import (
 )
 
 from bulkops.api import REFERENCE, Tier
-from bulkops.pace import Pace
+from bulkops.pace.turns import Pace
 
 if TYPE_CHECKING:
     from pace_doubles import Server

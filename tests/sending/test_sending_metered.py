@@ -12,7 +12,7 @@ from sending_doubles import attempt, create, read
 from bulkops.api import REFERENCE, Tier
 from bulkops.lifecycle import Answered, Broken, Sent
 from bulkops.model import RequestClass
-from bulkops.pace import Pace
+from bulkops.pace.turns import Pace
 from bulkops.sending import Heard
 from bulkops.sending.metered import Metered
 

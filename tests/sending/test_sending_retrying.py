@@ -14,7 +14,7 @@ from bulkops.checkpoint import StepState
 from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.errors import InDoubt, KeyRefused, OperationFailed, Unreachable
 from bulkops.lifecycle import MOST_FAILURES, Answered, Broken, Sent
-from bulkops.pace import Pace
+from bulkops.pace.turns import Pace
 from bulkops.sending import Heard, Retrying
 from bulkops.sending.metered import Metered
 from bulkops.sending.recorded import Recorded

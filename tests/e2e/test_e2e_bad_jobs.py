@@ -1,0 +1,158 @@
+"""Job files that cannot be run: each is told with its place and its remedy, and nothing is sent."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e_commands import agent, agents
+
+if TYPE_CHECKING:
+    from e2e_commands import Desk
+
+PR_CAPBSET_DROP = 24
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+
+
+def without_privileges() -> None:
+    """Make the process that is about to start obey the modes of files, also when its user is root."""
+    libc = ctypes.CDLL(None)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+BAD_LINES: dict[str, tuple[list[object], int | None, list[str]]] = {
+    "duplicate ids": ([agent(1), agent(1)], 2, ["a1", "line 1"]),
+    "unknown reference": (
+        [{"op": "agent.get", "agent_id": "${ref:nope#agent_id}"}],
+        1,
+        ["nope", "no line has that id"],
+    ),
+    "cycle": ([agent(1, needs=["a2"]), agent(2, needs=["a1"])], None, ["in a circle: a1 → a2"]),
+    "missing upload file": ([{"op": "document.upload", "file": "nope.md"}], 1, ["`file`", "nope.md"]),
+    "not JSON": (["{"], 1, ["JSON"]),
+    "not an object": (["[1]"], 1, ["object"]),
+    "duplicate keys": (['{"op": "agent.list", "op": "agent.list"}'], 1, ["op", "twice"]),
+    "large integer": (
+        [f'{{"op": "agent.create", "body": {{"name": "n", "conversation_config": {{"x": {2**64}}}}}}}'],
+        1,
+        ["64"],
+    ),
+    "unknown key": ([{**agent(1), "boddy": {}}], 1, ["`boddy`", "`body`"]),
+    "unknown kind": ([{"op": "agent.crate"}], 1, ["agent.crate", "agent.create"]),
+    "missing field": ([{"op": "agent.get"}], 1, ["`agent_id`"]),
+    "path as an id": (
+        [{"op": "conversation.export", "conversation_id": "../../x"}],
+        1,
+        ["`conversation_id`"],
+    ),
+    "the key": (
+        [{"op": "agent.create", "body": {"name": "${env:ELEVENLABS_API_KEY}"}}],
+        1,
+        ["the API key never becomes part of a job"],
+    ),
+    "host in the header": ([{"$job": {"name": "x", "base_url": "https://evil.example"}}], 1, ["base_url"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LINES)
+def test_bad_lines_are_refused(desk: Desk, case: str) -> None:
+    """A job with a line that cannot be meant ends with 2, names line and field, and sends nothing."""
+    lines, number, words = BAD_LINES[case]
+    job = desk.job([*lines, agent(99)])
+    ended = desk.run(job)
+    assert ended.code == 2, ended.err
+    place = "job.jsonl" if number is None else f"job.jsonl, line {number}"
+    assert f"{place}: " in ended.err
+    for word in words:
+        assert word in ended.err
+    assert "nothing was sent" in ended.last
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    assert desk.sent == 0
+
+
+def test_files_that_are_no_jobs(desk: Desk) -> None:
+    """An empty file, only a header, a folder, a missing file, a pipe: each ends with 2 and says what it is."""
+    os.mkfifo(desk.folder / "pipe.jsonl")
+    (desk.folder / "folder.jsonl").mkdir()
+    desk.job([], "empty.jsonl")
+    desk.job(["", "  "], "blank.jsonl")
+    desk.job([{"$job": {"name": "only"}}], "header.jsonl")
+    for name, word in (
+        ("empty.jsonl", "the job is empty"),
+        ("blank.jsonl", "the job is empty"),
+        ("header.jsonl", "no lines"),
+        ("folder.jsonl", "is a directory"),
+        (".", "is a directory"),
+        ("missing.jsonl", "there is no such file"),
+        ("pipe.jsonl", "no regular file"),
+    ):
+        ended = desk.bulkops("plan", name)
+        assert ended.code == 2, (name, ended.err)
+        assert word in ended.err, (name, ended.err)
+        assert "nothing was sent" in ended.last
+    assert desk.run("missing.jsonl").code == 2
+    assert not (desk.folder / "missing.run").exists()
+    assert desk.sent == 0
+
+
+def test_an_unreadable_file(desk: Desk) -> None:
+    """A job file that its user may not read ends with 2 and says how to change that."""
+    job = desk.job(agents(1))
+    job.chmod(0)
+    ended = desk.run(job, preexec_fn=without_privileges)
+    assert ended.code == 2, ended.err
+    assert "not allowed to read it" in ended.err
+    assert desk.sent == 0
+
+
+def test_lines_that_are_too_long(desk: Desk) -> None:
+    """A line over 8 MiB is refused with its number."""
+    job = desk.job([agent(0), json.dumps({"op": "agent.list", "meta": "x" * 2**23})])
+    ended = desk.run(job)
+    assert (ended.code, desk.sent) == (2, 0)
+    assert "line 2: the line is longer than 8 MiB" in ended.err
+
+
+def test_bytes_that_are_no_text(desk: Desk) -> None:
+    """A line that is not UTF-8 is refused with its number."""
+    job = desk.job(agents(1))
+    job.write_bytes(job.read_bytes() + b'{"op": "agent.list", "meta": "\xff\xfe"}\n')
+    ended = desk.run(job)
+    assert (ended.code, desk.sent) == (2, 0)
+    assert "line 2: " in ended.err
+    assert "UTF-8" in ended.err
+
+
+def test_all_problems_at_once(desk: Desk) -> None:
+    """Of 150 problems the first hundred are shown, and all stand in a file that is named."""
+    job = desk.job([{"op": "agent.get"} for _ in range(150)])
+    ended = desk.run(job)
+    assert (ended.code, desk.sent) == (2, 0)
+    shown = ended.err.splitlines()
+    assert shown[99].startswith(f"{job}, line 100: ")
+    assert "50 more" in shown[100]
+    assert shown[-1] == "bulkops: 150 problems; nothing was sent"
+    named = next(line for line in shown if line.startswith("All of them: "))
+    whole = Path(named.removeprefix("All of them: "))
+    assert len(whole.read_text().splitlines()) == 150
+    whole.unlink()
+
+
+def test_problems_do_not_reach_the_terminal_raw(desk: Desk) -> None:
+    """What a job says about itself is shown without control characters, also in its problems."""
+    evil = "\x1b]0;owned\x07\x9b31m"
+    job = desk.job(
+        [{"$job": {"name": "x", "about": evil}}, {"op": evil, evil: 1, "id": evil}, agent(1, needs=[evil])]
+    )
+    ended = desk.run(job)
+    assert ended.code == 2
+    assert not set(ended.err + ended.out) & {"\x1b", "\x07", "\x9b"}
+    plan = desk.bulkops("plan", desk.job([{"$job": {"name": evil, "about": evil}}, agent(1)]))
+    assert plan.code == 0, plan.err
+    assert not set(plan.err + plan.out) & {"\x1b", "\x07", "\x9b"}
