@@ -16,9 +16,8 @@ from bulkops.checkpoint.store import open_checkpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from checkpoint_rows import Opener
-
     from bulkops.checkpoint import Checkpoint
+    from tests.checkpoint.checkpoint_rows import Opener
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from checkpoint_rows import ended, key_of, step
 
 from bulkops.checkpoint import open_reader
 from bulkops.checkpoint.opening import open_writable
@@ -24,18 +23,19 @@ from bulkops.checkpoint.store import open_checkpoint
 from bulkops.checkpoint.writer import commit
 from bulkops.errors import CheckpointError
 from bulkops.model import State
+from tests.checkpoint.checkpoint_rows import ended, key_of, step
 
 if TYPE_CHECKING:
     from bulkops.checkpoint.store import SqliteCheckpoint
     from bulkops.checkpoint.writer import Batch
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 INTEND_FOREVER = """
 import asyncio, itertools, sys
 from pathlib import Path
 from bulkops.checkpoint.store import open_checkpoint
-from checkpoint_rows import step
+from tests.checkpoint.checkpoint_rows import step
 
 async def worker(checkpoint, lines):
     for line in lines:
@@ -55,7 +55,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.errors import CheckpointError
-from checkpoint_rows import ended, step
+from tests.checkpoint.checkpoint_rows import ended, step
 
 async def main():
     async with open_checkpoint(Path(sys.argv[1])) as checkpoint:
@@ -86,7 +86,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Start a Python process that runs this code."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -119,7 +119,9 @@ def test_intents_survive_kills(path: Path) -> None:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(1 + turn * 20)]
         process.kill()
-        said += process.communicate()[0].splitlines(keepends=True)
+        # Not `communicate`: it reads past the lines that `readline` has buffered, and would begin in the middle of one.
+        said += process.stdout.readlines()
+        process.communicate()
         promised |= {key_of(int(line)) for line in said if line.endswith("\n")}
 
         assert promised <= remembered(path)

@@ -6,17 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from checkpoint_rows import ended, key_of, step
 
 from bulkops.checkpoint import StepState
 from bulkops.model import State
+from tests.checkpoint.checkpoint_rows import ended, key_of, step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from checkpoint_rows import Opener
-
     from bulkops.checkpoint import Checkpoint
+    from tests.checkpoint.checkpoint_rows import Opener
 
 
 def run(opened: Opener, act: Callable[[Checkpoint], Awaitable[None]]) -> None:

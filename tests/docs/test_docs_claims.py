@@ -12,7 +12,6 @@ import tomllib
 from functools import cache
 
 import pytest
-from docs_texts import ROOT, TEXTS, blocks, matches, prose, read, run_bulkops, tables
 
 from bulkops import KINDS, __version__, errors
 from bulkops.accounts import Wanted, find_account
@@ -21,6 +20,7 @@ from bulkops.cli.options import VERBS
 from bulkops.emulator.faults import ENDPOINTS, FaultKind
 from bulkops.operation import fields_of
 from bulkops.reporting.report import WORST_FIRST
+from tests.docs.docs_texts import ROOT, TEXTS, blocks, matches, prose, read, run_bulkops, tables
 
 README = read("README.md")
 MOST_PLACEHOLDERS = {

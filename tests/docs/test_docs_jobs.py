@@ -6,12 +6,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from docs_texts import ROOT, blocks, calls, matches, read, run_bulkops, told
+
+from tests.docs.docs_texts import ROOT, blocks, calls, matches, read, run_bulkops, told
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from docs_texts import Block
+    from tests.docs.docs_texts import Block
 
 JOBS = sorted(path.name for path in (ROOT / "jobs").glob("*.jsonl"))
 SHOWN = [block for block in blocks(read("jobs/README.md")) if block.kind == "console"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docs_texts import matches, play, read, told
-
 from bulkops.emulator import EmulatorSettings, serving_in_thread
+from tests.docs.docs_texts import matches, play, read, told
 
 if TYPE_CHECKING:
     from pathlib import Path

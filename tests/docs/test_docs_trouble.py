@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from docs_texts import blocks, calls, environment, matches, play, read, told
+from tests.docs.docs_texts import blocks, calls, environment, matches, play, read, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e_commands import Desk
 
 from bulkops.emulator import EmulatorSettings, Schedule, serving_in_thread
+from tests.e2e.e2e_commands import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

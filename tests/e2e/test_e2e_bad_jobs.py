@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_commands import agent, agents
+
+from tests.e2e.e2e_commands import agent, agents
 
 if TYPE_CHECKING:
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 PR_CAPBSET_DROP = 24
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
@@ -25,54 +26,63 @@ def without_privileges() -> None:
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-BAD_LINES: dict[str, tuple[list[object], int | None, list[str]]] = {
-    "duplicate ids": ([agent(1), agent(1)], 2, ["a1", "line 1"]),
-    "unknown reference": (
-        [{"op": "agent.get", "agent_id": "${ref:nope#agent_id}"}],
-        1,
-        ["nope", "no line has that id"],
-    ),
-    "cycle": ([agent(1, needs=["a2"]), agent(2, needs=["a1"])], None, ["in a circle: a1 → a2"]),
-    "missing upload file": ([{"op": "document.upload", "file": "nope.md"}], 1, ["`file`", "nope.md"]),
-    "not JSON": (["{"], 1, ["JSON"]),
-    "not an object": (["[1]"], 1, ["object"]),
-    "duplicate keys": (['{"op": "agent.list", "op": "agent.list"}'], 1, ["op", "twice"]),
-    "large integer": (
-        [f'{{"op": "agent.create", "body": {{"name": "n", "conversation_config": {{"x": {2**64}}}}}}}'],
-        1,
+BAD_LINES: list[tuple[object, list[str]]] = [
+    ({"op": "document.upload", "file": "nope.md"}, ["`file`", "nope.md"]),
+    ("{", ["JSON"]),
+    ("[1]", ["object"]),
+    ('{"op": "agent.list", "op": "agent.list"}', ["op", "twice"]),
+    (
+        f'{{"op": "agent.create", "body": {{"name": "n", "conversation_config": {{"x": {2**64}}}}}}}',
         ["64"],
     ),
-    "unknown key": ([{**agent(1), "boddy": {}}], 1, ["`boddy`", "`body`"]),
-    "unknown kind": ([{"op": "agent.crate"}], 1, ["agent.crate", "agent.create"]),
-    "missing field": ([{"op": "agent.get"}], 1, ["`agent_id`"]),
-    "path as an id": (
-        [{"op": "conversation.export", "conversation_id": "../../x"}],
-        1,
-        ["`conversation_id`"],
-    ),
-    "the key": (
-        [{"op": "agent.create", "body": {"name": "${env:ELEVENLABS_API_KEY}"}}],
-        1,
+    ({**agent(1), "boddy": {}}, ["`boddy`", "`body`"]),
+    ({"op": "agent.crate"}, ["agent.crate", "agent.create"]),
+    ({"op": "agent.get"}, ["`agent_id`"]),
+    ({"op": "conversation.export", "conversation_id": "../../x"}, ["`conversation_id`"]),
+    (
+        {"op": "agent.create", "body": {"name": "${env:ELEVENLABS_API_KEY}"}},
         ["the API key never becomes part of a job"],
     ),
-    "host in the header": ([{"$job": {"name": "x", "base_url": "https://evil.example"}}], 1, ["base_url"]),
+]
+BAD_JOBS: dict[str, tuple[list[object], list[str]]] = {
+    "duplicate ids": ([agent(1), agent(1)], ["line 2: ", "a1", "line 1"]),
+    "unknown reference": (
+        [{"op": "agent.get", "agent_id": "${ref:nope#agent_id}"}],
+        ["line 1: ", "nope", "no line has that id"],
+    ),
+    "cycle": ([agent(1, needs=["a2"]), agent(2, needs=["a1"])], ["in a circle: a1 → a2"]),
+    "host in the header": (
+        [{"$job": {"name": "x", "base_url": "https://evil.example"}}],
+        ["line 1: ", "base_url"],
+    ),
 }
 
 
-@pytest.mark.parametrize("case", BAD_LINES)
-def test_bad_lines_are_refused(desk: Desk, case: str) -> None:
-    """A job with a line that cannot be meant ends with 2, names line and field, and sends nothing."""
-    lines, number, words = BAD_LINES[case]
-    job = desk.job([*lines, agent(99)])
+def test_all_bad_lines_are_told_at_once(desk: Desk) -> None:
+    """Every line that cannot be meant is told with its number, field and remedy; exit 2, and nothing is sent."""
+    job = desk.job([line for line, _ in BAD_LINES])
     ended = desk.run(job)
     assert ended.code == 2, ended.err
-    place = "job.jsonl" if number is None else f"job.jsonl, line {number}"
-    assert f"{place}: " in ended.err
-    for word in words:
-        assert word in ended.err
+    for number, (_, words) in enumerate(BAD_LINES, 1):
+        told = [text for text in ended.err.splitlines() if text.startswith(f"{job}, line {number}: ")]
+        assert told, (number, ended.err)
+        for word in words:
+            assert word in "\n".join(told)
     assert "nothing was sent" in ended.last
     assert ended.out == ""
     assert "Traceback" not in ended.err
+    assert desk.sent == 0
+
+
+@pytest.mark.parametrize("case", BAD_JOBS)
+def test_lines_that_do_not_fit_are_refused(desk: Desk, case: str) -> None:
+    """Lines that cannot be meant together are refused: exit 2, and nothing is sent."""
+    lines, words = BAD_JOBS[case]
+    ended = desk.run(desk.job([*lines, agent(99)]))
+    assert ended.code == 2, ended.err
+    for word in words:
+        assert word in ended.err
+    assert "nothing was sent" in ended.last
     assert desk.sent == 0
 
 

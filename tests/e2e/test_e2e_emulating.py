@@ -6,12 +6,12 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from e2e_commands import FAST, KEY, agent, agents, end_of, files_below, results, run_folder
+from tests.e2e.e2e_commands import FAST, KEY, agent, agents, end_of, files_below, results, run_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 
 def rehearsed(job: Path) -> Path:

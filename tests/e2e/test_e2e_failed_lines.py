@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from e2e_commands import agent, check_ending, run_folder, states, table
+from tests.e2e.e2e_commands import agent, check_ending, run_folder, states, table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e_commands import Desk, Ended
+    from tests.e2e.e2e_commands import Desk, Ended
 
 HEADER = {"$job": {"name": "mending", "defaults": {"tool.create": {"body": {"method": "POST"}}}}}
 WITH_ID = {"op": "agent.update", "id": "u", "agent_id": "agent_wrong", "body": {"name": "Updated"}}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from e2e_commands import agents, check_ending, results, run_folder, table
+from tests.e2e.e2e_commands import agents, check_ending, results, run_folder, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 LOST = ("error_after", "reset_after", "cut", "no_id", "not_json", "reset_before")
 

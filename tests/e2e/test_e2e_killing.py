@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_commands import agents, check_ending, end_of, results, until
+
+from tests.e2e.e2e_commands import agents, check_ending, end_of, results, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 BAD_NETWORK = [
     {

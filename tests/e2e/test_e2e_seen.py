@@ -8,12 +8,12 @@ import re
 import select
 from typing import TYPE_CHECKING
 
-from e2e_commands import agent, agents, check_ending, results, summary
+from tests.e2e.e2e_commands import agent, agents, check_ending, results, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 
 def on_a_terminal(desk: Desk, *words: object) -> tuple[int, str]:

@@ -7,12 +7,23 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_commands import FAST, agent, agents, check_ending, results, run_folder, states, summary, until
+
+from tests.e2e.e2e_commands import (
+    FAST,
+    agent,
+    agents,
+    check_ending,
+    results,
+    run_folder,
+    states,
+    summary,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 
 def test_a_server_that_is_down(desk: Desk) -> None:

@@ -12,13 +12,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e_commands import FAST, agent, agents, check_ending, run_folder, summary, table
 
 from bulkops.cli.options import VERBS
 from bulkops.operations import KINDS
+from tests.e2e.e2e_commands import FAST, agent, agents, check_ending, run_folder, summary, table
 
 if TYPE_CHECKING:
-    from e2e_commands import Desk
+    from tests.e2e.e2e_commands import Desk
 
 
 def test_plan_says_what_would_happen(lone_desk: Desk) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_bench import AGENT, Job, Server
-from jumping import run_jumping
 
 from bulkops.model import State
+from tests.engines.engine_bench import AGENT, Job, Server
+from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_bench import AGENT, Job, Server, counts
-from jumping import run_jumping
 
 from bulkops.emulator.answers import Answer
 from bulkops.errors import Halted
 from bulkops.planning import Selection
 from bulkops.settings import Halt
+from tests.engines.engine_bench import AGENT, Job, Server, counts
+from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path

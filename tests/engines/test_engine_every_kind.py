@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-from engine_bench import AGENT, Job, Server, counts
-from jumping import run_jumping
 
 from bulkops.api import REFERENCE
 from bulkops.emulator.things import Agent, Document
 from bulkops.errors import Stop
 from bulkops.model import Effect
 from bulkops.operations import KINDS
+from tests.engines.engine_bench import AGENT, Job, Server, counts
+from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path

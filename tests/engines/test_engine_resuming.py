@@ -6,16 +6,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from engine_bench import AGENT, Job, Server, counts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jumping import run_jumping
 
 from bulkops.emulator.answers import Answer
 from bulkops.emulator.things import Agent
 from bulkops.errors import Stop
 from bulkops.model import State
 from bulkops.planning import Selection
+from tests.engines.engine_bench import AGENT, Job, Server, counts
+from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,14 +6,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_bench import AGENT, Job, Server, counts
-from jumping import run_jumping
 
 from bulkops.api import REFERENCE, Tier
 from bulkops.checkpoint import StepState
 from bulkops.emulator.answers import Answer
 from bulkops.errors import Stop
 from bulkops.pace.turns import Pace
+from tests.engines.engine_bench import AGENT, Job, Server, counts
+from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from steps_doubles import example_of
 
 from bulkops.api import REFERENCE
 from bulkops.jobfile import Header, RawLine, parse_line
 from bulkops.model import Request
 from bulkops.operation import fields_of
 from bulkops.operations import KINDS
+from tests.operations.steps_doubles import example_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from steps_doubles import drive, requests, saved
 
 from bulkops.api import REFERENCE
 from bulkops.model import Await, Request, Save
@@ -18,6 +17,7 @@ from bulkops.operations.agent_simulate import SimulateConversation
 from bulkops.operations.agent_update import UpdateAgent
 from bulkops.operations.conversation_export import ExportConversation
 from bulkops.operations.conversation_get import GetConversation
+from tests.operations.steps_doubles import drive, requests, saved
 
 SOURCE = {
     "agent_id": "agent_1",
@@ -131,7 +131,9 @@ def test_only_a_verdict_that_says_so_is_passed(answer: Any, passed: bool) -> Non
 def test_what_was_said_stands_in_a_file_only() -> None:
     """The transcript of a simulation is saved as a file under its id, and is not in the result."""
     operation = SimulateConversation(agent_id="agent_1", body={"scenario": "s"})
-    steps, result = drive(operation, [{"simulation_id": "sim_1", "transcript": "Hello", "passed": True}, None])
+    steps, result = drive(
+        operation, [{"simulation_id": "sim_1", "transcript": "Hello", "passed": True}, None]
+    )
     assert "transcript" not in result
     assert b"Hello" in saved(steps)
     assert [step.name for step in steps if isinstance(step, Save)] == ["sim_1"]

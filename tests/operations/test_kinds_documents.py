@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from steps_doubles import drive, requests
 
 from bulkops.api import REFERENCE
 from bulkops.errors import OperationFailed, Overdue
 from bulkops.model import Await, Form, Reply, Request
 from bulkops.operations.document_index import IndexDocument
 from bulkops.operations.document_upload import UploadDocument, content_type
+from tests.operations.steps_doubles import drive, requests
 
 UPLOADED = {"document_id": "doc_1", "name": "guide.md", "status": "processing"}
 COMPUTING = {"document_id": "doc_1", "status": "computing"}

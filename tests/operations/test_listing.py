@@ -8,12 +8,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steps_doubles import drive, saved
 
 from bulkops import listing
 from bulkops.errors import OperationFailed
 from bulkops.model import Reply, Request
 from bulkops.operations.agent_list import ListAgents
+from tests.operations.steps_doubles import drive, saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ def row(
     line: int = 1,
     index: int = 0,
     count: int = 1,
-    id: str | None = "one",  # noqa: A002 - the line's own word
+    id: str | None = "one",
     kind: str = "agent.create",
     raw: bytes | None = None,
     result: Json = None,

@@ -8,7 +8,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outputs_rows import row
 
 from bulkops.model import Created, Failure, State
 from bulkops.outputs.projections import (
@@ -18,6 +17,7 @@ from bulkops.outputs.projections import (
     write_results,
     write_summary,
 )
+from tests.outputs.outputs_rows import row
 
 if TYPE_CHECKING:
     from pathlib import Path

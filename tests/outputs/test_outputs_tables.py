@@ -8,11 +8,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outputs_rows import row
 
 from bulkops.model import Created, Failure, State
 from bulkops.outputs.saved import Saved
 from bulkops.outputs.tables import COLUMNS, LOOKED_AT, cell, guarded, write_table
+from tests.outputs.outputs_rows import row
 
 if TYPE_CHECKING:
     from bulkops.checkpoint.rows import OperationRow

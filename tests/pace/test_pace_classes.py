@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 from anyio.lowlevel import checkpoint
-from jumping import JumpingLoop, run_jumping
-from pace_doubles import POLL, STANDARD, WORK, answered, one
+
+from tests.jumping import JumpingLoop, run_jumping
+from tests.pace.pace_doubles import POLL, STANDARD, WORK, answered, one
 
 if TYPE_CHECKING:
     from bulkops.model import RequestClass

@@ -9,13 +9,13 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jumping import run_jumping
-from pace_doubles import POLL, STANDARD, WORK, answered, busy, now, one
 
 from bulkops.api import Tier
 from bulkops.errors import Interrupted
 from bulkops.pace import bucket_for
 from bulkops.pace.waiting import Waiting
+from tests.jumping import run_jumping
+from tests.pace.pace_doubles import POLL, STANDARD, WORK, answered, busy, now, one
 
 if TYPE_CHECKING:
     from bulkops.pace.turns import Pace

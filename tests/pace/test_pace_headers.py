@@ -8,10 +8,10 @@ from math import isfinite
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pace_doubles import WALL
 
 from bulkops.api import REFERENCE
 from bulkops.pace.headers import ROUNDING, seconds_to_reset, seconds_to_retry, told_limit, told_remaining
+from tests.pace.pace_doubles import WALL
 
 NAMES = REFERENCE.rate_headers
 HOSTILE = [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-import jumping
 import pytest
 from aiolimiter import AsyncLimiter
-from jumping import run_jumping
+
+from tests import jumping
+from tests.jumping import run_jumping
 
 
 def test_hours_pass_in_a_blink_and_in_order() -> None:

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from jumping import run_jumping
-from pace_doubles import STANDARD, WORK, FixedWindow, Traffic, answered, busy, now, one, worst_window
 
 from bulkops.api import Tier
 from bulkops.errors import UsageError
 from bulkops.pace import Allowance
+from tests.jumping import run_jumping
+from tests.pace.pace_doubles import (
+    STANDARD,
+    WORK,
+    FixedWindow,
+    Traffic,
+    answered,
+    busy,
+    now,
+    one,
+    worst_window,
+)
 
 if TYPE_CHECKING:
     from bulkops.pace.turns import Pace

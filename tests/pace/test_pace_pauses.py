@@ -8,11 +8,22 @@ from typing import Any
 
 import anyio
 import pytest
-from jumping import run_jumping
-from pace_doubles import STANDARD, WALL, WORK, FixedWindow, Traffic, answered, busy, now, one, worst_window
 
 from bulkops.api import Tier
 from bulkops.pace.pauses import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, backoff
+from tests.jumping import run_jumping
+from tests.pace.pace_doubles import (
+    STANDARD,
+    WALL,
+    WORK,
+    FixedWindow,
+    Traffic,
+    answered,
+    busy,
+    now,
+    one,
+    worst_window,
+)
 
 FAST = Tier("fast", 6000)
 

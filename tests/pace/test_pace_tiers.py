@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pace_doubles import worst_window
 
 from bulkops.pace import bucket_for
+from tests.pace.pace_doubles import worst_window
 
 PERIODS = (0.001, 1.0, 6.0, 10.0, 60.0, 3600.0, 86400.0)
 

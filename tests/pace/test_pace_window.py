@@ -9,8 +9,11 @@ import pytest
 from aiolimiter import AsyncLimiter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jumping import run_jumping
-from pace_doubles import (
+
+from bulkops.api import REFERENCE, Tier
+from bulkops.pace.turns import Pace
+from tests.jumping import run_jumping
+from tests.pace.pace_doubles import (
     PRO,
     STANDARD,
     TEN_MINUTES,
@@ -24,11 +27,8 @@ from pace_doubles import (
     worst_window,
 )
 
-from bulkops.api import REFERENCE, Tier
-from bulkops.pace.turns import Pace
-
 if TYPE_CHECKING:
-    from pace_doubles import Server
+    from tests.pace.pace_doubles import Server
 
 
 async def paced(tier: Tier, seconds: float, workers: int = 8) -> list[float]:

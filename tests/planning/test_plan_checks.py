@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from planning_jobs import Remembered, get, plan_of, problems_of, write
 
 from bulkops.checkpoint import line_key, spelled
 from bulkops.errors import JobError, Stop
 from bulkops.jobfile import RawLine, problems_text
 from bulkops.model import State
 from bulkops.planning import Selection
+from tests.planning.planning_jobs import Remembered, get, plan_of, problems_of, write
 
 if TYPE_CHECKING:
     from pathlib import Path

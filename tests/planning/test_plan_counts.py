@@ -10,7 +10,6 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planning_jobs import Remembered, get, plan_of, write
 
 from bulkops.api import Tier
 from bulkops.checkpoint import line_key, operation_key
@@ -18,6 +17,7 @@ from bulkops.errors import JobError
 from bulkops.jobfile import RawLine
 from bulkops.model import State
 from bulkops.planning import Selection
+from tests.planning.planning_jobs import Remembered, get, plan_of, write
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,16 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_multipart.multipart import create_form_parser
-from sending_doubles import answer, answers, attempt, raw_server, run, upload, wired
 
 from bulkops.emulator import EmulatorSettings, serving_in_thread
 from bulkops.errors import OperationFailed
 from bulkops.sending import Gate
 from bulkops.sending.body import CHUNK, FILE_CHUNK, GatedBytes, GatedForm
+from tests.sending.sending_doubles import answer, answers, attempt, raw_server, run, upload, wired
 
 if TYPE_CHECKING:
     import httpx
-    from sending_doubles import Talk
+
+    from tests.sending.sending_doubles import Talk
 
 QUOTES = ((b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n"))
 """What the HTML standard writes for the characters that cannot stand in a quoted name."""
@@ -271,7 +272,7 @@ def test_files_are_read_off_the_event_loop(tmp_path: Path, monkeypatch: pytest.M
 
 MEASURED = """
 import resource, sys
-from sending_doubles import attempt, run, upload, wired
+from tests.sending.sending_doubles import attempt, run, upload, wired
 
 async def main(base_url, small, large):
     async with wired(base_url, attempt_deadline=50.0) as wire:
@@ -280,7 +281,7 @@ async def main(base_url, small, large):
             assert heard.entity, heard
             print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
-import sending_doubles
+from tests.sending import sending_doubles
 sending_doubles.LONGEST = 60.0
 run(main(*sys.argv[1:]))
 """
@@ -294,7 +295,7 @@ def test_a_large_upload_needs_little_memory(tmp_path: Path) -> None:
     with serving_in_thread(EmulatorSettings(tier=None)) as emulator:
         done = subprocess.run(
             [sys.executable, "-c", MEASURED, emulator.base_url, tmp_path / "small", tmp_path / "large"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])},
             capture_output=True,
             text=True,
             timeout=60,

@@ -6,8 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from jumping import run_jumping
-from sending_doubles import attempt, create, read
 
 from bulkops.api import REFERENCE, Tier
 from bulkops.lifecycle import Answered, Broken, Sent
@@ -15,6 +13,8 @@ from bulkops.model import RequestClass
 from bulkops.pace.turns import Pace
 from bulkops.sending import Heard
 from bulkops.sending.metered import Metered
+from tests.jumping import run_jumping
+from tests.sending.sending_doubles import attempt, create, read
 
 if TYPE_CHECKING:
     from bulkops.lifecycle import End

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from sending_doubles import attempt, create, read, run
 
 from bulkops.checkpoint import StepState
 from bulkops.checkpoint.memory import MemoryCheckpoint
@@ -16,6 +15,7 @@ from bulkops.lifecycle import Answered, Broken, Deliver, Hold, Life, RetryAfter,
 from bulkops.model import Effect
 from bulkops.sending import Heard
 from bulkops.sending.recorded import Recorded
+from tests.sending.sending_doubles import attempt, create, read, run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,8 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from jumping import run_jumping
-from sending_doubles import attempt, create, read
 
 from bulkops.api import REFERENCE, Tier
 from bulkops.checkpoint import StepState
@@ -18,6 +16,8 @@ from bulkops.pace.turns import Pace
 from bulkops.sending import Heard, Retrying
 from bulkops.sending.metered import Metered
 from bulkops.sending.recorded import Recorded
+from tests.jumping import run_jumping
+from tests.sending.sending_doubles import attempt, create, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,12 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from sending_doubles import (
+
+from bulkops.errors import OperationFailed
+from bulkops.lifecycle import Answered, Broken, Sent, Verdict
+from bulkops.model import Effect
+from bulkops.sending.transport import AiohttpTransport
+from tests.sending.sending_doubles import (
     EIGHT_MIB,
     KEY,
     LONGEST,
@@ -31,21 +36,15 @@ from sending_doubles import (
     wired,
 )
 
-from bulkops.errors import OperationFailed
-from bulkops.lifecycle import Answered, Broken, Sent, Verdict
-from bulkops.model import Effect
-from bulkops.sending.transport import AiohttpTransport
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from sending_doubles import (
-        RawServer,
-    )
-
     from bulkops.model import Request
     from bulkops.sending import Heard
+    from tests.sending.sending_doubles import (
+        RawServer,
+    )
 
     Script = Callable[[Talk], Awaitable[None]]
 
