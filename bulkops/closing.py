@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio
+
 from bulkops.checkpoint import OperationRow, digest
 from bulkops.errors import Halted
 from bulkops.model import State
@@ -42,7 +44,7 @@ class Closing:
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
         saved = await self.files.finish(planned.key) if outcome.state is State.DONE else []
-        await self.checkpoint.close_operation(
+        await self._write_down(
             OperationRow(
                 key=planned.key,
                 line_key=planned.line_key,
@@ -67,12 +69,21 @@ class Closing:
                 raw=None if outcome.state is State.DONE else planned.line.raw,
                 passed=outcome.passed,
             ),
-            keep_steps=outcome.state is not State.DONE,
         )
         self.report.note(planned.line.op, outcome.state)
         self.progress.ended(outcome.state)
         self._tell(planned, outcome, line)
         self._check_halt(planned, outcome)
+
+    async def _write_down(self, row: OperationRow) -> None:
+        try:
+            await self.checkpoint.close_operation(row, keep_steps=row.state is not State.DONE)
+        except anyio.get_cancelled_exc_class():
+            # It is queued and will be committed, so it has to be counted as well.
+            with anyio.CancelScope(shield=True):
+                await self.checkpoint.flush()
+            self.report.note(row.kind, row.state)
+            raise
 
     def _tell(self, planned: Planned, outcome: Outcome, line: int) -> None:
         if outcome.failure is None:

@@ -193,7 +193,7 @@ async def _send(
     ):
         await checkpoint.set_meta("origin", _origin(settings))
         if order.selection.changed is not None:
-            await checkpoint.set_meta(GONE_KNOWN, str(plan.gone))
+            await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
         closing = Closing(checkpoint, files, report, order.progress, events, settings.halt)
         engine = Engine(plan, settings, checkpoint, closing, open_steps)
@@ -257,7 +257,7 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None) 
         reader = open_reader(order.folder.checkpoint)
         if reader is not None:
             with reader:
-                _project(reader, order.folder.path, report)
+                _project(reader, order, report, stop)
         report.verify()
         code = exit_code(report, stop)
         projections.write_summary(summary(report, order.named, code), order.folder.path / "summary.json")
@@ -269,9 +269,14 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None) 
     return code
 
 
-def _project(reader: Reader, folder: Path, report: Report) -> None:
-    projections.write_results(reader.rows(), folder / "results.jsonl", folder / "created.jsonl")
-    projections.write_failed(reader.rows(projections.TO_REPEAT), folder / "failed.jsonl")
+def _project(reader: Reader, order: Order, report: Report, stop: Stop | CheckpointError | None) -> None:
+    folder = order.folder.path
+    projections.write_results(
+        reader.rows(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps()
+    )
+    if order.base is None or stop is None:
+        # One that was stopped half-way still holds the user's corrections: they are taken up by the next run of it.
+        projections.write_failed(reader.rows(projections.TO_REPEAT), folder / "failed.jsonl")
     projections.write_in_doubt(reader.rows([State.IN_DOUBT]), folder / "in_doubt.jsonl")
     report.count_checks(reader.checks())
 

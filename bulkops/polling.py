@@ -37,6 +37,10 @@ def indexed(api: Profile, document_id: str, model: str, deadline: float) -> Step
     observation: Mapping[str, Json] = computing.json
     if not watch.settled(observation):
         observation = yield from until_settled(api, "index", document_id, deadline)
+    elif watch.status(observation) in watch.failed and api.error_field not in observation:
+        # The answer to computing tells that an earlier one failed, the status tells why.
+        looked = yield api.document_index_status.request(document_id=document_id)
+        observation = looked.json
     if watch.status(observation) in watch.failed:
         reason = observation.get(api.error_field) or f"the API answers {watch.status(observation)!r}"
         raise OperationFailed("index_failed", f"the index of {document_id} could not be built: {reason}")

@@ -15,8 +15,6 @@ def run(options: Options) -> int:
     from bulkops.cli.running import run_job
     from bulkops.planning import Selection
 
-    # A rehearsal begins anew each time: there is nothing of it to retry.
-    options.emulate = False
     # A rehearsal forgets itself: there is nothing of it to do again.
     options.emulate = False
     if options.in_doubt:

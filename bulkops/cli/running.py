@@ -101,7 +101,13 @@ def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:
         flags += ["--run-dir", options.run_dir] if options.run_dir else []
         flags += ["--base-url", options.base_url] if options.base_url else []
         flags += ["--time-scale", f"{options.time_scale:g}"] if options.time_scale != 1.0 else []
-    return Job(str(base or options.job), tuple(flags), folder.path, rehearsal=options.emulate)
+    return Job(
+        str(base or options.job),
+        tuple(flags),
+        folder.path,
+        rehearsal=options.emulate,
+        part=str(options.job) if base is not None else None,
+    )
 
 
 def _tell(options: Options, ending: Ending, named: Job, folder: RunFolder) -> int:

@@ -61,6 +61,8 @@ class Start:
     remembered: Mapping[int, StepRow]
     created: tuple[Created, ...] = ()
     possible_duplicate: bool = False
+    pinned: bytes | None = None
+    """The line as it was when the operation came to be in doubt."""
 
 
 @dataclass(slots=True)
@@ -171,7 +173,9 @@ def _replayed(running: Running, request: Request, row: StepRow) -> Reply | None:
     """Return the remembered reply of a request, or None when it has to be made (again)."""
     if row.state is not StepState.DONE or row.reply is None:
         return None
-    if row.reason == STARTED_OVER and row.request != request_digest(request):
+    started_over = row.reason == STARTED_OVER and row.request != request_digest(request)
+    if started_over or row.endpoint != request.endpoint:
+        # It is there, and it is not what is asked for now.
         _own(running, request, row.entity)
         return None
     _own(running, request, row.entity)

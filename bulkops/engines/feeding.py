@@ -10,6 +10,7 @@ import anyio
 from anyio import to_thread
 
 from bulkops.checkpoint import line_key, operation_key
+from bulkops.errors import Stop
 from bulkops.model import State, value
 from bulkops.planning import named
 
@@ -63,7 +64,6 @@ class Feed:
         self._freed: deque[_Dependant] = deque()
         self._reading = anyio.Lock()
         self._targets = self._find_targets()
-        self._known_good = False
         self.exhausted = False
         """Every line was met; what is left waits for others."""
 
@@ -85,16 +85,21 @@ class Feed:
             if self._lines or self.exhausted:
                 return
             # One hop to a thread for some thousand lines; the file may be on a slow disk.
-            batch, self._known_good = await to_thread.run_sync(self._next_batch)
+            batch = await to_thread.run_sync(self._next_batch)
             if batch is None:
                 self.exhausted = True
             else:
                 self._lines.extend(batch)
 
-    def _next_batch(self) -> tuple[list[RawLine] | None, bool]:
-        # Asked for once with each batch: a system call for each line would hand the interpreter to the checkpoint's
-        # thread and back each time.
-        return next(self._batches, None), self._plan.job.unchanged
+    def _next_batch(self) -> list[RawLine] | None:
+        batch = next(self._batches, None)
+        self._check_unchanged()
+        return batch
+
+    def _check_unchanged(self) -> None:
+        """Stop when the job file is no longer what was planned: line numbers and offsets would mean other lines."""
+        if not self._plan.job.unchanged:
+            raise Stop("the job file was changed while it ran; run it again to go on with what it says now")
 
     def ended(self, planned: Planned, state: State) -> bool:
         """Note that an operation has ended; return whether that made another one ready."""
@@ -121,10 +126,10 @@ class Feed:
         if not plan.has_work(raw.number):
             if plan.occurrences.repeated:
                 # Equal lines are told apart by their order, so those that are done count as well.
-                line = plan.parse(raw, known_good=self._known_good)
+                line = plan.parse(raw)
                 plan.key_of(line.id, raw.raw)
             return
-        line = plan.parse(raw, known_good=self._known_good)
+        line = plan.parse(raw)
         key = plan.key_of(line.id, raw.raw)
         dependant = _Dependant(raw.number, raw.offset, key)
         for target_name, target in self._sources(line):
@@ -161,7 +166,8 @@ class Feed:
 
     def _prepare_freed(self, dependant: _Dependant) -> None:
         raw = self._plan.job.line_at(dependant.offset, dependant.number)
-        self._prepare(self._plan.parse(raw, known_good=self._known_good), dependant)
+        self._check_unchanged()
+        self._prepare(self._plan.parse(raw), dependant)
 
     def _prepare(self, line: Line, dependant: _Dependant) -> None:
         for planned in self._plan.planned(line, dependant.key):

@@ -15,8 +15,9 @@ from bulkops.engines.drive import BEFORE, STARTED_OVER, Parked, Running, Start, 
 from bulkops.engines.feeding import Blocked, Feed
 from bulkops.engines.watching import Watcher
 from bulkops.errors import OperationFailed, Stop
-from bulkops.jobfile import pick
+from bulkops.jobfile import RawLine, pick
 from bulkops.model import Created, Failure, Outcome, State
+from bulkops.planning import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from bulkops.engines.drive import Drive
     from bulkops.jobfile import Line, Ref
     from bulkops.model import Json
-    from bulkops.planning import Plan, Planned
+    from bulkops.planning import Plan
     from bulkops.settings import Settings
 
+LONGEST_ENDING = 5.0
+"""Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
 LOOKERS = 8
 """So many looks at awaited things may be under way at once."""
 
@@ -181,16 +184,35 @@ class Engine:
         running = item if isinstance(item, Running) else await self._start(item)
         if running is None:
             return
-        forwarded = await drive.forward(running)
+        try:
+            forwarded = await drive.forward(running)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(LONGEST_ENDING, shield=True):
+                await self._end_aborted(running)
+            raise
         if isinstance(forwarded, Parked):
             assert self.watcher is not None
             self.watcher.park(running, forwarded.step)
         else:
             await self._end(running.planned, forwarded, running.start)
 
+    async def _end_aborted(self, running: Running) -> None:
+        """Hold an operation whose request may have arrived; any other one is simply not over."""
+        steps = await self._checkpoint.steps_of(running.planned.key)
+        if any(step.state is StepState.UNKNOWN for step in steps):
+            reason = "it may have taken effect: the run was aborted while it waited for the answer"
+            outcome = Outcome(
+                State.IN_DOUBT, failure=Failure("in_doubt", reason), created=tuple(running.created)
+            )
+            await self._end(running.planned, outcome, running.start)
+
     async def _start(self, planned: Planned) -> Running | None:
         """Make an operation of its line; None when the line turns out wrong, which ends the operation."""
         start = await self._begin(planned)
+        if start.pinned is not None and start.pinned != planned.line.raw:
+            # What is in doubt is asked for again as it was, whatever the line says now.
+            raw = RawLine(planned.line.number, planned.line.offset, start.pinned)
+            planned = Planned(planned.key, planned.line_key, self._plan.parse(raw), planned.index)
         try:
             results = await self._results(planned.line) if planned.line.refs else {}
             operation = planned.line.operation(lambda ref: pick(results[ref], ref), planned.index + 1)
@@ -228,7 +250,8 @@ class Engine:
         ]
         await self._checkpoint.reopen(planned.key, kept)
         self._closing.reopened(row)
-        return _start_of(planned, kept)
+        start = _start_of(planned, kept)
+        return replace(start, pinned=row.raw) if row.state is State.IN_DOUBT else start
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         await self._closing.close(planned, outcome, started=start.at, line=start.line)

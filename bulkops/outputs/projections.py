@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from bulkops.checkpoint.rows import OperationRow
+    from bulkops.checkpoint.rows import OperationRow, StepRow
     from bulkops.model import Json
 
 TO_REPEAT = frozenset({State.FAILED, State.BLOCKED})
 _MADE = b'"created":[{'
 
 
-def write_results(rows: Iterable[OperationRow], results: Path, created: Path) -> None:
+def write_results(
+    rows: Iterable[OperationRow], results: Path, created: Path, under_way: Iterable[StepRow] = ()
+) -> None:
     """Write one line per operation, as it was recorded, and one line per entity that was made.
 
-    Also what was made by operations that failed later is told. One pass for both: rows are read from disk.
+    Also what was made by operations that failed later, or have not ended (`under_way`), is told. One pass for
+    both: rows are read from disk.
     """
     with atomic_write(results) as of_operations, atomic_write(created) as of_entities:
         for row in rows:
@@ -31,6 +34,10 @@ def write_results(rows: Iterable[OperationRow], results: Path, created: Path) ->
             of_operations.write(b"\n")
             for line in _created(row):
                 of_entities.write(line)
+                of_entities.write(b"\n")
+        for step in under_way:
+            if step.entity is not None:
+                of_entities.write(_made_by(step))
                 of_entities.write(b"\n")
 
 
@@ -102,6 +109,20 @@ def _created(row: OperationRow) -> Iterator[bytes]:
                 "ended_at": record["ended_at"],
             }
         )
+
+
+def _made_by(step: StepRow) -> bytes:
+    """Return the line of what an operation made that has not ended: which one it is, its end will tell."""
+    kind = step.endpoint.partition(".")[0]
+    made = {
+        "kind": kind,
+        "id": step.entity,
+        "custom_id": None,
+        "line": None,
+        "op": step.endpoint,
+        "ended_at": None,
+    }
+    return orjson.dumps(made)
 
 
 def _doubt(row: OperationRow) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from itertools import islice
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import KeyIndex, digest, line_key, operation_key, prefix, spelled
+from bulkops.checkpoint import KeyIndex, StepState, digest, line_key, operation_key, prefix, spelled
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile import LineError, LineProblems, find_cycle, parse_line, parse_object, read_header
 from bulkops.jobfile.header import under
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bulkops.api.profile import Profile
-    from bulkops.checkpoint import Reader
+    from bulkops.checkpoint import OperationRow, Reader
     from bulkops.jobfile import Header, JobFile, Line, RawLine
     from bulkops.planning.rehearsal import Rehearsal
 
 NOT_TO_BE_LOST = (State.DONE, State.IN_DOUBT)
 _WAS = {State.DONE: "done", State.IN_DOUBT: "held in doubt"}
 GONE_KNOWN = "gone_known"
-"""The word of the checkpoint that says how many operations the user knows to be gone from the file."""
+"""The word of the checkpoint that says which operations the user knows to be gone from the file."""
 MOST_GONE_SHOWN = 20
 MOST_PROBLEMS_KEPT = 100_000
 
@@ -94,6 +94,7 @@ class _Census:
         self._asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
         self._going_on = KeyIndex()
         self._tallies: dict[tuple[str, ...], _Tally] = {}
+        self._under_way = _under_way(reader)
         self.problems: list[Problem] = []
         source = base or job
         self.plan = Plan(
@@ -132,7 +133,7 @@ class _Census:
         self._ids.freeze()
         self._made_ids.freeze()
         self._ids_of_bad.freeze()
-        if occurrences.repeated and not self.plan.standing.empty and not self.problems:
+        if occurrences.repeated and self._reader is not None and not self.problems:
             self._count_again()
         self._sum_up()
         self.plan.again.freeze()
@@ -208,42 +209,47 @@ class _Census:
             )
 
     def check_gone(self) -> None:
-        """Refuse a file in which done operations are missing, unless the user said what to do then."""
+        """Refuse a file in which operations are missing that are done, in doubt or under way.
+
+        Unless the user says what to do then, or has said so before of the very same operations.
+        """
         plan = self.plan
         if self._base is not None or self._reader is None:
             return
-        plan.gone = sum(plan.standing.count(state) - plan.count(state) for state in NOT_TO_BE_LOST)
-        if plan.selection.changed is not None or plan.gone <= int(self._reader.meta(GONE_KNOWN) or 0):
+        lost = sum(plan.standing.count(state) - plan.count(state) for state in NOT_TO_BE_LOST)
+        if not lost and not self._under_way:
             return
-        present = KeyIndex()
+        rows = self._gone_rows()
+        names = sorted([*(row.key for row in rows), *self._under_way])
+        plan.gone = blake2b(b"".join(names), digest_size=16).hexdigest()
+        if plan.selection.changed is not None or plan.gone == self._reader.meta(GONE_KNOWN):
+            return
+        said = [
+            *(
+                f"line {row.line} ({row.id or row.kind}) was {_WAS[row.state]} and is not there any more"
+                for row in rows
+            ),
+            *(f"{what} was begun for a line that is not there" for what in self._under_way.values()),
+        ]
+        if len(said) > MOST_GONE_SHOWN:
+            said[MOST_GONE_SHOWN:] = [f"… and {len(said) - MOST_GONE_SHOWN:,} more"]
+        said.append(
+            "such lines have been edited or removed; put them back, or give --changed keep (go on without them; "
+            "an edited line without an id is a new one) or --changed rerun (also do edited lines with an id again)"
+        )
+        raise JobError([Problem(plan.job.name, None, None, message) for message in said])
+
+    def _gone_rows(self) -> list[OperationRow]:
+        """Return what has ended and is not in the file."""
+        plan, present = self.plan, KeyIndex()
         plan.occurrences.restart()
         for line in self._lines():
             for planned in plan.planned(line, plan.key_of(line.id, line.raw)):
                 present.add(planned.key)
         present.freeze()
         plan.occurrences.restart()
-        gone = (row for row in self._reader.rows(NOT_TO_BE_LOST) if row.key not in present)
-        shown = [
-            Problem(
-                plan.job.name,
-                None,
-                None,
-                f"line {row.line} ({row.id or row.kind}) was {_WAS[row.state]} and is not there any more",
-            )
-            for row in islice(gone, MOST_GONE_SHOWN)
-        ]
-        if more := sum(1 for _ in gone):
-            shown.append(Problem(plan.job.name, None, None, f"… and {more:,} more"))
-        shown.append(
-            Problem(
-                plan.job.name,
-                None,
-                None,
-                "such lines have been edited or removed; put them back, or give --changed keep (go on without them; "
-                "an edited line without an id is a new one) or --changed rerun (also do edited lines with an id again)",
-            )
-        )
-        raise JobError(shown)
+        rows = self._reader.rows(NOT_TO_BE_LOST) if self._reader is not None else ()
+        return [row for row in rows if row.key not in present]
 
     def _lines(self, *, first: bool = False) -> Iterator[Line]:
         """Yield the good lines; the first pass notes what is wrong with the others."""
@@ -285,7 +291,8 @@ class _Census:
             tally = self._tallies[shape] = _Tally(line, rehearse(self._api, line))
         tally.lines += 1
         tally.operations += line.count
-        left = line.count if self.plan.standing.empty else self._count_states(line, key)
+        known = not self.plan.standing.empty or self._under_way
+        left = self._count_states(line, key) if known else line.count
         if left:
             self.plan.mark_work(line.number)
             tally.left += left
@@ -299,8 +306,8 @@ class _Census:
         for tally in self._tallies.values():
             plan.lines += tally.lines
             plan.operations[tally.op] += tally.operations
-            if plan.standing.empty:
-                plan.states[tally.op, State.NOT_STARTED] += tally.operations
+            ended = sum(count for (op, _), count in plan.states.items() if op == tally.op)
+            plan.states[tally.op, State.NOT_STARTED] += plan.operations[tally.op] - ended
             if tally.left:
                 plan.left[tally.op] += tally.left
                 plan.requests += tally.left * tally.each.requests + tally.lines_left * tally.each.shared
@@ -312,7 +319,9 @@ class _Census:
         for index in range(line.count):
             name = operation_key(key, index)
             state = plan.standing.of(name)
-            plan.states[line.op, state] += 1
+            self._under_way.pop(name, None)
+            if state is not State.NOT_STARTED:
+                plan.states[line.op, state] += 1
             if state is State.DONE and line.id is not None:
                 plan.edited += not plan.standing.unchanged(name, digest(line.raw))
             if plan.takes_up(name, line):
@@ -326,6 +335,7 @@ class _Census:
         plan = self.plan
         plan.start_over()
         self._tallies.clear()
+        self._under_way = _under_way(self._reader)
         for line in self._lines():
             self._count(line, plan.key_of(line.id, line.raw))
         plan.occurrences.restart()
@@ -359,6 +369,18 @@ class _Census:
 
     def _problem(self, number: int | None, field: str | None, message: str) -> None:
         self.problems.append(Problem(self.plan.job.name, number, field, message))
+
+
+def _under_way(reader: Reader | None) -> dict[bytes, str]:
+    """Return what has begun and not ended, and made something or may have: by operation, in words."""
+    steps = reader.open_steps() if reader is not None else ()
+    return {
+        step.key: f"a {step.endpoint} that made {step.entity}"
+        if step.entity
+        else f"a {step.endpoint} that is in doubt"
+        for step in steps
+        if step.entity is not None or step.state in (StepState.INTENT, StepState.UNKNOWN)
+    }
 
 
 def _id_of(raw: RawLine) -> str | None:

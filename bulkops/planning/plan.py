@@ -79,8 +79,8 @@ class Plan:
     requests: int = 0
     looks: int = 0
     upload_bytes: int = 0
-    gone: int = 0
-    """Operations of the checkpoint, done or in doubt, that are not in the file."""
+    gone: str = ""
+    """A digest of the operations of the checkpoint that are not in the file any more; empty when there are none."""
     edited: int = 0
     """Done operations whose line, known by its id, now reads differently from what was done."""
     waited_for: frozenset[str] = frozenset()
@@ -116,13 +116,10 @@ class Plan:
         """Yield the job's lines in blocks, without the header."""
         return self.job.batches(self.header.start, self.header.first)
 
-    def parse(self, raw: RawLine, *, known_good: bool) -> Line:
-        """Return a line of the job that was found good before. Raises Stop when it is not any more.
-
-        `known_good`: the file has been left alone since it was read whole, so the line need not be checked again.
-        """
+    def parse(self, raw: RawLine) -> Line:
+        """Return a line of the job that was found good before; Stop when its environment is not what it was."""
         try:
-            return parse_line(raw, self.header, self.environ, self.folder, known_good=known_good)
+            return parse_line(raw, self.header, self.environ, self.folder, known_good=True)
         except LineProblems as found:
             problem = found.in_file(self.job.name, raw.number)[0]
             raise Stop(f"{problem}; it was good when the run began, so correct it and run again") from None

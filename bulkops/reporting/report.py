@@ -124,11 +124,14 @@ class Job:
     options: tuple[str, ...] = ()
     folder: Path | None = None
     rehearsal: bool = False
+    part: str | None = None
+    """The `failed.jsonl` that was run: its lines have been corrected, those of the job have not."""
 
     def command(self, verb: str, *flags: str) -> str:
         """Return a command on the job, quoted for a shell."""
         # A path that begins with a sign would be taken for a flag.
-        path = f"./{self.path}" if self.path.startswith("-") else self.path
+        named = self.path if self.part is None or "--in-doubt" in flags else self.part
+        path = f"./{named}" if named.startswith("-") else named
         return shlex.join(["bulkops", verb, *flags, path, *self.options])
 
     def file(self, name: str) -> str:

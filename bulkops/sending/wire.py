@@ -55,6 +55,7 @@ class Wire:
         self._settings = settings
         self._api: Profile = settings.api
         self._transport = transport
+        self._keys = [account.key.reveal() for account in accounts.values() if account.key.reveal()]
         self._bases = {name: account.base_url.rstrip("/") for name, account in accounts.items()}
         self._headers = {
             name: (
@@ -109,7 +110,14 @@ class Wire:
             sent = Sent.NOT_CONNECTED
         else:
             sent = Sent.GONE if attempt.gate.passed else Sent.WITHHELD
-        return Heard(end=Broken(sent), life=attempt.life, reason=str(error) or type(error).__name__)
+        reason = self._hidden(str(error) or type(error).__name__)
+        return Heard(end=Broken(sent), life=attempt.life, reason=reason)
+
+    def _hidden(self, text: str) -> str:
+        """Return a text without the keys: a server may echo what it was sent."""
+        for key in self._keys:
+            text = text.replace(key, "***")
+        return text
 
     def _heard(self, attempt: Attempt, response: httpx.Response, answer: _Answer) -> Heard:
         headers = {
@@ -124,8 +132,8 @@ class Wire:
                 end=Answered(status, withheld=withheld),
                 life=attempt.life,
                 headers=headers,
-                reason=message or f"HTTP {status}",
-                code=code,
+                reason=self._hidden(message or f"HTTP {status}"),
+                code=None if code is None else self._hidden(code),
                 request_id=request_id,
                 asked=seconds_to_retry(self._api.rate_headers, headers, time.time()) or 0.0,
             )

@@ -87,7 +87,13 @@ def test_a_failed_index_fails_with_the_reason(answers: list[Any]) -> None:
 def test_a_failed_index_without_reason_fails_all_the_same() -> None:
     """Where the API gives no reason, its status is told."""
     with pytest.raises(OperationFailed, match="'failed'"):
-        drive(IndexDocument(document_id="doc_1", model="e5"), [{"status": "failed"}])
+        drive(IndexDocument(document_id="doc_1", model="e5"), [{"status": "failed"}] * 2)
+
+
+def test_the_reason_of_an_earlier_failure_is_asked_for() -> None:
+    """Where the answer to computing says only that an index failed before, the status is asked for the reason."""
+    with pytest.raises(OperationFailed, match="no text to index"):
+        drive(IndexDocument(document_id="doc_1", model="e5"), [{"status": "failed"}, FAILED])
 
 
 @pytest.mark.parametrize("answer", [{}, {"status": "queued"}, {"status": None}, {"status": "READYING"}])

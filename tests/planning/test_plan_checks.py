@@ -145,7 +145,7 @@ def test_a_line_that_turned_bad_is_told_in_words(job: Path) -> None:
     """A line that was good when the run began and is not any more stops the run with its place."""
     plan = plan_of(write(job, [get("a")]))
     with pytest.raises(Stop, match=r"line 7.*run again"):
-        plan.parse(RawLine(7, 0, b'{"op": "agent.get"}'), known_good=False)
+        plan.parse(RawLine(7, 0, b'{"op": "agent.get", "agent_id": "${env:GONE}"}'))
 
 
 def done(*lines: dict[str, Any]) -> Remembered:
@@ -247,7 +247,7 @@ def test_a_changed_header_counts_only_for_what_is_not_done(job: Path) -> None:
     write(job, [{"$job": {"defaults": {"agent.clone": {"name": "New"}}}}, *lines])
     plan = plan_of(job, remembered)
     assert plan.left.total() == 1
-    assert plan.parse(RawLine(3, 0, orjson.dumps(lines[1])), known_good=False).fields["name"] == "New"
+    assert plan.parse(RawLine(3, 0, orjson.dumps(lines[1]))).fields["name"] == "New"
 
 
 def test_a_failed_file_uses_header_and_ids_of_its_base(tmp_path: Path, job: Path) -> None:
