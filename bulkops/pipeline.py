@@ -25,7 +25,7 @@ from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
 from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
-from bulkops.planning import Selection, make_plan
+from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.planning.census import GONE_KNOWN
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
@@ -97,9 +97,11 @@ def run(order: Order) -> Ending:
         for (kind, state), count in plan.states.items():
             report.add(kind, state, count)
         events.note("run_started", job=str(order.job), operations=plan.total, left=plan.left.total())
+        if plan.edited and order.selection.changed is None:
+            order.progress.note(edited_words(plan.edited))
         stop = _work(order, plan, settings, report, events, open_steps)
         report.ended = time.time()
-        code = _wrap_up(order, report, stop)
+        code = _wrap_up(order, report, stop, whole=order.base is None and not plan.gone)
         events.note("run_finished", exit_code=code, seconds=report.seconds, requests=report.requests)
     return Ending(report, code, stop)
 
@@ -156,7 +158,7 @@ def _work(
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | CheckpointError | None:
     """Send what is left; return what ended the run early."""
-    if not plan.left:
+    if not plan.left and order.selection.changed is None:
         return None
     order.progress.begin(plan.total, plan.total - plan.left.total())
     try:
@@ -250,7 +252,7 @@ def _sum_up(report: Report, engine: Engine, sender: Retrying, pace: Pace, accoun
     report.requests, report.retries, report.polls = sender.requests, sender.retries, engine.looks
 
 
-def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None) -> int:
+def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None, *, whole: bool) -> int:
     """Write the files that are made from the checkpoint, check the counts, and return the exit code."""
     report.stopped = None if stop is None else str(stop)
     try:
@@ -258,6 +260,8 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None) 
         if reader is not None:
             with reader:
                 _project(reader, order, report, stop)
+                if whole and not isinstance(stop, CheckpointError):
+                    report.agree(reader.counts_by_kind())
         report.verify()
         code = exit_code(report, stop)
         projections.write_summary(summary(report, order.named, code), order.folder.path / "summary.json")

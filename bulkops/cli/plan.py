@@ -13,7 +13,7 @@ from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
 from bulkops.jobfile import JobFile
 from bulkops.model import State
-from bulkops.planning import Selection, make_plan
+from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration
 
@@ -99,6 +99,8 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
     ]
     if standing:
         lines.append(f"so far: {', '.join(standing)}")
+    if plan.edited:
+        lines.append(edited_words(plan.edited))
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
     looks = f" and about {plan.looks:,} looks at what is awaited" if plan.looks else ""
     lines.append(f"to send: {plan.requests:,} requests{looks}{bytes_}")

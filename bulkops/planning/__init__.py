@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bulkops.planning.census import make_plan
-from bulkops.planning.plan import Plan, Planned, Selection, named
+from bulkops.planning.plan import Plan, Planned, Selection, edited_words, named
 from bulkops.planning.standing import Standing
 
-__all__ = ["Plan", "Planned", "Selection", "Standing", "make_plan", "named"]
+__all__ = ["Plan", "Planned", "Selection", "Standing", "edited_words", "make_plan", "named"]

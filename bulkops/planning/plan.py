@@ -50,6 +50,14 @@ class Planned:
         return named(self.line.id, self.index, self.line.count)
 
 
+def edited_words(number: int) -> str:
+    """Return what people are told about done operations whose line was edited."""
+    return (
+        f"{number:,} done operation{'' if number == 1 else 's'} with an id read differently from what was done; "
+        "they count as done (--changed rerun does them again)"
+    )
+
+
 def named(line_id: str | None, index: int, count: int) -> str | None:
     """Return the id of one operation of a line: `ID`, or `ID[N]` counted from one where there are several."""
     return line_id if line_id is None or count == 1 else f"{line_id}[{index + 1}]"
