@@ -29,7 +29,7 @@ def upload_lines(folder: Path, *, start: Path, model: str | None, include: Seque
     if not files:
         raise UsageError(f"{folder} has no documents that match {', '.join(include)}")
     defaults = {} if model is None else {"defaults": {"document.upload": {"index": {"model": model}}}}
-    yield orjson.dumps({"$job": {"name": f"upload {folder.name}", **defaults}})
+    yield orjson.dumps({"$job": {"name": f"upload {folder.resolve().name}", **defaults}})
     for path in files:
         yield orjson.dumps(_line(path, folder, start))
 

@@ -197,12 +197,12 @@ def test_a_later_run_goes_on_waiting(desk_at: Callable[..., Desk]) -> None:
 
 
 def test_an_index_that_fails_is_told(desk: Desk) -> None:
-    """A document whose index fails is failed, and people are told."""
+    """A document whose index fails is failed with the API's reason, and people are told."""
     (desk.folder / "unindexable.txt").write_text("x" * 600)
     job = desk.job([{"op": "document.upload", "id": "d", "file": "unindexable.txt", "index": {"model": "m"}}])
     ended = desk.run(job)
     assert ended.code == 3
-    assert "'failed'" in results(job)[0]["error"]["message"]
+    assert "no text to index" in results(job)[0]["error"]["message"]
     assert "d failed: the index of doc_" in ended.err
 
 
