@@ -13,7 +13,7 @@ help:
 	@echo "make test    set up, then run the tests"
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make format  rewrite the code in the house's format"
-	@echo "make bench   the figures of the README, measured here (about ten minutes)"
+	@echo "make bench   the figures of the README, measured here (about twenty minutes)"
 	@echo "make clean   remove what the others made"
 
 $(READY): pyproject.toml
