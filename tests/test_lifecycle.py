@@ -1,4 +1,4 @@
-"""The failure classes (crash-safety.md, 3.1 and 3.3) and the machine that acts on them."""
+"""The failure classes and the machine that acts on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of everything that can happen on a socket: real ones, byte by byte (crash-safety.md, section 3.1)."""
+"""What is made of everything that can happen on a socket: real ones, byte by byte."""
 
 from __future__ import annotations
 
