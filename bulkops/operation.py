@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,21 +26,20 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(ABC):
     """One thing to do. A subclass is a kind; its file is named after it.
 
     `kind` is the word in a line's `op`. `example` is a line that works, used by documentation and tests.
-    `many` names the field that says how many operations a line of this kind becomes. `result_fields` are the
-    fields of the result that lines may refer to and tables show first.
+    `many` names the field that says how many operations a line of this kind becomes.
     """
 
     kind: ClassVar[str]
     example: ClassVar[Mapping[str, Json]]
     many: ClassVar[str | None] = None
 
+    @abstractmethod
     def steps(self, api: Profile) -> Steps:
         """Yield the steps of this operation, hear a reply to each, return the result."""
-        raise NotImplementedError  # pragma: no cover
 
     def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - kinds that check something use it
         """Tell whether the check that this operation is passed; None for those that check nothing."""
