@@ -276,7 +276,7 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None, 
 def _project(reader: Reader, order: Order, report: Report, stop: Stop | CheckpointError | None) -> None:
     folder = order.folder.path
     projections.write_results(
-        reader.rows(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps()
+        reader.records(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps()
     )
     if order.base is None or stop is None:
         # One that was stopped half-way still holds the user's corrections: they are taken up by the next run of it.

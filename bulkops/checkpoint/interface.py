@@ -92,6 +92,9 @@ class Reader(Protocol):
     def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
         """Yield the ended operations by line and index: all, or those in some states."""
 
+    def records(self) -> Iterator[bytes]:
+        """Yield the record of every ended operation, by line and index."""
+
     def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
 

@@ -159,6 +159,10 @@ class MemoryReader:
         found = [row for row in self._operations.values() if states is None or row.state in states]
         yield from sorted(found, key=attrgetter("line", "index", "key"))
 
+    def records(self) -> Iterator[bytes]:
+        """Yield the record of every ended operation, by line and index."""
+        return (row.record for row in self.rows())
+
     def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
         return self._operations.get(key)

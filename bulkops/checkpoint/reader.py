@@ -86,6 +86,11 @@ class CheckpointReader:
         with _translated(self._path):
             yield from tables.rows(self._connection, states)
 
+    def records(self) -> Iterator[bytes]:
+        """Yield the record of every ended operation, by line and index."""
+        with _translated(self._path):
+            yield from tables.records(self._connection)
+
     def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
         with _translated(self._path):

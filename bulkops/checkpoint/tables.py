@@ -234,6 +234,12 @@ def rows(connection: sqlite3.Connection, wanted: Collection[State] | None) -> It
     return map(_operation, _stream(connection, sql))
 
 
+def records(connection: sqlite3.Connection) -> Iterator[bytes]:
+    """Yield all records by line and index; a quarter of the price of whole rows."""
+    sql = "SELECT record FROM operation INDEXED BY operation_by_line ORDER BY line, idx, key"
+    return (record for (record,) in _stream(connection, sql))
+
+
 def counts(connection: sqlite3.Connection) -> Iterator[tuple[str, State, int]]:
     """Yield how many operations of each kind are in each state."""
     sql = """SELECT (SELECT name FROM kind WHERE code = operation.kind), state, count(*)

@@ -41,7 +41,8 @@ class Prepared:
 
 def may_hold_expressions(raw: bytes) -> bool:
     """Tell, from its JSON, whether a value may hold expressions; never wrongly no."""
-    return b"$" in raw or b"\\u00" in raw
+    # Looking for one byte is a tenth of the price of looking for four.
+    return b"$" in raw or (b"\\" in raw and b"\\u00" in raw)
 
 
 def prepare(value: Json, environ: Mapping[str, str], field: str) -> Prepared:

@@ -61,4 +61,5 @@ def _quotes(text: bytes) -> int:
     That leaves out the end of a text that ends in a backslash: of each text one quote counts at least, and in
     orjson's own writing never more than in the line. So a dropped key always shows.
     """
-    return text.count(b'"') - text.count(rb"\"")
+    quotes = text.count(b'"')
+    return quotes - text.count(rb"\"") if b"\\" in text else quotes

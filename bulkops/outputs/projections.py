@@ -21,20 +21,22 @@ _MADE = b'"created":[{'
 
 
 def write_results(
-    rows: Iterable[OperationRow], results: Path, created: Path, under_way: Iterable[StepRow] = ()
+    records: Iterable[bytes], results: Path, created: Path, under_way: Iterable[StepRow] = ()
 ) -> None:
-    """Write one line per operation, as it was recorded, and one line per entity that was made.
+    """Write one line per operation, its record, and one line per entity that was made.
 
     Also what was made by operations that failed later, or have not ended (`under_way`), is told. One pass for
-    both: rows are read from disk.
+    both: records are read from disk.
     """
     with atomic_write(results) as of_operations, atomic_write(created) as of_entities:
-        for row in rows:
-            of_operations.write(row.record)
+        for record in records:
+            of_operations.write(record)
             of_operations.write(b"\n")
-            for line in _created(row):
-                of_entities.write(line)
-                of_entities.write(b"\n")
+            # Most records of a large job tell of nothing made; they are not worth parsing.
+            if _MADE in record:
+                for line in _created(record):
+                    of_entities.write(line)
+                    of_entities.write(b"\n")
         for step in under_way:
             if step.entity is not None:
                 of_entities.write(_made_by(step))
@@ -93,11 +95,8 @@ def _line_to_repeat(row: OperationRow) -> bytes:
     return raw if row.id is not None else with_id(raw, row.line_key)
 
 
-def _created(row: OperationRow) -> Iterator[bytes]:
-    # Most rows of a large job make nothing; they are not worth parsing.
-    if _MADE not in row.record:
-        return
-    record = orjson.loads(row.record)
+def _created(of_operation: bytes) -> Iterator[bytes]:
+    record = orjson.loads(of_operation)
     for made in record["created"]:
         yield orjson.dumps(
             {

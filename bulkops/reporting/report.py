@@ -70,8 +70,10 @@ class Report:
 
     def note(self, kind: str, state: State, before: State = State.NOT_STARTED) -> None:
         """Count an operation under its new state, and no longer under the one before."""
-        self._counts[kind, before] -= before is not State.NOT_STARTED
-        self._counts[kind, state] += state is not State.NOT_STARTED
+        if before is not State.NOT_STARTED:
+            self._counts[kind, before] -= 1
+        if state is not State.NOT_STARTED:
+            self._counts[kind, state] += 1
 
     def add(self, kind: str, state: State, count: int) -> None:
         """Count operations that ended before this run."""

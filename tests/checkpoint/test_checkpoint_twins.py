@@ -284,6 +284,7 @@ def test_reader_rows_in_order(opened: Opener, states: set[State] | None) -> None
             await checkpoint.close_operation(row, keep_steps=False)
         with checkpoint.reader() as reader:
             assert [row for row in rows if states is None or row.state in states] == list(reader.rows(states))
+            assert [row.record for row in rows] == list(reader.records())
             assert rows[3] == reader.row_of(rows[3].key)
             assert reader.row_of(b"unknown") is None
 

@@ -46,16 +46,16 @@ def written(path: Path) -> list[Json]:
 def test_results_are_the_records(path: Path) -> None:
     """`results.jsonl` is the records as they are, one to a line."""
     rows = [row(line=n, id=str(n)) for n in range(3)]
-    write_results(rows, path, path.with_name("created.jsonl"))
+    write_results([one.record for one in rows], path, path.with_name("created.jsonl"))
     assert path.read_bytes() == b"".join(one.record + b"\n" for one in rows)
 
 
 def test_results_are_the_same_each_time(path: Path) -> None:
     """The same rows make the same bytes."""
     rows = [row(line=n) for n in range(3)]
-    write_results(iter(rows), path, path.with_name("created.jsonl"))
+    write_results((one.record for one in rows), path, path.with_name("created.jsonl"))
     first = path.read_bytes()
-    write_results(iter(rows), path, path.with_name("created.jsonl"))
+    write_results((one.record for one in rows), path, path.with_name("created.jsonl"))
     assert path.read_bytes() == first
 
 
@@ -123,7 +123,7 @@ def test_created_has_a_row_for_each_entity(path: Path) -> None:
             State.FAILED, line=3, id="c", kind="document.upload", created=(Created("document", "d1"),),
         ),
     ]  # fmt: skip
-    write_results(rows, path.with_name("results.jsonl"), path)
+    write_results([one.record for one in rows], path.with_name("results.jsonl"), path)
     found = [
         (made["kind"], made["id"], made["custom_id"], made["line"], made["op"]) for made in written(path)
     ]
