@@ -120,8 +120,8 @@ class Writer:
     def add(self, command: StepRow | Close | Call, size: int) -> Batch:
         """Queue a command of about so many bytes; return its batch. Raises CheckpointError once failed."""
         with self._lock:
-            self.check()
-            if self._closing:
+            if self._failure is not None or self._closing:
+                self.check()
                 raise CheckpointError(f"The checkpoint {self._path} is closed.")
             if not self._queue or self._queue[-1].full:
                 self._queue.append(Batch(self._loop))

@@ -131,6 +131,9 @@ class Feed:
             return
         line = plan.parse(raw)
         key = plan.key_of(line.id, raw.raw)
+        if not line.needs and not line.refs:
+            self._prepare(line, key, None)
+            return
         dependant = _Dependant(raw.number, raw.offset, key)
         for target_name, target in self._sources(line):
             self._judge(dependant, target, target_name)
@@ -138,7 +141,7 @@ class Feed:
                 target.dependants.append(dependant)
                 dependant.missing += 1
         if dependant.cause is not None or not dependant.missing:
-            self._prepare(line, dependant)
+            self._prepare(line, key, dependant.cause)
 
     def _sources(self, line: Line) -> Iterator[tuple[str, _Target]]:
         for line_id, index in line.sources():
@@ -167,10 +170,9 @@ class Feed:
     def _prepare_freed(self, dependant: _Dependant) -> None:
         raw = self._plan.job.line_at(dependant.offset, dependant.number)
         self._check_unchanged()
-        self._prepare(self._plan.parse(raw), dependant)
+        self._prepare(self._plan.parse(raw), dependant.key, dependant.cause)
 
-    def _prepare(self, line: Line, dependant: _Dependant) -> None:
-        for planned in self._plan.planned(line, dependant.key):
+    def _prepare(self, line: Line, key: bytes, blocked: str | None) -> None:
+        for planned in self._plan.planned(line, key):
             if self._plan.takes_up(planned.key, line):
-                blocked = dependant.cause
                 self._ready.append(planned if blocked is None else Blocked(planned, blocked))

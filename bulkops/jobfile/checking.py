@@ -53,9 +53,8 @@ def check(
             problems.append(LineError(key, _wrong_key(key, op)))
         elif value is not None and key not in unresolved and (wrong := look(value)):
             problems.append(LineError(key, wrong))
-    for key in table.required:
-        if written.get(key) is None:
-            problems.append(LineError(key, f"is missing; {op} needs it"))
+    if missing := [key for key in table.required if written.get(key) is None]:
+        problems += [LineError(key, f"is missing; {op} needs it") for key in missing]
     if written.get("custom_id") is not None and written.get("id") is not None:
         problems.append(LineError("custom_id", "stands beside `id` and means the same; keep one of them"))
 

@@ -41,8 +41,8 @@ class Prepared:
 
 def may_hold_expressions(raw: bytes) -> bool:
     """Tell, from its JSON, whether a value may hold expressions; never wrongly no."""
-    # Looking for one byte is a tenth of the price of looking for four.
-    return b"$" in raw or (b"\\" in raw and b"\\u00" in raw)
+    # `in` would try the needle as a number first, and raise and drop an error inside: ten times the price.
+    return raw.find(b"$") >= 0 or (raw.find(b"\\") >= 0 and raw.find(b"\\u00") >= 0)
 
 
 def prepare(value: Json, environ: Mapping[str, str], field: str) -> Prepared:

@@ -52,7 +52,10 @@ def _suspicious(raw: bytes, value: Json) -> bool:
     if raw.count(b"{") + raw.count(b"[") > DEEPEST:
         return True
     again = orjson.dumps(value)
-    return again != raw and (_MANY_DIGITS in raw.translate(_DIGITS_TO_ZERO) or _quotes(raw) != _quotes(again))
+    if again == raw:
+        return False
+    # Not `in`, which would try the needle as a number first: ten times the price.
+    return raw.translate(_DIGITS_TO_ZERO).find(_MANY_DIGITS) >= 0 or _quotes(raw) != _quotes(again)
 
 
 def _quotes(text: bytes) -> int:
@@ -62,4 +65,4 @@ def _quotes(text: bytes) -> int:
     orjson's own writing never more than in the line. So a dropped key always shows.
     """
     quotes = text.count(b'"')
-    return quotes - text.count(rb"\"") if b"\\" in text else quotes
+    return quotes if text.find(b"\\") < 0 else quotes - text.count(rb"\"")

@@ -33,7 +33,7 @@ def write_results(
             of_operations.write(record)
             of_operations.write(b"\n")
             # Most records of a large job tell of nothing made; they are not worth parsing.
-            if _MADE in record:
+            if record.find(_MADE) >= 0:
                 for line in _created(record):
                     of_entities.write(line)
                     of_entities.write(b"\n")

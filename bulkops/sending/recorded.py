@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from bulkops.sending.attempt import Attempt, Sender
 
+_GRANTED, _DURABLE = Granted(), Durable()
 LONGEST_RECORDING = 5.0
 """Seconds that a run which is being stopped still gives the checkpoint to write an end down."""
 
@@ -54,11 +55,11 @@ class Recorded:
 
     async def send(self, attempt: Attempt) -> Heard:
         """Make the attempt; what is heard carries the next state and command of the lifecycle."""
-        life, command = advance(attempt.life, Granted())
+        life, command = advance(attempt.life, _GRANTED)
         try:
             if isinstance(command, WriteIntent):
                 await self.checkpoint.intend(_row(attempt, life, StepState.INTENT))
-                life, command = advance(life, Durable())
+                life, command = advance(life, _DURABLE)
             assert isinstance(command, SendNow)
             heard = await self.inner.send(attempt)
         except BaseException as error:
