@@ -9,12 +9,17 @@ import orjson
 
 from bulkops.checkpoint import digest as line_digest
 from bulkops.engines.drive import request_digest
+from bulkops.errors import OperationFailed
 
 if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint
     from bulkops.model import Json, Request
     from bulkops.planning import Planned
     from bulkops.sending import Attempt, Sender
+
+
+LASTING = frozenset({400, 404, 405, 406, 409, 410, 422})
+"""Refusals that a second request would meet as well; a 403 may be the key's fault, and others pass."""
 
 
 class Pinboard:
@@ -24,17 +29,23 @@ class Pinboard:
         self._checkpoint = checkpoint
         self._sender = sender
         self._asking: dict[tuple[bytes, bytes], anyio.Event] = {}
+        self._refused: dict[tuple[bytes, bytes], OperationFailed] = {}
 
     async def ask(self, planned: Planned, request: Request, attempt: Attempt) -> Json:
         """Return the pinned answer; it is durable before it is used. A line that was edited has it asked anew.
 
-        Raises what sending raises; the next operation of the line then asks for itself.
+        Raises what sending raises. A lasting refusal holds for the other operations of the line, too, as long as
+        this run goes on; after anything else the next one asks for itself.
         """
         line_key = planned.line_key
         digest = request_digest(request) + line_digest(planned.line.raw)
         place = (line_key, digest)
         while (asking := self._asking.get(place)) is not None:
             await asking.wait()
+        if (refused := self._refused.get(place)) is not None:
+            raise OperationFailed(
+                refused.code, refused.message, status=refused.status, request_id=refused.request_id
+            )
         asking = self._asking[place] = anyio.Event()
         try:
             known = await self._checkpoint.pinned(line_key, digest)
@@ -43,6 +54,10 @@ class Pinboard:
                 known = orjson.dumps(heard.json)
                 await self._checkpoint.pin(line_key, digest, known)
             return orjson.loads(known)
+        except OperationFailed as failure:
+            if planned.line.count > 1 and failure.status in LASTING:
+                self._refused[place] = failure
+            raise
         finally:
             del self._asking[place]
             asking.set()

@@ -191,8 +191,11 @@ class _Census:
         cycle = find_cycle(self._edges)
         if cycle is not None:
             path = " → ".join(cycle[:10]) + (" → …" if len(cycle) > 10 else "")  # noqa: PLR2004 - ten names show the way of a circle
+            first = next((line.number for line in self._lines() if line.id == cycle[0]), None)
             self._problem(
-                None, None, f"these lines wait for each other in a circle: {path}; take one `needs` out"
+                first,
+                None,
+                f"waits for itself in a circle of lines: {path}; take one `needs` or reference out",
             )
         self.plan.waited_for = frozenset(line_id for line_id, _ in self._asked)
         self.plan.going_on = frozenset(

@@ -50,7 +50,10 @@ BAD_JOBS: dict[str, tuple[list[object], list[str]]] = {
         [{"op": "agent.get", "agent_id": "${ref:nope#agent_id}"}],
         ["line 1: ", "nope", "no line has that id"],
     ),
-    "cycle": ([agent(1, needs=["a2"]), agent(2, needs=["a1"])], ["in a circle: a1 → a2"]),
+    "cycle": (
+        [agent(1, needs=["a2"]), agent(2, needs=["a1"])],
+        ["line 1: ", "in a circle of lines: a1 → a2"],
+    ),
     "host in the header": (
         [{"$job": {"name": "x", "base_url": "https://evil.example"}}],
         ["line 1: ", "base_url"],

@@ -60,11 +60,24 @@ def test_copies_of_a_later_run_come_from_the_same_version(tmp_path: Path) -> Non
     assert not any(b"Changed" in body for body in bodies)
 
 
+def test_a_missing_source_is_asked_for_once(tmp_path: Path) -> None:
+    """When there is no such source, all copies fail by one request; the next run asks again."""
+    clone = {"op": "agent.clone", "agent_id": "agent_gold", "copies": 5}
+    job, server = Job(tmp_path, [clone]), Server()
+
+    async def both() -> None:
+        assert counts(await job.run(server)) == {"failed": 5}
+        assert server.heard == {"agent.get": 1}
+        assert counts(await job.run(with_source(server), Selection(failed=True))) == {"done": 5}
+
+    run_jumping(both)
+
+
 def test_a_read_that_fails_is_asked_by_the_next_copy(tmp_path: Path) -> None:
-    """When the read of the source is refused once, only one copy fails."""
+    """When the read of the source is refused for a reason that may pass, only one copy fails."""
 
     def refuse(request: Request, number: int) -> Answer | None:
-        return Answer(400, {}) if request.endpoint == "agent.get" and number == 1 else None
+        return Answer(403, {}) if request.endpoint == "agent.get" and number == 1 else None
 
     clone = {"op": "agent.clone", "agent_id": "agent_gold", "copies": 5}
     run = run_jumping(lambda: Job(tmp_path, [clone]).run(with_source(Server(refuse=refuse))))
