@@ -37,9 +37,10 @@ class Closing:
     ended: int = 0
     failed: int = 0
 
-    def reopened(self, row: OperationRow) -> None:
+    def reopened(self, planned: Planned, was: State) -> None:
         """Count an operation that is taken up again as not started."""
-        self.report.note(row.kind, State.NOT_STARTED, row.state)
+        # Of the kind that its line has now, under which it was planned.
+        self.report.note(planned.line.op, State.NOT_STARTED, was)
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""

@@ -261,7 +261,7 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None, 
             with reader:
                 _project(reader, order, report, stop)
                 if whole and not isinstance(stop, CheckpointError):
-                    report.agree(reader.counts_by_kind())
+                    report.agree(reader.counts())
         report.verify()
         code = exit_code(report, stop)
         projections.write_summary(summary(report, order.named, code), order.folder.path / "summary.json")

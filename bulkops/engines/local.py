@@ -41,8 +41,8 @@ class Closing(Protocol):
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
 
-    def reopened(self, row: OperationRow) -> None:
-        """Hear that an operation which had ended is taken up again."""
+    def reopened(self, planned: Planned, was: State) -> None:
+        """Hear that an operation which had ended so is taken up again."""
 
 
 class Engine:
@@ -249,7 +249,7 @@ class Engine:
             *(again for step in steps if (again := _taken_up_again(step)) is not None),
         ]
         await self._checkpoint.reopen(planned.key, kept)
-        self._closing.reopened(row)
+        self._closing.reopened(planned, row.state)
         start = _start_of(planned, kept)
         return replace(start, pinned=row.raw) if row.state is State.IN_DOUBT else start
 

@@ -117,3 +117,24 @@ def test_failed_lines_without_their_job(desk: Desk) -> None:
     assert (ended.code, desk.sent) == (2, sent)
     assert "put it back" in ended.err
     assert str(job) in ended.err
+
+
+def test_a_stopped_run_of_failed_lines_keeps_the_corrections(desk: Desk) -> None:
+    """Stopped after it began to send, a run of failed.jsonl leaves the file as it was mended; the next one ends it."""
+    wrong = [{**agent(number), "op": "agent.update", "agent_id": "agent_wrong"} for number in range(3)]
+    job = desk.job(wrong)
+    assert desk.run(job).code == 3
+    failed = run_folder(job) / "failed.jsonl"
+    still_wrong = failed.read_text().splitlines()[1].replace("agent_wrong", "agent_wrong_too")
+    first, second, third = (json.dumps(agent(number)) for number in range(3))
+    mended = f"{first}\n{still_wrong}\n{third}\n"
+    failed.write_text(mended)
+
+    stopped = desk.run(failed, "-j", "1", "--halt", "fail=1")
+    assert stopped.code == 5, stopped.err
+    assert desk.made() == ["Agent 0"]
+    assert failed.read_text() == mended
+    failed.write_text(f"{first}\n{second}\n{third}\n")
+    ended = desk.run(failed)
+    assert ended.code == 0, ended.err
+    assert sorted(desk.made()) == ["Agent 0", "Agent 1", "Agent 2"]
