@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bulkops.checkpoint import StepState, open_reader
-from bulkops.checkpoint.locking import run_lock
+from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.closing import Closing
 from bulkops.engines.drive import Drive
@@ -63,6 +63,7 @@ class Order:
     selection: Selection = field(default_factory=Selection)
     base: Path | None = None
     log_file: Path | None = None
+    lock: LockWish = field(default_factory=LockWish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,14 @@ def run(order: Order) -> Ending:
     Raises JobError and UsageError before anything is sent, Locked when another run is at it. What ends a run
     early is no exception here but a part of its ending.
     """
+    with JobFile.open(order.job):
+        # One that is not there leaves no run folder behind.
+        pass
     with ExitStack() as held:
+        held.enter_context(run_lock(order.folder.path, order.base or order.job, order.lock))
+        # Only now: another run may have been waited for, and the file edited meanwhile.
         job = held.enter_context(JobFile.open(order.job))
         base = held.enter_context(JobFile.open(order.base)) if order.base is not None else None
-        held.enter_context(run_lock(order.folder.path, order.base or order.job))
         reader = open_reader(order.folder.checkpoint)
         with reader or ExitStack():
             plan, settings, open_steps = _prepared(order, job, base, reader)

@@ -77,7 +77,7 @@ def _run(verb: str, words: list[str]) -> int:
 
 
 def _guarded(run: Run, options: Options) -> int:
-    from bulkops.errors import BulkopsError, JobError
+    from bulkops.errors import BulkopsError, JobError, Locked
 
     try:
         return run(options)
@@ -87,6 +87,9 @@ def _guarded(run: Run, options: Options) -> int:
         tell_problems(error)
         return error.exit_code
     except BulkopsError as error:
+        if isinstance(error, Locked) and options.quiet:
+            # The job is being done, so cron has nothing to write a mail about.
+            return error.exit_code
         from bulkops.reporting.text import safe_text
 
         say(f"bulkops: {safe_text(str(error), 2000)}")

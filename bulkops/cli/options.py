@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulkops.cli.parsing import Option, Verb, not_negative, positive
+from bulkops.cli.parsing import Option, Verb, duration, not_negative, positive
 
 JOB = (("JOB", "the job file (JSONL)"),)
 RUN_DIR = Option(
@@ -64,6 +64,16 @@ RUNNING = (
         about="how many times as fast the emulator's clock runs",
     ),
 )
+SAFETY = (
+    Option(
+        "--lock-wait",
+        takes=duration,
+        metavar="T",
+        default=0.0,
+        about="how long to wait for another run of the job to end, such as 30s or 5m (default: not at all)",
+    ),
+    Option("--unsafe-fs", about="use a run folder on a network file system, whose locks may not hold"),
+)
 TELLING = (
     Option("--json", about="print the summary as JSON on stdout at the end"),
     Option("--log-file", takes=str, metavar="FILE", about="write what happens to a log file as well"),
@@ -91,6 +101,7 @@ VERBS = {
         options=(RUN_DIR, EMULATE, DRY_RUN),
         account_and_pace=ACCOUNT,
         running=RUNNING,
+        safety=SAFETY,
         telling=TELLING,
     ),
     "retry": Verb(
@@ -99,6 +110,7 @@ VERBS = {
         options=(RUN_DIR, IN_DOUBT),
         account_and_pace=ACCOUNT,
         running=RUNNING,
+        safety=SAFETY,
         telling=TELLING,
     ),
     "status": Verb("say where a job stands, also while it runs", JOB, options=(RUN_DIR, OF_REHEARSAL, JSON)),

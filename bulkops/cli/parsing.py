@@ -97,11 +97,21 @@ def not_negative(text: str) -> float:
     return positive(text) if float(text) else 0.0
 
 
+def duration(text: str) -> float:
+    """Return the seconds of `30s`, `5m`, `2h` or `7d`; a mere number counts seconds."""
+    if text[-1:].isdigit():
+        return not_negative(text)
+    from bulkops.operation import seconds
+
+    return seconds(text)
+
+
 _NUMBERS = {
     int: "a whole number",
     float: "a number",
     positive: "a number greater than 0",
     not_negative: "a number from 0",
+    duration: "a duration such as 30s, 5m or 2h",
 }
 
 

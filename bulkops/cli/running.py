@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 import orjson
 
 from bulkops.checkpoint.folder import make_private_folder
-from bulkops.checkpoint.locking import run_lock
+from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.cli import orders
 from bulkops.cli.parsing import say, to_nowhere
 from bulkops.errors import UsageError
@@ -20,6 +21,7 @@ from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.reporting.progress import choose
 from bulkops.reporting.report import Job, last_line, summary
+from bulkops.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,9 +58,23 @@ def run_job(options: Options, selection: Selection) -> int:
                 selection=selection,
                 base=place.base,
                 log_file=Path(options.log_file) if options.log_file else None,
+                lock=_lock_wish(options),
             )
         )
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
+
+
+def _lock_wish(options: Options) -> LockWish:
+    def note(text: str) -> None:
+        if not options.quiet:
+            say(safe_text(text, 2000))
+
+    return LockWish(
+        patience=options.lock_wait,
+        command=shlex.join(["bulkops", *sys.argv[1:]]),
+        unsafe=options.unsafe_fs,
+        note=note,
+    )
 
 
 class _Heard:
@@ -152,7 +168,7 @@ def _begin_anew(options: Options) -> None:
     """Put an empty run folder in place of an earlier rehearsal's: it tells of a world that is gone."""
     place = orders.place_of(options)
     folder = place.folder.path
-    with JobFile.open(place.job), run_lock(folder, place.job):
+    with JobFile.open(place.job), run_lock(folder, place.job, _lock_wish(options)):
         # The lock has made the folder, if nothing else has.
         if any(path.name != "lock" for path in folder.iterdir()):
             if not (folder / REHEARSED).exists():

@@ -6,11 +6,12 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkops.checkpoint.locking import run_lock
+from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.errors import CheckpointError, Locked
 
 if TYPE_CHECKING:
@@ -150,6 +151,41 @@ def test_lock_file_is_private(folder: Path, job: Path) -> None:
     with run_lock(folder, job):
         assert stat.S_IMODE((folder / "lock").stat().st_mode) == 0o600
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_holder_tells_its_command(folder: Path, job: Path) -> None:
+    """The command of the run that holds the lock is told with it, cut where it is long."""
+    with (
+        run_lock(folder, job, LockWish(command="bulkops run job.jsonl " + "x" * 5000)),
+        pytest.raises(Locked, match=r"since 2\S+ \(bulkops run job\.jsonl x{178}\)\. Wait"),
+        run_lock(folder, job),
+    ):
+        pass
+
+
+def test_lock_is_waited_for(folder: Path, job: Path) -> None:
+    """A run that may wait says so once, and goes on as soon as the other one has ended."""
+    process = start(folder, job)
+    first_line(process)
+    said: list[str] = []
+
+    def note(text: str) -> None:
+        said.append(text)
+        process.kill()
+
+    with run_lock(folder, job, LockWish(patience=60, note=note)):
+        pass
+    process.communicate()
+    (told,) = said
+    assert told.startswith(f"waiting: {job} is already being run by process {process.pid} ")
+
+
+def test_patience_ends(folder: Path, job: Path) -> None:
+    """A run that has waited long enough is refused like one that does not wait."""
+    began = time.monotonic()
+    with run_lock(folder, job), pytest.raises(Locked), run_lock(folder, job, LockWish(patience=0.3)):
+        pass
+    assert 0.3 <= time.monotonic() - began < 5
 
 
 def test_strange_text_is_not_repeated(folder: Path, job: Path) -> None:
