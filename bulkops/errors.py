@@ -9,8 +9,8 @@ BulkopsError
 │   ├── KeyRefused        4
 │   ├── Halted            5
 │   ├── Unreachable       7
+│   ├── CheckpointError   74
 │   └── Interrupted       130 / 143
-├── CheckpointError       74
 └── Locked                75
 """
 
@@ -119,7 +119,7 @@ class Interrupted(Stop):
         self.exit_code = 128 + signal_number
 
 
-class CheckpointError(BulkopsError):
+class CheckpointError(Stop):
     """The checkpoint cannot be read or written; nothing is sent after it."""
 
     exit_code = 74

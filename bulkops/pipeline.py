@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bulkops.checkpoint import StepState, open_reader
+from bulkops.checkpoint.ballast import ballast_size
 from bulkops.checkpoint.locking import LockWish, run_lock
+from bulkops.checkpoint.recovering import recover
+from bulkops.checkpoint.rescue import usual_folder
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.closing import Closing
 from bulkops.engines.drive import Drive
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Checkpoint, Reader, StepRow
+    from bulkops.checkpoint.store import SqliteCheckpoint
     from bulkops.jobfile import Header
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress
@@ -64,6 +68,8 @@ class Order:
     base: Path | None = None
     log_file: Path | None = None
     lock: LockWish = field(default_factory=LockWish)
+    rescue: Path = field(default_factory=usual_folder)
+    """The folder for what is in flight when the checkpoint cannot be written any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Ending:
 
     report: Report
     code: int
-    stop: Stop | CheckpointError | None
+    stop: Stop | None
 
 
 def run(order: Order) -> Ending:
@@ -89,6 +95,7 @@ def run(order: Order) -> Ending:
         # Only now: another run may have been waited for, and the file edited meanwhile.
         job = held.enter_context(JobFile.open(order.job))
         base = held.enter_context(JobFile.open(order.base)) if order.base is not None else None
+        recover(order.folder.checkpoint, order.rescue)
         reader = open_reader(order.folder.checkpoint)
         with reader or ExitStack():
             plan, settings, open_steps = _prepared(order, job, base, reader)
@@ -161,7 +168,7 @@ def _work(
     report: Report,
     events: EventLog,
     open_steps: dict[bytes, list[StepRow]],
-) -> Stop | CheckpointError | None:
+) -> Stop | None:
     """Send what is left; return what ended the run early."""
     if not plan.left and order.selection.changed is None:
         return None
@@ -195,7 +202,9 @@ async def _send(
     files = OutputFiles(order.folder.path)
     files.sweep()
     async with (
-        open_checkpoint(order.folder.checkpoint) as checkpoint,
+        open_checkpoint(
+            order.folder.checkpoint, rescue=order.rescue, ballast=ballast_size(settings.in_flight)
+        ) as checkpoint,
         Pace({account.name: allowance}, headers=settings.api.rate_headers, told=told) as pace,
     ):
         await checkpoint.set_meta("origin", _origin(settings))
@@ -212,11 +221,14 @@ async def _send(
             async with anyio.create_task_group() as beside:
                 beside.start_soon(_obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)
+                beside.start_soon(_heed_disk, checkpoint, engine)
                 beside.start_soon(_show, engine, pace, order.progress, account.name)
-                await engine.run(drive)
+                try:
+                    await engine.run(drive)
+                finally:
+                    _sum_up(report, engine, sender, pace, account.name)
                 beside.cancel_scope.cancel()
             await _forgive(engine.stopped_by, sender, checkpoint, report)
-            _sum_up(report, engine, sender, pace, account.name)
     return engine.stopped_by
 
 
@@ -229,6 +241,10 @@ async def _obey_signals(engine: Engine, progress: Progress, drain: float) -> Non
             else:
                 progress.note(f"finishing the requests in flight, {drain:.0f} s at most; again to abort them")
                 engine.stop(Interrupted(f"interrupted by {number.name}", number))
+
+
+async def _heed_disk(checkpoint: SqliteCheckpoint, engine: Engine) -> None:
+    engine.stop(await checkpoint.failed())
 
 
 async def _show(engine: Engine, pace: Pace, progress: Progress, account: str) -> None:
@@ -257,7 +273,7 @@ def _sum_up(report: Report, engine: Engine, sender: Retrying, pace: Pace, accoun
     report.requests, report.retries, report.polls = sender.requests, sender.retries, engine.looks
 
 
-def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None, *, whole: bool) -> int:
+def _wrap_up(order: Order, report: Report, stop: Stop | None, *, whole: bool) -> int:
     """Write the files that are made from the checkpoint, check the counts, and return the exit code."""
     report.stopped = None if stop is None else str(stop)
     try:
@@ -278,7 +294,7 @@ def _wrap_up(order: Order, report: Report, stop: Stop | CheckpointError | None, 
     return code
 
 
-def _project(reader: Reader, order: Order, report: Report, stop: Stop | CheckpointError | None) -> None:
+def _project(reader: Reader, order: Order, report: Report, stop: Stop | None) -> None:
     folder = order.folder.path
     projections.write_results(
         reader.records(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps()
@@ -290,7 +306,7 @@ def _project(reader: Reader, order: Order, report: Report, stop: Stop | Checkpoi
     report.count_checks(reader.checks())
 
 
-def _reason(group: BaseExceptionGroup[BaseException]) -> Stop | CheckpointError:
+def _reason(group: BaseExceptionGroup[BaseException]) -> Stop:
     """Return what ended a run out of everything that was raised at once; what is no error of ours is raised."""
     leaves = list(_leaves(group))
     for kind in (CheckpointError, Stop):

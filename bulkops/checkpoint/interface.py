@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class Checkpoint(Protocol):
     """The memory of a run that goes on.
 
-    After any failed write it stops for good: every call that waits and every later call raises
-    CheckpointError, and nothing is written any more. Cancelling a call that waits disturbs no other and takes
-    nothing back.
+    After any failed write it stops for good: every call that would let something begin raises CheckpointError,
+    those that wait as well as later ones. What has happened already (`note`, `close_operation`) is still saved,
+    where that can be done, for the next run to take up; else these calls raise as well. Cancelling a call that
+    waits disturbs no other and takes nothing back.
     """
 
     async def intend(self, step: StepRow) -> None:

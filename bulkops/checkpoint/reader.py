@@ -68,8 +68,12 @@ class CheckpointReader:
 
     def meta(self, key: str) -> str | None:
         """Return a word about the whole run."""
+        return self.all_meta().get(key)
+
+    def all_meta(self) -> dict[str, str]:
+        """Return all words about the whole run."""
         with _translated(self._path):
-            return tables.meta(self._connection).get(key)
+            return tables.meta(self._connection)
 
     def states(self) -> Iterator[tuple[bytes, State, bytes]]:
         """Yield key, state and line digest of every ended operation, in no order."""

@@ -28,14 +28,19 @@ _ROW_BYTES = 128
 
 
 @asynccontextmanager
-async def open_checkpoint(path: Path) -> AsyncIterator[SqliteCheckpoint]:
+async def open_checkpoint(
+    path: Path, *, rescue: Path | None = None, ballast: int = 0
+) -> AsyncIterator[SqliteCheckpoint]:
     """Open a checkpoint, or create it with mode 0600; leaving writes what is queued and closes it.
 
     A missing folder is made with mode 0700. Raises CheckpointError when it cannot be opened or written, is no
     checkpoint, is of a newer format, or does not close within a minute; and at the end when any write failed,
     also one that nobody waited for. The caller holds the run lock.
+
+    `ballast` is how many bytes to hold back on this disk, `rescue` a folder on another one: for what becomes of
+    requests that are in flight when a write fails.
     """
-    writer = Writer(path)
+    writer = Writer(path, rescue, ballast)
     writer.start()
     try:
         await writer.opened.wait()
@@ -78,14 +83,14 @@ class SqliteCheckpoint:
 
     def note(self, step: StepRow) -> None:
         """Remember what is known about a step, in place of what was; durable with the next commit."""
-        self._writer.add(step, _size(step.reply, None))
+        self._writer.keep(step, _size(step.reply, None))
 
     async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
         """Remember the end of an operation, in place of an earlier one; durable when it returns.
 
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
         """
-        await self._writer.add(Close(row, keep_steps), _size(row.record, row.raw)).wait()
+        await self._writer.keep(Close(row, keep_steps), _size(row.record, row.raw)).saved()
 
     async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
         """Forget the end of an operation and put these steps in the place of its own; durable when it returns."""
@@ -132,7 +137,12 @@ class SqliteCheckpoint:
 
     async def flush(self) -> None:
         """Return when everything noted before is durable."""
-        await self._call(_nothing)
+        await self._writer.keep(Call(_nothing), _ROW_BYTES).saved()
+
+    async def failed(self) -> CheckpointError:
+        """Return why a write has failed, as soon as one has."""
+        await self._writer.failed.wait()
+        return self._writer.failure()
 
     def reader(self) -> CheckpointReader:
         """Return a reader of what is durable by now."""

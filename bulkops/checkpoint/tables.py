@@ -231,6 +231,11 @@ def open_steps(connection: sqlite3.Connection) -> Iterator[StepRow]:
     return map(_step, _stream(connection, sql))
 
 
+def steps(connection: sqlite3.Connection) -> Iterator[StepRow]:
+    """Yield all steps, by operation and number."""
+    return map(_step, _stream(connection, f"SELECT {_STEP} FROM step ORDER BY key, number"))
+
+
 def row_of(connection: sqlite3.Connection, key: bytes) -> OperationRow | None:
     """Return the row of one operation."""
     sql = f"SELECT {_OPERATION} FROM operation WHERE key = ?"

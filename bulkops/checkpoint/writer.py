@@ -8,20 +8,22 @@ import sqlite3
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from bulkops.checkpoint import tables
+from bulkops.checkpoint.ballast import Ballast
 from bulkops.checkpoint.opening import (
     close_with_checkpoint,
     close_without_checkpoint,
     copy_log,
     open_writable,
 )
-from bulkops.checkpoint.rows import StepRow
+from bulkops.checkpoint.rescue import OPENING, Rescue
+from bulkops.checkpoint.rows import StepRow, StepState
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bulkops.checkpoint.rows import OperationRow
@@ -53,18 +55,25 @@ class Call:
         self.result = self.act(connection)
 
 
+Command: TypeAlias = StepRow | Close | Call
+
+
 class Batch:
     """What becomes durable in one commit."""
 
-    __slots__ = ("_loop", "_waiting", "commands", "done", "failure", "size")
+    __slots__ = ("_ends", "_loop", "_waiting", "commands", "done", "failure", "lost", "size")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[asyncio.Future[None]] = []
-        self.commands: list[StepRow | Close | Call] = []
+        self._ends: list[asyncio.Future[None]] = []
+        self.commands: list[Command] = []
         self.size = 0
         self.done = False
         self.failure: str | None = None
+        """Why it did not become durable in the checkpoint."""
+        self.lost: str | None = None
+        """Why what was true already could not be saved anywhere."""
 
     @property
     def full(self) -> bool:
@@ -81,24 +90,43 @@ class Batch:
             self.finish()
         return waiting
 
+    def saved(self) -> asyncio.Future[None]:
+        """Return what to await: it ends when this is durable or saved for the next run; else CheckpointError."""
+        waiting = self._loop.create_future()
+        self._ends.append(waiting)
+        if self.done:
+            self.finish()
+        return waiting
+
     def finish(self) -> None:
         """Wake those who wait; in the loop's thread."""
         self.done = True
-        for waiting in self._waiting:
-            if waiting.done():
-                continue
-            if self.failure is None:
-                waiting.set_result(None)
-            else:
-                waiting.set_exception(CheckpointError(self.failure))
-        self._waiting.clear()
+        _end(self._waiting, self.failure)
+        _end(self._ends, self.lost)
+
+
+def _end(waiting: list[asyncio.Future[None]], failure: str | None) -> None:
+    for each in waiting:
+        if each.done():
+            continue
+        if failure is None:
+            each.set_result(None)
+        else:
+            each.set_exception(CheckpointError(failure))
+    waiting.clear()
 
 
 class Writer:
-    """The thread and its queue. Methods are for the event loop's thread; the first failed write ends all."""
+    """The thread and its queue. Methods are for the event loop's thread; the first failed write ends all.
 
-    def __init__(self, path: Path) -> None:
+    After it nothing begins any more; what has become of that which had begun is still saved, as `Rescue` can.
+    `rescue` is the folder for that, `ballast` the bytes held back on the checkpoint's own disk.
+    """
+
+    def __init__(self, path: Path, rescue: Path | None = None, ballast: int = 0) -> None:
         self._path = path
+        self._rescue_folder = rescue
+        self._ballast = Ballast(path.with_name("ballast"), ballast)
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
@@ -106,30 +134,44 @@ class Writer:
         self._queue: deque[Batch] = deque()
         self._closing = False
         self._failure: str | None = None
+        self._lost: str | None = None
         self._thread = threading.Thread(target=self._run, name="bulkops-checkpoint", daemon=True)
         self._in_hand: Batch | None = None
         self.meta: dict[str, str] = {}
         self.opened = Batch(self._loop)
         """Done when `meta` is there."""
         self.ended = asyncio.Event()
+        self.failed = asyncio.Event()
+        """Set when a write has failed."""
 
     def start(self) -> None:
         """Start the thread; it opens the file first."""
         self._thread.start()
 
-    def add(self, command: StepRow | Close | Call, size: int) -> Batch:
+    def add(self, command: Command, size: int) -> Batch:
         """Queue a command of about so many bytes; return its batch. Raises CheckpointError once failed."""
         with self._lock:
-            if self._failure is not None or self._closing:
+            if self._failure is not None:
                 self.check()
-                raise CheckpointError(f"The checkpoint {self._path} is closed.")
-            if not self._queue or self._queue[-1].full:
-                self._queue.append(Batch(self._loop))
-            batch = self._queue[-1]
-            batch.commands.append(command)
-            batch.size += size
-            if self._idle:
-                self._news.notify()
+            return self._queued(command, size)
+
+    def keep(self, command: Command, size: int) -> Batch:
+        """Queue what is true already; also once failed, as long as it can be saved somewhere."""
+        with self._lock:
+            if self._lost is not None:
+                raise CheckpointError(self._lost)
+            return self._queued(command, size)
+
+    def _queued(self, command: Command, size: int) -> Batch:
+        if self._closing:
+            raise CheckpointError(f"The checkpoint {self._path} is closed.")
+        if not self._queue or self._queue[-1].full:
+            self._queue.append(Batch(self._loop))
+        batch = self._queue[-1]
+        batch.commands.append(command)
+        batch.size += size
+        if self._idle:
+            self._news.notify()
         return batch
 
     def close(self) -> None:
@@ -141,7 +183,11 @@ class Writer:
     def check(self) -> None:
         """Raise CheckpointError once a write has failed."""
         if self._failure is not None:
-            raise CheckpointError(self._failure)
+            raise self.failure()
+
+    def failure(self) -> CheckpointError:
+        """Return why nothing is written any more."""
+        return CheckpointError(str(self._failure))
 
     def join(self, seconds: float) -> bool:
         """Wait for the end of the thread, blocking; return whether it has ended."""
@@ -161,13 +207,36 @@ class Writer:
 
     def _serve(self, connection: sqlite3.Connection) -> None:
         try:
-            self.meta = tables.meta(connection)
-            self._commit_all(connection)
+            self.meta = _begun(connection)
+            with self._ballast:
+                self._commit_all(connection)
         except Exception as error:  # noqa: BLE001 - told to those who wait, whatever it is
             self._fail(error)
+            self._save_rest(Rescue(connection, error, self.meta, self._rescue_folder, commit_all))
             close_without_checkpoint(connection, self._path)
         else:
             close_with_checkpoint(connection, self._path)
+
+    def _save_rest(self, rescue: Rescue) -> None:
+        """After a failed write: save what becomes of that which was in flight, until the run has ended."""
+        batch = self._in_hand or self._next()
+        while batch is not None:
+            self._save(batch, rescue)
+            batch = self._next()
+        rescue.close()
+        self._failure = self._lost or f"{self._failure}{rescue.told}"
+
+    def _save(self, batch: Batch, rescue: Rescue) -> None:
+        batch.failure = self._failure
+        try:
+            rescue.save([command for command in batch.commands if _is_known(command)])
+        except (CheckpointError, sqlite3.Error, OSError) as error:
+            self._lost = (
+                f"{self._failure} What became of the requests in flight could not be saved ({error}):"
+                " they will be in doubt."
+            )
+        batch.lost = self._lost
+        self._tell(batch.finish)
 
     def _commit_all(self, connection: sqlite3.Connection) -> None:
         log = _Log(connection)
@@ -188,14 +257,10 @@ class Writer:
             return self._queue.popleft() if self._queue else None
 
     def _fail(self, error: Exception) -> None:
-        message = str(error) if isinstance(error, CheckpointError) else _explain(error, self._path)
-        with self._news:
-            self._failure = message
-            lost = [self.opened, *([self._in_hand] if self._in_hand else []), *self._queue]
-            self._queue.clear()
-        for each in lost:
-            each.failure = message
-            self._tell(each.finish)
+        self._failure = str(error) if isinstance(error, CheckpointError) else _explain(error, self._path)
+        self._tell(self.failed.set)
+        self.opened.failure = self._failure
+        self._tell(self.opened.finish)
 
     def _tell(self, hear: Callable[[], None]) -> None:
         # A loop that is closed already has nobody left who waits.
@@ -205,9 +270,14 @@ class Writer:
 
 def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     """Do the commands of a batch in one transaction, with the effect of doing them one after the other."""
+    commit_all(connection, batch.commands)
+
+
+def commit_all(connection: sqlite3.Connection, commands: Sequence[Command]) -> None:
+    """Do commands in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     changes = _Changes()
-    for command in batch.commands:
+    for command in commands:
         if isinstance(command, StepRow):
             changes.put(command)
         elif isinstance(command, Close):
@@ -218,6 +288,21 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> None:
             command.run(connection)
     changes.write(connection)
     connection.execute("COMMIT")
+
+
+def _begun(connection: sqlite3.Connection) -> dict[str, str]:
+    """Count the opening; return what is known about the whole run."""
+    meta = tables.meta(connection)
+    meta[OPENING] = str(int(meta.get(OPENING, "0")) + 1)
+    tables.put_meta(connection, OPENING, meta[OPENING])
+    return meta
+
+
+def _is_known(command: Command) -> bool:
+    """Tell whether a command says what has happened; an intent whose commit failed was never sent."""
+    return isinstance(command, Close) or (
+        isinstance(command, StepRow) and command.state is not StepState.INTENT
+    )
 
 
 class _Changes:

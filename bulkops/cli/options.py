@@ -72,6 +72,13 @@ SAFETY = (
         default=0.0,
         about="how long to wait for another run of the job to end, such as 30s or 5m (default: not at all)",
     ),
+    Option(
+        "--rescue",
+        takes=str,
+        metavar="DIR",
+        about="where to save what is in flight when the run folder cannot be written (default: the system's"
+        " folder for temporary files)",
+    ),
     Option("--unsafe-fs", about="use a run folder on a network file system, whose locks may not hold"),
 )
 TELLING = (

@@ -13,6 +13,7 @@ import orjson
 
 from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import LockWish, run_lock
+from bulkops.checkpoint.rescue import usual_folder
 from bulkops.cli import orders
 from bulkops.cli.parsing import say, to_nowhere
 from bulkops.errors import UsageError
@@ -59,6 +60,7 @@ def run_job(options: Options, selection: Selection) -> int:
                 base=place.base,
                 log_file=Path(options.log_file) if options.log_file else None,
                 lock=_lock_wish(options),
+                rescue=Path(options.rescue) if options.rescue else usual_folder(),
             )
         )
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
@@ -115,6 +117,7 @@ def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:
             flags += [f"--{name.replace('_', '-')}", str(value)]
     if not options.emulate:
         flags += ["--run-dir", options.run_dir] if options.run_dir else []
+        flags += ["--rescue", options.rescue] if options.rescue else []
         flags += ["--base-url", options.base_url] if options.base_url else []
         flags += ["--time-scale", f"{options.time_scale:g}"] if options.time_scale != 1.0 else []
     return Job(

@@ -100,7 +100,7 @@ class Drive:
     async def forward(self, running: Running) -> Outcome | Parked:
         """Drive an operation until it ends or waits.
 
-        Stop and CheckpointError pass through: they concern the run, and the operation stays pending.
+        Stop passes through: it concerns the run, and the operation stays pending.
         """
         try:
             while True:

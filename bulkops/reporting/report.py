@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bulkops.checkpoint.rows import LineChecks
-    from bulkops.errors import CheckpointError, Stop
+    from bulkops.errors import Stop
     from bulkops.model import Json
 
 WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
@@ -152,7 +152,7 @@ class Job:
         return shlex.quote(str((self.folder or run_folder(Path(self.path)).path) / name))
 
 
-def exit_code(report: Report, stop: Stop | CheckpointError | None) -> int:
+def exit_code(report: Report, stop: Stop | None) -> int:
     """Return the exit code of a run that ended like this: the worst that holds (DESIGN.md, section 6)."""
     holds = {
         _IN_DOUBT: report.count(State.IN_DOUBT),

@@ -159,21 +159,25 @@ def small_files(limit: int) -> Callable[[], None]:
 
 
 def test_a_full_disk(desk: Desk) -> None:
-    """A disk that fills up ends the run with 74 and sends nothing more; with space it continues, nothing twice."""
-    job = desk.job(agents(1500, meta={"note": "x" * 300}))
-    ended = desk.run(job, preexec_fn=small_files(400_000))
+    """A checkpoint that cannot grow ends the run with 74; what was in flight is rescued, and nothing is done twice."""
+    job = desk.job(agents(800, meta={"note": "x" * 3000}))
+    safe = desk.folder / "safe"
+    safe.mkdir()
+    ended = desk.run(job, "-j", 4, "--rescue", safe, preexec_fn=small_files(1_200_000))
     assert ended.code == 74, ended.err
     assert "Traceback" not in ended.err
-    assert "space" in ended.last or "File too large" in ended.last
-    assert f"Continue: bulkops run {job}" in ended.last
+    assert "space" in ended.last
+    assert f"Continue: bulkops run {job} --rate 1000000/min --rescue {safe}" in ended.last
     made = len(desk.effects())
-    assert 0 < made < 1500
-    later = desk.run(job)
-    assert later.code in {0, 6}, later.err
-    counts = check_ending(job, later)["operations"]
-    assert counts["done"] + counts["in_doubt"] == 1500
-    assert len(set(desk.made())) == len(desk.effects())
-    assert len(desk.effects()) >= 1500 - counts["in_doubt"]
+    assert 0 < made < 800
+    assert f"({made} requests)" in ended.last
+    (saved,) = safe.iterdir()
+    assert f" is in {saved}; " in ended.last
+    later = desk.run(job, "--rescue", safe)
+    assert later.code == 0, later.err
+    assert check_ending(job, later)["operations"]["done"] == 800
+    assert len(set(desk.made())) == len(desk.effects()) == 800
+    assert list(safe.iterdir()) == []
 
 
 def test_a_disk_that_is_full_from_the_start(desk: Desk) -> None:

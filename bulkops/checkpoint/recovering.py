@@ -1,0 +1,33 @@
+"""What comes before a run reads its checkpoint: take up what the last run had to save elsewhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from bulkops.checkpoint.reader import open_reader
+from bulkops.checkpoint.rescue import absorb
+from bulkops.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def recover(path: Path, rescue: Path) -> int:
+    """Make a checkpoint ready for the next run; return how many rows were taken up from a rescue file.
+
+    The caller holds the run lock. Raises CheckpointError when the checkpoint is damaged, or a rescue file
+    cannot be taken up.
+    """
+    reader = open_reader(path)
+    if reader is None:
+        return 0
+    with reader:
+        meta = reader.all_meta()
+    try:
+        return absorb(path, meta, rescue)
+    except (sqlite3.Error, OSError) as error:
+        raise CheckpointError(
+            f"What the last run saved in {rescue} cannot be taken up: {error}. Nothing was sent. Mend that, then"
+            " run the same command again."
+        ) from error
