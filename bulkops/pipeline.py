@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bulkops.checkpoint import StepState, open_reader
-from bulkops.checkpoint.ballast import ballast_size
+from bulkops.checkpoint.ballast import ballast_size, check_room
 from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.rescue import usual_folder
@@ -174,6 +174,7 @@ def _work(
         return None
     order.progress.begin(plan.total, plan.total - plan.left.total())
     try:
+        check_room(order.folder.path, plan.left.total())
         return anyio.run(_send, order, plan, settings, report, events, open_steps)
     except BaseExceptionGroup as group:
         return _reason(group)

@@ -13,11 +13,25 @@ if TYPE_CHECKING:
 
 _LEAST = 2**20
 _PER_REQUEST = 3 * 64 * 2**10
+_PER_OPERATION = 500
+"""Bytes that an operation takes at the very least in the checkpoint and in the results."""
 
 
 def ballast_size(in_flight: int) -> int:
     """Return how many bytes to hold back for the ends of so many requests in flight."""
     return max(_LEAST, in_flight * _PER_REQUEST)
+
+
+def check_room(folder: Path, operations: int) -> None:
+    """Raise CheckpointError when a folder's disk cannot even hold the least that so many operations take."""
+    disk = os.statvfs(folder)
+    free, needed = disk.f_bavail * disk.f_frsize, operations * _PER_OPERATION
+    if free < needed:
+        raise CheckpointError(
+            f"{folder} has no room for what {operations:,} operations leave: that is {needed / 2**20:,.0f} MiB at"
+            f" least, and {free / 2**20:,.0f} MiB are free. Nothing was sent. Free some space, or name another"
+            " folder with --run-dir, then run the same command again."
+        )
 
 
 class Ballast:

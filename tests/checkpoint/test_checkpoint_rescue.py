@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulkops.checkpoint import StepState, open_reader, writer
-from bulkops.checkpoint.ballast import ballast_size
+from bulkops.checkpoint.ballast import ballast_size, check_room
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.errors import CheckpointError
@@ -245,6 +245,15 @@ def test_no_room_for_ballast(path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no room for a run: .* Nothing was sent\. Free some space"):
         asyncio.run(main())
     assert not path.with_name("ballast").exists()
+
+
+def test_room_is_estimated(tmp_path: Path) -> None:
+    """A disk that cannot hold what a job leaves is refused with both numbers."""
+    check_room(tmp_path, 1000)
+    with pytest.raises(
+        CheckpointError, match=r"1,000,000,000,000,000 operations .* are free\. Nothing was sent"
+    ):
+        check_room(tmp_path, 10**15)
 
 
 def test_ballast_is_given_back(path: Path) -> None:
