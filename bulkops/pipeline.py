@@ -13,6 +13,7 @@ import anyio
 
 from bulkops.checkpoint import StepState, open_reader
 from bulkops.checkpoint.ballast import ballast_size, check_room
+from bulkops.checkpoint.belonging import belonging, check_belongs
 from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.rescue import usual_folder
@@ -67,6 +68,8 @@ class Order:
     selection: Selection = field(default_factory=Selection)
     base: Path | None = None
     log_file: Path | None = None
+    another_key: bool = False
+    """The run folder's key may have been another one: the user says that the account is the same."""
     lock: LockWish = field(default_factory=LockWish)
     rescue: Path = field(default_factory=usual_folder)
     """The folder for what is in flight when the checkpoint cannot be written any more."""
@@ -95,7 +98,8 @@ def run(order: Order) -> Ending:
         # Only now: another run may have been waited for, and the file edited meanwhile.
         job = held.enter_context(JobFile.open(order.job))
         base = held.enter_context(JobFile.open(order.base)) if order.base is not None else None
-        recover(order.folder.checkpoint, order.rescue)
+        if taken_up := recover(order.folder.checkpoint, order.rescue):
+            order.progress.note(f"took up {taken_up} rows that the last run had to save in {order.rescue}")
         reader = open_reader(order.folder.checkpoint)
         with reader or ExitStack():
             plan, settings, open_steps = _prepared(order, job, base, reader)
@@ -129,7 +133,7 @@ def _prepared(
     plan.check_accounts({settings.account.name})
     if reader is None:
         return plan, settings, {}
-    _check_origin(reader, settings, order.folder)
+    check_belongs(reader, settings, order.folder.path, another_key=order.another_key)
     steps = groupby(reader.open_steps(), key=lambda step: step.key)
     return plan, settings, {key: list(rows) for key, rows in steps}
 
@@ -146,19 +150,6 @@ def _event_log(order: Order, redact: Redacting, settings: Settings) -> EventLog:
         if order.log_file is not None and error.filename == str(order.log_file):
             raise UsageError(f"the log file {order.log_file} cannot be written: {error.strerror}") from None
         raise CheckpointError(f"{error.filename} cannot be written: {error.strerror}") from None
-
-
-def _check_origin(reader: Reader, settings: Settings, folder: RunFolder) -> None:
-    known = reader.meta("origin")
-    if known is not None and known != _origin(settings):
-        raise UsageError(
-            f"{folder.path} belongs to a run against {known}, and this one would go to {_origin(settings)}; "
-            "give --run-dir another folder to do the job there as well"
-        )
-
-
-def _origin(settings: Settings) -> str:
-    return f"{settings.api.name} {settings.account.base_url.rstrip('/')}"
 
 
 def _work(
@@ -208,7 +199,8 @@ async def _send(
         ) as checkpoint,
         Pace({account.name: allowance}, headers=settings.api.rate_headers, told=told) as pace,
     ):
-        await checkpoint.set_meta("origin", _origin(settings))
+        for word, text in belonging(settings, checkpoint.meta("checkpoint_id") or "").items():
+            await checkpoint.set_meta(word, text)
         if order.selection.changed is not None:
             await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))

@@ -79,6 +79,7 @@ SAFETY = (
         about="where to save what is in flight when the run folder cannot be written (default: the system's"
         " folder for temporary files)",
     ),
+    Option("--another-key", about="go on with a new API key of the same account, in place of the one before"),
     Option("--unsafe-fs", about="use a run folder on a network file system, whose locks may not hold"),
 )
 TELLING = (

@@ -59,6 +59,7 @@ def run_job(options: Options, selection: Selection) -> int:
                 selection=selection,
                 base=place.base,
                 log_file=Path(options.log_file) if options.log_file else None,
+                another_key=options.another_key,
                 lock=_lock_wish(options),
                 rescue=Path(options.rescue) if options.rescue else usual_folder(),
             )

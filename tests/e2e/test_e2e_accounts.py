@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bulkops.checkpoint import open_reader
 from tests.e2e.e2e_commands import KEY, agent, agents, files_below, results, run_folder
 
 if TYPE_CHECKING:
@@ -212,3 +213,44 @@ def test_a_key_from_the_server_is_not_written(desk: Desk) -> None:
     row = results(job)[1]
     assert row["result"]["signed_url"].startswith("wss://")
     assert "wss://" not in ended.out + ended.err + (desk.folder / "run.log").read_text()
+
+
+def test_a_run_folder_of_another_key(desk: Desk) -> None:
+    """A run folder that belongs to another key is refused and nothing is sent, until the user says it is a new one."""
+    job = desk.job([*agents(2), {"op": "agent.get", "id": "g", "agent_id": "agent_nope"}])
+    assert desk.run(job).code == 3
+    sent = desk.sent
+    other = {"ELEVENLABS_API_KEY": "another-key-of-mine"}
+    for refused in (desk.run(job, env=other), desk.retry(job, env=other)):
+        assert (refused.code, desk.sent) == (2, sent)
+        assert "--another-key" in refused.last
+        assert "--run-dir" in refused.last
+    assert desk.retry(job, "--another-key", env=other).code == 3
+    assert desk.sent > sent
+    # From now on the folder belongs to the new key.
+    assert desk.retry(job, env=other).code == 3
+    assert desk.retry(job).code == 2
+    assert len(desk.effects()) == 2
+
+
+def test_a_refused_key_owns_nothing(desk_at: Callable[..., Desk]) -> None:
+    """A key that the server refuses does not make the run folder its own, even after a create was tried with it."""
+    desk = desk_at(keys=("right",))
+    job = desk.job(agents(2))
+    assert desk.run(job).code == 4
+    assert desk.run(job, env={"ELEVENLABS_API_KEY": "right"}).code == 0
+    assert desk.run(job).code == 2
+
+
+def test_the_mark_of_a_key_is_no_key(desk: Desk) -> None:
+    """The same key has another mark in every run folder, so marks tell nothing to those who see two of them."""
+    marks = []
+    for name in ("one.jsonl", "two.jsonl"):
+        job = desk.job(agents(1), name)
+        assert desk.run(job).code == 0
+        reader = open_reader(run_folder(job) / "checkpoint.db")
+        assert reader is not None
+        with reader:
+            marks.append(str(reader.meta("key")))
+    assert marks[0] != marks[1]
+    assert [len(bytes.fromhex(mark)) for mark in marks] == [8, 8]
