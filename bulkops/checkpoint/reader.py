@@ -75,6 +75,18 @@ class CheckpointReader:
         with _translated(self._path):
             return tables.meta(self._connection)
 
+    def damage(self) -> str | None:
+        """Return what is wrong with the file, in words; None when every page and every row is as it was written."""
+        try:
+            if (found := tables.structure(self._connection)) != "ok":
+                return found
+            if tables.other_schema(self._connection):
+                return "its tables are not those of a checkpoint"
+            return next(tables.unlike(self._connection), None)
+        except (sqlite3.Error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # A row that cannot even be read as what it should be.
+            return f"{type(error).__name__}: {error}"
+
     def states(self) -> Iterator[tuple[bytes, State, bytes]]:
         """Yield key, state and line digest of every ended operation, in no order."""
         with _translated(self._path):

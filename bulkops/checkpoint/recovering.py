@@ -1,4 +1,4 @@
-"""What comes before a run reads its checkpoint: take up what the last run had to save elsewhere."""
+"""What comes before a run reads its checkpoint: checking it, and taking up what the last run saved elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint.reader import open_reader
-from bulkops.checkpoint.rescue import absorb
+from bulkops.checkpoint.rescue import CLEAN, absorb
+from bulkops.checkpoint.tables import AFTER_DAMAGE
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def recover(path: Path, rescue: Path) -> int:
         return 0
     with reader:
         meta = reader.all_meta()
+        if meta.get(CLEAN) != "yes" and (damage := reader.damage()):
+            raise CheckpointError(f"The checkpoint {path} is damaged: {damage}. {AFTER_DAMAGE}")
     try:
         return absorb(path, meta, rescue)
     except (sqlite3.Error, OSError) as error:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bulkops.checkpoint.rows import OperationRow, StepRow
     from bulkops.checkpoint.writer import Command
 
+CLEAN = "clean"
+"""`yes` in `meta` when the last opening ended as it should, with everything written."""
 OPENING = "opening"
 """How many times the checkpoint was opened for writing: the word of `meta` that a rescue file is named after."""
 _OF = "rescue_of"

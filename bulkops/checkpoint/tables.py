@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow, StepState
+from bulkops.checkpoint.sums import meta_sum, operation_sum, pin_sum, step_sum
 from bulkops.errors import CheckpointError
 from bulkops.model import State
 
@@ -19,21 +20,25 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-FORMAT: Final = 1
-"""The format that this code writes, and the newest that it reads."""
+FORMAT: Final = 2
+"""The format that this code writes and reads."""
+AFTER_DAMAGE: Final = (
+    "Nothing was sent. Put back a copy of the run folder that is whole, or go on as docs/checkpoint.md says under"
+    " `A damaged checkpoint`."
+)
 APPLICATION: Final = 0x626B6F70
 """`bkop`: marks a database as a checkpoint of ours."""
 
 # `operation` keeps its rows in order of ending. An operation of index 0 is found by its own key, so that only
 # lines with several operations pay for the index by line key. `by_state` answers the counts without a look at
 # the rows. No NOT NULL: a statement that could fail half-way makes SQLite copy every page it touches first,
-# which doubles the price of a row.
+# which doubles the price of a row. `sum` is that of `sums.py` over the fields of the row.
 SCHEMA: Final = (
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     """CREATE TABLE operation (
         key BLOB PRIMARY KEY, line_key BLOB, line INTEGER, idx INTEGER, id TEXT, kind INTEGER, state INTEGER,
-        digest BLOB, record BLOB, raw BLOB, passed INTEGER)""",
+        digest BLOB, record BLOB, raw BLOB, passed INTEGER, sum INTEGER)""",
     "CREATE INDEX operation_by_line ON operation (line, idx)",
     "CREATE INDEX operation_by_state ON operation (state, kind)",
     "CREATE INDEX operation_copies ON operation (line_key, idx) WHERE idx > 0",
@@ -41,9 +46,9 @@ SCHEMA: Final = (
     """CREATE TABLE step (
         key BLOB NOT NULL, number INTEGER NOT NULL, endpoint TEXT NOT NULL, attempt INTEGER NOT NULL,
         state INTEGER NOT NULL, entity TEXT, reply BLOB, reason TEXT, at REAL NOT NULL,
-        request BLOB NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID""",
+        request BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID""",
     """CREATE TABLE pin (line_key BLOB NOT NULL, request BLOB NOT NULL, reply BLOB NOT NULL,
-        PRIMARY KEY (line_key, request))""",
+        sum INTEGER NOT NULL, PRIMARY KEY (line_key, request))""",
 )
 
 STATE_CODES: Final = {
@@ -69,7 +74,8 @@ def create(connection: sqlite3.Connection, meta: Iterable[tuple[str, str]]) -> N
     for statement in SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={APPLICATION}")
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", [("format", str(FORMAT)), *meta])
+    for key, text in [("format", str(FORMAT)), *meta]:
+        put_meta(connection, key, text)
     connection.execute("COMMIT")
 
 
@@ -82,10 +88,18 @@ def check_format(connection: sqlite3.Connection, path: str) -> None:
     """Raise CheckpointError unless this is a checkpoint that this code can read."""
     if _value(connection, "PRAGMA application_id") != APPLICATION:
         raise CheckpointError(f"{path} is no checkpoint of bulkops. Name another folder with --run-dir.")
-    written = int(_value(connection, "SELECT value FROM meta WHERE key = 'format'"))
+    row = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    if row is None or not str(row[0]).isdecimal():
+        raise CheckpointError(f"The checkpoint {path} is damaged: it does not say its format. {AFTER_DAMAGE}")
+    written = int(row[0])
+    if written < FORMAT:
+        raise CheckpointError(
+            f"{path} was written by an earlier bulkops (format {written}; this one reads format {FORMAT})."
+            " Finish the job with that version, or begin anew with another --run-dir."
+        )
     if written > FORMAT:
         raise CheckpointError(
-            f"{path} was written by a newer bulkops (format {written}; this one reads up to {FORMAT})."
+            f"{path} was written by a newer bulkops (format {written}; this one reads format {FORMAT})."
             " Update bulkops, then run the same command again."
         )
 
@@ -95,8 +109,8 @@ def check_format(connection: sqlite3.Connection, path: str) -> None:
 # Blobs are bound as bytearray and NULL as an empty text: for `bytes` and None the module sqlite3 looks for an
 # adapter each time, in vain and by way of exceptions, which takes longer than the whole insertion.
 
-_STEP_PLACES: Final = "(?,?,?,?,?,nullif(?,''),nullif(?,''),nullif(?,''),?,?)"
-_OPERATION_PLACES: Final = "(?,?,?,?,nullif(?,''),?,?,?,?,nullif(?,''),nullif(?,''))"
+_STEP_PLACES: Final = "(?,?,?,?,?,nullif(?,''),nullif(?,''),nullif(?,''),?,?,?)"
+_OPERATION_PLACES: Final = "(?,?,?,?,nullif(?,''),?,?,?,?,nullif(?,''),nullif(?,''),?)"
 
 
 def put_steps(connection: sqlite3.Connection, rows: Iterable[StepRow]) -> None:
@@ -113,6 +127,7 @@ def put_steps(connection: sqlite3.Connection, rows: Iterable[StepRow]) -> None:
             r.reason or "",
             r.at,
             bytearray(r.request),
+            step_sum(r),
         )
         for r in rows
     ]
@@ -135,6 +150,7 @@ def put_operations(connection: sqlite3.Connection, rows: Iterable[OperationRow])
             bytearray(r.record),
             bytearray(r.raw) if r.raw is not None else "",
             int(r.passed) if r.passed is not None else "",
+            operation_sum(r),
         )
         for r in rows
     ]
@@ -157,12 +173,15 @@ def reopen(connection: sqlite3.Connection, key: bytes, steps: Sequence[StepRow])
 
 def put_pin(connection: sqlite3.Connection, line_key: bytes, request: bytes, reply: bytes) -> None:
     """Remember an answer unless one is remembered already."""
-    connection.execute("INSERT OR IGNORE INTO pin VALUES (?, ?, ?)", (line_key, request, reply))
+    connection.execute(
+        "INSERT OR IGNORE INTO pin VALUES (?, ?, ?, ?)",
+        (line_key, request, reply, pin_sum(line_key, request, reply)),
+    )
 
 
 def put_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     """Insert or replace one entry of `meta`."""
-    connection.execute("REPLACE INTO meta VALUES (?, ?)", (key, value))
+    connection.execute("REPLACE INTO meta VALUES (?, ?, ?)", (key, value, meta_sum(key, value)))
 
 
 class _KindCodes:
@@ -310,3 +329,35 @@ def _operation(row: tuple[Any, ...]) -> OperationRow:
     key, line_key, line, index, id_, kind, state, digest, record, raw, passed = row
     checked = None if passed is None else bool(passed)
     return OperationRow(key, line_key, line, index, id_, kind, _STATES[state], digest, record, raw, checked)
+
+
+# Checking
+
+
+def unlike(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield, in words, every row that does not have its sum."""
+    for *fields, total in _stream(connection, f"SELECT {_OPERATION}, sum FROM operation"):
+        if operation_sum(_operation(tuple(fields))) != total:
+            yield f"the end of the operation {fields[0].hex()}"
+    for *fields, total in _stream(connection, f"SELECT {_STEP}, sum FROM step"):
+        if step_sum(_step(tuple(fields))) != total:
+            yield f"a step of the operation {fields[0].hex()}"
+    for line_key, request, reply, total in _stream(
+        connection, "SELECT line_key, request, reply, sum FROM pin"
+    ):
+        if pin_sum(line_key, request, reply) != total:
+            yield f"a pinned answer of the line {line_key.hex()}"
+    for key, text, total in _stream(connection, "SELECT key, value, sum FROM meta"):
+        if meta_sum(key, text) != total:
+            yield f"the entry {key!r} about the run"
+
+
+def other_schema(connection: sqlite3.Connection) -> bool:
+    """Tell whether the tables are not those that `create` makes."""
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {sql for (sql,) in found} != set(SCHEMA)
+
+
+def structure(connection: sqlite3.Connection) -> str:
+    """Return what SQLite finds wrong with pages and indexes, `ok` when nothing is."""
+    return str(_value(connection, "PRAGMA integrity_check(1)"))

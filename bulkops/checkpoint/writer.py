@@ -18,7 +18,7 @@ from bulkops.checkpoint.opening import (
     copy_log,
     open_writable,
 )
-from bulkops.checkpoint.rescue import OPENING, Rescue
+from bulkops.checkpoint.rescue import CLEAN, OPENING, Rescue
 from bulkops.checkpoint.rows import StepRow, StepState
 from bulkops.errors import CheckpointError
 
@@ -210,6 +210,7 @@ class Writer:
             self.meta = _begun(connection)
             with self._ballast:
                 self._commit_all(connection)
+            tables.put_meta(connection, CLEAN, "yes")
         except Exception as error:  # noqa: BLE001 - told to those who wait, whatever it is
             self._fail(error)
             self._save_rest(Rescue(connection, error, self.meta, self._rescue_folder, commit_all))
@@ -291,10 +292,14 @@ def commit_all(connection: sqlite3.Connection, commands: Sequence[Command]) -> N
 
 
 def _begun(connection: sqlite3.Connection) -> dict[str, str]:
-    """Count the opening; return what is known about the whole run."""
+    """Count the opening, which has not ended cleanly yet; return what is known about the whole run."""
     meta = tables.meta(connection)
     meta[OPENING] = str(int(meta.get(OPENING, "0")) + 1)
-    tables.put_meta(connection, OPENING, meta[OPENING])
+    meta[CLEAN] = "no"
+    connection.execute("BEGIN IMMEDIATE")
+    for key in (OPENING, CLEAN):
+        tables.put_meta(connection, key, meta[key])
+    connection.execute("COMMIT")
     return meta
 
 

@@ -409,13 +409,25 @@ def test_newer_format_is_refused(path: Path) -> None:
     """A checkpoint of a newer format is refused by writer and reader, with what to do, and stays as it is."""
     asyncio.run(nothing(path))
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
+        connection.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
     before = path.read_bytes()
 
-    with pytest.raises(CheckpointError, match=r"newer bulkops \(format 2.*Update bulkops"):
+    with pytest.raises(CheckpointError, match=r"newer bulkops \(format 99.*Update bulkops"):
         asyncio.run(nothing(path))
     with pytest.raises(CheckpointError, match="newer bulkops"):
         open_reader(path)
+    assert before == path.read_bytes()
+
+
+def test_earlier_format_is_refused(path: Path) -> None:
+    """A checkpoint of an earlier format is refused with what to do, and stays as it is."""
+    asyncio.run(nothing(path))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
+    before = path.read_bytes()
+
+    with pytest.raises(CheckpointError, match=r"earlier bulkops \(format 1.*--run-dir"):
+        asyncio.run(nothing(path))
     assert before == path.read_bytes()
 
 

@@ -1,0 +1,43 @@
+"""Sums over what is remembered: 64 bits of BLAKE2 for each row, which tell whether a row is still what was written."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkops.checkpoint.rows import OperationRow, StepRow
+
+
+def operation_sum(row: OperationRow) -> int:
+    """Return the sum of the end of an operation; no id and an empty one are the same."""
+    raw = row.raw
+    head = (
+        f"{row.line} {row.index} {row.state.value} {row.passed} {len(row.record)}"
+        f" {-1 if raw is None else len(raw)} {row.kind} {row.id or ''}"
+    )
+    return _sum(head.encode(), row.key, row.line_key, row.digest, row.record, raw or b"")
+
+
+def step_sum(row: StepRow) -> int:
+    """Return the sum of a step; no text and an empty one are the same."""
+    reply = row.reply
+    head = (
+        f"{row.number} {row.attempt} {row.state:d} {row.at!r} {-1 if reply is None else len(reply)}"
+        f" {row.endpoint} {row.entity or ''} {row.reason or ''}"
+    )
+    return _sum(head.encode(), row.key, row.request, reply or b"")
+
+
+def pin_sum(line_key: bytes, request: bytes, reply: bytes) -> int:
+    """Return the sum of a pinned answer."""
+    return _sum(b"%d" % len(request), line_key, request, reply)
+
+
+def meta_sum(key: str, value: str) -> int:
+    """Return the sum of a word about the whole run."""
+    return _sum(key.encode(), b"=", value.encode())
+
+
+def _sum(*parts: bytes) -> int:
+    return int.from_bytes(blake2b(b"".join(parts), digest_size=8).digest(), signed=True)
