@@ -25,6 +25,7 @@ SCRIPTS = (
     "operation_vs_sdk",
     "in_flight",
     "without_http",
+    "checkpoint",
     "memory",
     "plan_lines",
     "upload_200mb",

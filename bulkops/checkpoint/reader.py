@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from bulkops.checkpoint import tables
@@ -82,7 +82,8 @@ class CheckpointReader:
                 return found
             if tables.other_schema(self._connection):
                 return "its tables are not those of a checkpoint"
-            return next(tables.unlike(self._connection), None)
+            with closing(tables.unlike(self._connection)) as unlike:
+                return next(unlike, None)
         except (sqlite3.Error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # A row that cannot even be read as what it should be.
             return f"{type(error).__name__}: {error}"
@@ -137,7 +138,8 @@ class CheckpointReader:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        # A damaged file can make SQLite complain in words that are no text.
         raise CheckpointError(f"The checkpoint {path} cannot be read: {error}.") from error
 
 

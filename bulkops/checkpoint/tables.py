@@ -18,7 +18,7 @@ from bulkops.model import State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 
 FORMAT: Final = 2
 """The format that this code writes and reads."""
@@ -334,7 +334,7 @@ def _operation(row: tuple[Any, ...]) -> OperationRow:
 # Checking
 
 
-def unlike(connection: sqlite3.Connection) -> Iterator[str]:
+def unlike(connection: sqlite3.Connection) -> Generator[str]:
     """Yield, in words, every row that does not have its sum."""
     for *fields, total in _stream(connection, f"SELECT {_OPERATION}, sum FROM operation"):
         if operation_sum(_operation(tuple(fields))) != total:
