@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from bulkops.cli.options import VERBS
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     Run: TypeAlias = Callable[[Options], int]
 
+DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+CANNOT_WRITE = 74
+
 HELP = """\
 usage: bulkops COMMAND …
 
@@ -30,7 +34,7 @@ commands:
 
 Exit codes: 0 all done · 1 internal error · 2 usage or job error, nothing sent · 3 some failed or are blocked ·
 4 key refused · 5 halted by --halt · 6 some are in doubt · 7 stopped before the end, run again to continue ·
-8 simulations failed checks · 74 checkpoint cannot be written · 75 another run is at it · 130/143 interrupted
+8 simulations failed checks · 74 checkpoint or output cannot be written · 75 another run is at it · 130/143 interrupted
 
 Every option can also be given as an environment variable: --max-x as BULKOPS_MAX_X.
 The API key comes from ELEVENLABS_API_KEY, --api-key-file or the accounts file; never from the command line.
@@ -47,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever reads our output has had enough: `bulkops results … | head`.
         to_nowhere(sys.stdout)
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        say(f"bulkops: what it prints cannot be written: {error.strerror}. Print it elsewhere")
+        to_nowhere(sys.stdout)
+        return CANNOT_WRITE
     return code
 
 
@@ -98,7 +108,10 @@ def _guarded(run: Run, options: Options) -> int:
         raise
     except KeyboardInterrupt:
         return 130
-    except Exception:  # noqa: BLE001 - a mistake of ours, told as one
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+            raise
+        # A mistake of ours, told as one.
         sys.excepthook(*sys.exc_info())
         say(
             "bulkops: this is a mistake in bulkops; please report it with the lines above. "

@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,20 @@ def test_results_into_head(desk: Desk) -> None:
             os.close(writing)
             _, err = process.communicate(timeout=30)
         assert (process.returncode, err) == (0, ""), words
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_results_onto_a_full_disk(desk: Desk) -> None:
+    """Output that cannot be written, little or much of it, ends with 74 and one line that says so."""
+    job = desk.job(agents(300))
+    assert desk.run(job).code == 0
+    for words in (["results", job], ["status", job], ["kinds", "--json"]):
+        with Path("/dev/full").open("w") as full:
+            ended = desk.bulkops(*words, stdout=full)
+        assert ended.code == 74, ended.err
+        assert ended.err == (
+            "bulkops: what it prints cannot be written: No space left on device. Print it elsewhere\n"
+        )
 
 
 def test_the_summary_for_programs(desk: Desk) -> None:
