@@ -45,9 +45,6 @@ class Checkpoint(Protocol):
     async def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
 
-    async def rows_of_line(self, line_key: bytes) -> list[OperationRow]:
-        """Return the ended operations of a line by index."""
-
     async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
         """Remember an answer that all operations of a line see; durable when it returns.
 

@@ -75,12 +75,6 @@ class MemoryCheckpoint:
         await _turn()
         return found
 
-    async def rows_of_line(self, line_key: bytes) -> list[OperationRow]:
-        """Return the ended operations of a line by index."""
-        found = [row for row in self._operations.values() if row.line_key == line_key]
-        await _turn()
-        return sorted(found, key=attrgetter("index"))
-
     async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
         """Remember the answer that all operations of a line see; the first one stays."""
         self._pins.setdefault((line_key, request), reply)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bulkops.checkpoint import tables
-from bulkops.checkpoint.identity import operation_key
 from bulkops.checkpoint.reader import open_reader
 from bulkops.checkpoint.writer import Call, Close, Writer
 from bulkops.errors import CheckpointError
@@ -104,13 +103,6 @@ class SqliteCheckpoint:
     async def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
         found: OperationRow | None = await self._call(partial(tables.row_of, key=key))
-        return found
-
-    async def rows_of_line(self, line_key: bytes) -> list[OperationRow]:
-        """Return the ended operations of a line by index."""
-        key0 = operation_key(line_key, 0)
-        find = partial(tables.rows_of_line, line_key=line_key, key0=key0)
-        found: list[OperationRow] = await self._call(find)
         return found
 
     async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:

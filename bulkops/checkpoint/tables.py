@@ -29,10 +29,9 @@ AFTER_DAMAGE: Final = (
 APPLICATION: Final = 0x626B6F70
 """`bkop`: marks a database as a checkpoint of ours."""
 
-# `operation` keeps its rows in order of ending. An operation of index 0 is found by its own key, so that only
-# lines with several operations pay for the index by line key. `by_state` answers the counts without a look at
-# the rows. No NOT NULL: a statement that could fail half-way makes SQLite copy every page it touches first,
-# which doubles the price of a row. `sum` is that of `sums.py` over the fields of the row.
+# `operation` keeps its rows in order of ending. `by_state` answers the counts without a look at the rows. No
+# NOT NULL: a statement that could fail half-way makes SQLite copy every page it touches first, which doubles the
+# price of a row. `sum` is that of `sums.py` over the fields of the row.
 SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
@@ -41,7 +40,6 @@ SCHEMA: Final = (
         digest BLOB, record BLOB, raw BLOB, passed INTEGER, sum INTEGER)""",
     "CREATE INDEX operation_by_line ON operation (line, idx)",
     "CREATE INDEX operation_by_state ON operation (state, kind)",
-    "CREATE INDEX operation_copies ON operation (line_key, idx) WHERE idx > 0",
     "CREATE INDEX operation_checks ON operation (line_key, idx) WHERE passed IS NOT NULL",
     """CREATE TABLE step (
         key BLOB NOT NULL, number INTEGER NOT NULL, endpoint TEXT NOT NULL, attempt INTEGER NOT NULL,
@@ -260,14 +258,6 @@ def row_of(connection: sqlite3.Connection, key: bytes) -> OperationRow | None:
     sql = f"SELECT {_OPERATION} FROM operation WHERE key = ?"
     row = connection.execute(sql, (key,)).fetchone()
     return None if row is None else _operation(row)
-
-
-def rows_of_line(connection: sqlite3.Connection, line_key: bytes, key0: bytes) -> list[OperationRow]:
-    """Return the rows of one line by index; `key0` is the key of its operation of index 0."""
-    first = row_of(connection, key0)
-    sql = f"SELECT {_OPERATION} FROM operation WHERE line_key = ? AND idx > 0 ORDER BY idx"
-    copies = list(map(_operation, connection.execute(sql, (line_key,))))
-    return copies if first is None else [first, *copies]
 
 
 def states(connection: sqlite3.Connection) -> Iterator[tuple[bytes, State, bytes]]:

@@ -159,20 +159,6 @@ def test_reopen_puts_steps_in_place(opened: Opener) -> None:
     run(opened, act)
 
 
-def test_rows_of_line(opened: Opener) -> None:
-    """The operations of a line come by index, those of other lines do not."""
-
-    async def act(checkpoint: Checkpoint) -> None:
-        for line, index in [(1, 2), (2, 0), (1, 0), (2, 1), (1, 1)]:
-            await checkpoint.close_operation(ended(line, index), keep_steps=False)
-
-        found = await checkpoint.rows_of_line(ended(1).line_key)
-        assert [ended(1, 0), ended(1, 1), ended(1, 2)] == found
-        assert await checkpoint.rows_of_line(ended(3).line_key) == []
-
-    run(opened, act)
-
-
 def test_first_pin_stays(opened: Opener) -> None:
     """Of several answers pinned for one request of a line, all see the first; another request has its own."""
 
