@@ -29,7 +29,16 @@ def _trouble() -> str | None:
     return done.stderr.strip() if done.returncode else None
 
 
-pytestmark = pytest.mark.skipif(bool(_trouble()), reason=f"no disk can be mounted here: {_trouble()}")
+def _no_strace() -> str | None:
+    try:
+        done = subprocess.run(["strace", "-f", "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return str(error)
+    return done.stderr.strip() if done.returncode else None
+
+
+mounting = pytest.mark.skipif(bool(_trouble()), reason=f"no disk can be mounted here: {_trouble()}")
+tracing = pytest.mark.skipif(bool(_no_strace()), reason=f"strace does not work here: {_no_strace()}")
 
 
 def played(desk: Desk, script: str) -> dict[str, str]:
@@ -65,6 +74,7 @@ def run_of(job: Path, desk: Desk, *words: object) -> str:
     )
 
 
+@mounting
 def test_a_disk_that_fills_up(desk: Desk) -> None:
     """A full disk ends the run with 74; all that was made is in the checkpoint, and nothing is made twice after."""
     job = desk.job(agents(1500, meta={"note": "x" * 2000}))
@@ -99,6 +109,7 @@ def told_done(status: str) -> str:
     return f"{json.loads(status)['ended']['done']:,}"
 
 
+@mounting
 def test_a_disk_without_room(desk: Desk) -> None:
     """A disk without room for the end of the requests in flight is refused before the first request."""
     job = desk.job(agents(3))
@@ -108,6 +119,7 @@ def test_a_disk_without_room(desk: Desk) -> None:
     assert desk.sent == 0
 
 
+@mounting
 def test_a_disk_that_is_read_only(desk: Desk) -> None:
     """On a read-only disk nothing is sent, and status, results and plan still tell what was done."""
     job = desk.job(agents(3))
@@ -133,3 +145,29 @@ def test_a_disk_that_is_read_only(desk: Desk) -> None:
         assert "--run-dir" in told[f"{name}.err"]
         assert "Traceback" not in told[f"{name}.err"]
     assert desk.sent == 3
+
+
+@tracing
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+def test_one_failing_call(desk: Desk, call: str) -> None:
+    """One write or flush that fails, real as the kernel's answer, ends the run; nothing is lost, nothing made twice."""
+    job = desk.job(agents(200))
+    safe = desk.folder / "safe"
+    safe.mkdir()
+    words = shlex.split(run_of(job, desk, "-j", 8, "--rescue", safe))[1:]
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", "trace", "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=60",
+         sys.executable, "-m", "bulkops", *words],
+        cwd=desk.folder, env=desk.env, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 74, done.stderr
+    made = len(desk.effects())
+    assert 0 < made < 200
+    assert f"done {made} of 200, " in done.stderr
+    (saved,) = safe.iterdir()
+    assert f" is in {saved}; " in done.stderr
+
+    later = desk.bulkops(*words)
+    assert later.code == 0, later.err
+    assert len(set(desk.made())) == len(desk.effects()) == 200
+    assert not list(safe.iterdir())
