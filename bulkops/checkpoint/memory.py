@@ -10,7 +10,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Self
 
 from bulkops.checkpoint.rows import LineChecks
-from bulkops.checkpoint.tables import FORMAT
+from bulkops.checkpoint.schema import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import tables
+from bulkops.checkpoint import schema
 from bulkops.checkpoint.folder import make_private_file
 from bulkops.errors import CheckpointError
 
@@ -55,13 +55,13 @@ def open_writable(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    fresh = tables.blank(connection)
+    fresh = schema.blank(connection)
     if not fresh:
-        tables.check_format(connection, str(path))
+        schema.check_format(connection, str(path))
     _configure(connection, path)
     if fresh:
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        tables.create(connection, [("checkpoint_id", secrets.token_hex(16)), ("created", created)])
+        schema.create(connection, [("checkpoint_id", secrets.token_hex(16)), ("created", created)])
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from bulkops.checkpoint import tables
+from bulkops.checkpoint import schema, tables
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class CheckpointReader:
     def damage(self) -> str | None:
         """Return what is wrong with the file, in words; None when every page and every row is as it was written."""
         try:
-            if (found := tables.structure(self._connection)) != "ok":
+            if (found := schema.structure(self._connection)) != "ok":
                 return found
-            if tables.other_schema(self._connection):
+            if schema.other_schema(self._connection):
                 return "its tables are not those of a checkpoint"
             with closing(tables.unlike(self._connection)) as unlike:
                 return next(unlike, None)
@@ -167,10 +167,10 @@ def _unwritable(error: sqlite3.OperationalError) -> bool:
 def _checked(reader: CheckpointReader) -> CheckpointReader | None:
     connection = reader._connection  # noqa: SLF001 - made here, a few lines above
     try:
-        if tables.blank(connection):
+        if schema.blank(connection):
             reader.close()
             return None
-        tables.check_format(connection, str(reader._path))  # noqa: SLF001 - made here, a few lines above
+        schema.check_format(connection, str(reader._path))  # noqa: SLF001 - made here, a few lines above
     except BaseException:
         reader.close()
         raise

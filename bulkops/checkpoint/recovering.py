@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bulkops.checkpoint.reader import open_reader
 from bulkops.checkpoint.rescue import CLEAN, absorb
-from bulkops.checkpoint.tables import AFTER_DAMAGE
+from bulkops.checkpoint.schema import AFTER_DAMAGE
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from bulkops.model import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bulkops.checkpoint.batches import Command
     from bulkops.checkpoint.rows import OperationRow, StepRow
-    from bulkops.checkpoint.writer import Command
 
 CLEAN = "clean"
 """`yes` in `meta` when the last opening ended as it should, with everything written."""

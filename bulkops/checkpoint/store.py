@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bulkops.checkpoint import tables
+from bulkops.checkpoint.batches import Call, Close
 from bulkops.checkpoint.reader import open_reader
-from bulkops.checkpoint.writer import Call, Close, Writer
+from bulkops.checkpoint.writer import Writer
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:

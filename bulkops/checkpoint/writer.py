@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import sqlite3
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import tables
 from bulkops.checkpoint.ballast import Ballast
+from bulkops.checkpoint.batches import Batch, commit, commit_all, is_known
+from bulkops.checkpoint.explaining import explain
 from bulkops.checkpoint.opening import (
     close_with_checkpoint,
     close_without_checkpoint,
@@ -19,101 +20,17 @@ from bulkops.checkpoint.opening import (
     open_writable,
 )
 from bulkops.checkpoint.rescue import CLEAN, OPENING, Rescue
-from bulkops.checkpoint.rows import StepRow, StepState
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from bulkops.checkpoint.rows import OperationRow
+    from bulkops.checkpoint.batches import Command
 
-_BATCH_RECORDS = 1024
-_BATCH_BYTES = 4 * 2**20
+
 _LOG_PAGES = 1024
 """Pages of 4 KiB in the log from which on it is copied into the database."""
-
-
-class Close(NamedTuple):
-    """The end of an operation on its way to the disk."""
-
-    row: OperationRow
-    keep_steps: bool
-
-
-class Call:
-    """A statement that has its place in the queue; `result` is there when its batch is done."""
-
-    __slots__ = ("act", "result")
-
-    def __init__(self, act: Callable[[sqlite3.Connection], Any]) -> None:
-        self.act = act
-        self.result: Any = None
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Act, and keep the result."""
-        self.result = self.act(connection)
-
-
-Command: TypeAlias = StepRow | Close | Call
-
-
-class Batch:
-    """What becomes durable in one commit."""
-
-    __slots__ = ("_ends", "_loop", "_waiting", "commands", "done", "failure", "lost", "size")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: list[asyncio.Future[None]] = []
-        self._ends: list[asyncio.Future[None]] = []
-        self.commands: list[Command] = []
-        self.size = 0
-        self.done = False
-        self.failure: str | None = None
-        """Why it did not become durable in the checkpoint."""
-        self.lost: str | None = None
-        """Why what was true already could not be saved anywhere."""
-
-    @property
-    def full(self) -> bool:
-        """Say whether it is time for the next one."""
-        return len(self.commands) >= _BATCH_RECORDS or self.size >= _BATCH_BYTES
-
-    def wait(self) -> asyncio.Future[None]:
-        """Return what to await: it ends when this is durable, with CheckpointError when it never will be."""
-        # A future of its own for each: cancelling one who waits touches no other. A coroutine, or an Event for
-        # all, would cost 5 µs more.
-        waiting = self._loop.create_future()
-        self._waiting.append(waiting)
-        if self.done:
-            self.finish()
-        return waiting
-
-    def saved(self) -> asyncio.Future[None]:
-        """Return what to await: it ends when this is durable or saved for the next run; else CheckpointError."""
-        waiting = self._loop.create_future()
-        self._ends.append(waiting)
-        if self.done:
-            self.finish()
-        return waiting
-
-    def finish(self) -> None:
-        """Wake those who wait; in the loop's thread."""
-        self.done = True
-        _end(self._waiting, self.failure)
-        _end(self._ends, self.lost)
-
-
-def _end(waiting: list[asyncio.Future[None]], failure: str | None) -> None:
-    for each in waiting:
-        if each.done():
-            continue
-        if failure is None:
-            each.set_result(None)
-        else:
-            each.set_exception(CheckpointError(failure))
-    waiting.clear()
 
 
 class Writer:
@@ -230,7 +147,7 @@ class Writer:
     def _save(self, batch: Batch, rescue: Rescue) -> None:
         batch.failure = self._failure
         try:
-            rescue.save([command for command in batch.commands if _is_known(command)])
+            rescue.save([command for command in batch.commands if is_known(command)])
         except (CheckpointError, sqlite3.Error, OSError) as error:
             self._lost = (
                 f"{self._failure} What became of the requests in flight could not be saved ({error}):"
@@ -258,7 +175,7 @@ class Writer:
             return self._queue.popleft() if self._queue else None
 
     def _fail(self, error: Exception) -> None:
-        self._failure = str(error) if isinstance(error, CheckpointError) else _explain(error, self._path)
+        self._failure = str(error) if isinstance(error, CheckpointError) else explain(error, self._path)
         self._tell(self.failed.set)
         self.opened.failure = self._failure
         self._tell(self.opened.finish)
@@ -267,28 +184,6 @@ class Writer:
         # A loop that is closed already has nobody left who waits.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(hear)
-
-
-def commit(connection: sqlite3.Connection, batch: Batch) -> None:
-    """Do the commands of a batch in one transaction, with the effect of doing them one after the other."""
-    commit_all(connection, batch.commands)
-
-
-def commit_all(connection: sqlite3.Connection, commands: Sequence[Command]) -> None:
-    """Do commands in one transaction."""
-    connection.execute("BEGIN IMMEDIATE")
-    changes = _Changes()
-    for command in commands:
-        if isinstance(command, StepRow):
-            changes.put(command)
-        elif isinstance(command, Close):
-            changes.close(command)
-        else:
-            changes.write(connection)
-            changes = _Changes()
-            command.run(connection)
-    changes.write(connection)
-    connection.execute("COMMIT")
 
 
 def _begun(connection: sqlite3.Connection) -> dict[str, str]:
@@ -301,37 +196,6 @@ def _begun(connection: sqlite3.Connection) -> dict[str, str]:
         tables.put_meta(connection, key, meta[key])
     connection.execute("COMMIT")
     return meta
-
-
-def _is_known(command: Command) -> bool:
-    """Tell whether a command says what has happened; an intent whose commit failed was never sent."""
-    return isinstance(command, Close) or (
-        isinstance(command, StepRow) and command.state is not StepState.INTENT
-    )
-
-
-class _Changes:
-    """What a run of commands comes to: later ones take the place of earlier ones before they are written."""
-
-    def __init__(self) -> None:
-        self._swept: dict[bytes, None] = {}
-        self._steps: dict[bytes, dict[int, StepRow]] = {}
-        self._operations: dict[bytes, OperationRow] = {}
-
-    def put(self, step: StepRow) -> None:
-        self._steps.setdefault(step.key, {})[step.number] = step
-
-    def close(self, end: Close) -> None:
-        key = end.row.key
-        self._operations[key] = end.row
-        if not end.keep_steps:
-            self._swept[key] = None
-            self._steps.pop(key, None)
-
-    def write(self, connection: sqlite3.Connection) -> None:
-        tables.drop_steps(connection, self._swept)
-        tables.put_steps(connection, (row for rows in self._steps.values() for row in rows.values()))
-        tables.put_operations(connection, self._operations.values())
 
 
 class _Log:
@@ -351,42 +215,3 @@ class _Log:
             pages = copy_log(self._connection)
             self._pages_per_record = min(4.0, max(0.05, pages / self._records))
             self._records = 0.0
-
-
-def _explain(error: Exception, path: Path) -> str:
-    what, remedy = _diagnose(error)
-    return (
-        f"The checkpoint {path} cannot be written: {what} ({error}). Nothing more is sent."
-        f" {remedy}, then run the same command again; it continues where it was."
-    )
-
-
-_CAUSES = {
-    "SQLITE_FULL": ("the disk is full", "Free some space"),
-    "SQLITE_IOERR": ("I/O error", "Check the disk and its free space"),
-    "SQLITE_READONLY": ("it is read-only", "Make the folder writable"),
-    "SQLITE_CANTOPEN": ("it cannot be opened", "Make the folder writable"),
-    "SQLITE_BUSY": ("another process holds it", "Let that end"),
-    "SQLITE_CORRUPT": ("it is damaged", "Check the disk"),
-    "SQLITE_NOTADB": ("it is no checkpoint of bulkops", "Name another folder with --run-dir"),
-}
-_SYSTEM_CAUSES = {
-    errno.ENOSPC: "SQLITE_FULL",
-    errno.EDQUOT: "SQLITE_FULL",
-    errno.EIO: "SQLITE_IOERR",
-    errno.EROFS: "SQLITE_READONLY",
-    errno.EACCES: "SQLITE_CANTOPEN",
-    errno.EPERM: "SQLITE_CANTOPEN",
-}
-
-
-def _diagnose(error: Exception) -> tuple[str, str]:
-    name = ""
-    if isinstance(error, sqlite3.Error):
-        name = getattr(error, "sqlite_errorname", "")
-    elif isinstance(error, OSError):
-        name = _SYSTEM_CAUSES.get(error.errno or 0, "")
-    for cause, answer in _CAUSES.items():
-        if name.startswith(cause):
-            return answer
-    return "it failed", "Mend that"

@@ -11,6 +11,7 @@ import pytest
 
 from bulkops.checkpoint import StepState, open_reader, writer
 from bulkops.checkpoint.ballast import ballast_size, check_room
+from bulkops.checkpoint.batches import commit
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.errors import CheckpointError
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bulkops.checkpoint.batches import Batch
     from bulkops.checkpoint.store import SqliteCheckpoint
-    from bulkops.checkpoint.writer import Batch
 
 FULL = ("database or disk is full", "SQLITE_FULL")
 BROKEN = ("disk I/O error", "SQLITE_IOERR_FSYNC")
@@ -32,7 +33,6 @@ class FailingDisk:
     """Lets the next commit of the checkpoint fail, once, as a disk would; counts what is tried after it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, str]) -> None:
-        self._commit = writer.commit
         self._kind = kind
         self.failing = False
         self.tried = 0
@@ -41,7 +41,7 @@ class FailingDisk:
     def commit(self, connection: sqlite3.Connection, batch: Batch) -> None:
         """Commit, or fail in the middle of it."""
         if not self.failing:
-            self._commit(connection, batch)
+            commit(connection, batch)
             return
         self.tried += 1
         connection.execute("BEGIN IMMEDIATE")

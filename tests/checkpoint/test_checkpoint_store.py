@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulkops.checkpoint import open_reader
+from bulkops.checkpoint.batches import commit
 from bulkops.checkpoint.opening import open_writable
 from bulkops.checkpoint.store import open_checkpoint
-from bulkops.checkpoint.writer import commit
 from bulkops.errors import CheckpointError
 from bulkops.model import State
 from tests.checkpoint.checkpoint_rows import ended, key_of, step
 
 if TYPE_CHECKING:
+    from bulkops.checkpoint.batches import Batch
     from bulkops.checkpoint.store import SqliteCheckpoint
-    from bulkops.checkpoint.writer import Batch
 
 ROOT = Path(__file__).parents[2]
 
