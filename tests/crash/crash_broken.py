@@ -1,0 +1,41 @@
+"""Programs that are wrong on purpose: every harness has to find them out."""
+
+from __future__ import annotations
+
+import sys
+
+NO_INTENTS = """
+from bulkops.checkpoint.store import SqliteCheckpoint
+
+async def intend(self, step):
+    pass
+
+SqliteCheckpoint.intend = intend
+"""
+"""Nothing is written down before it is sent."""
+
+BLIND_RETRY = """
+import bulkops.lifecycle as lifecycle
+
+honest = lifecycle.classify
+
+def classify(*given, **more):
+    verdict = honest(*given, **more)
+    doubtful = verdict in (lifecycle.Verdict.DOUBT, lifecycle.Verdict.ID_UNKNOWN)
+    return lifecycle.Verdict.AGAIN if doubtful else verdict
+
+lifecycle.classify = classify
+"""
+"""A request whose answer was lost is sent again, as most clients do."""
+
+NORMAL = """
+import bulkops.checkpoint.opening as opening
+
+opening._PRAGMAS = tuple(pragma.replace("synchronous=FULL", "synchronous=NORMAL") for pragma in opening._PRAGMAS)
+"""
+"""The checkpoint does not wait for the disk."""
+
+
+def program(source: str) -> tuple[str, ...]:
+    """Return the words that start the command with a change to it."""
+    return (sys.executable, "-c", f"{source}\nimport sys\nfrom bulkops.cli import main\nsys.exit(main())")
