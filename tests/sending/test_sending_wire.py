@@ -7,7 +7,6 @@ import logging
 import random
 import socket
 import ssl
-import subprocess
 import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -22,7 +21,6 @@ from bulkops.sending.transport import AiohttpTransport
 from tests.sending.sending_doubles import (
     EIGHT_MIB,
     KEY,
-    LONGEST,
     Talk,
     answer,
     answers,
@@ -35,18 +33,32 @@ from tests.sending.sending_doubles import (
     verdict,
     wired,
 )
+from tests.sending.sending_scripts import (
+    BEFORE_THE_END,
+    CHUNKED,
+    CUT,
+    closes_after,
+    closes_after_head,
+    closes_at_once,
+    drips,
+    floods,
+    is_silent,
+    resets_after,
+    resets_after_head,
+    resets_at_once,
+    says,
+    says_early,
+    stalls,
+)
+from tests.sending.sending_tls import Tls, make_authority
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from bulkops.model import Request
     from bulkops.sending import Heard
-    from tests.sending.sending_doubles import (
-        RawServer,
-    )
-
-    Script = Callable[[Talk], Awaitable[None]]
+    from tests.sending.sending_doubles import RawServer
+    from tests.sending.sending_scripts import Script
 
 SMALL_BUFFER = 4096
 SHORT = 0.5
@@ -65,105 +77,6 @@ def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-async def closes_at_once(talk: Talk) -> None:
-    """Close before a byte is read."""
-
-
-async def resets_at_once(talk: Talk) -> None:
-    """Reset before a byte is read."""
-    talk.reset()
-
-
-async def closes_after_head(talk: Talk) -> None:
-    """Close before the body."""
-    await talk.head()
-
-
-async def resets_after_head(talk: Talk) -> None:
-    """Reset before the body."""
-    await talk.head()
-    talk.reset()
-
-
-async def closes_within(talk: Talk) -> None:
-    """Close within the body."""
-    await talk.body(await talk.head(), 5)
-
-
-async def resets_within(talk: Talk) -> None:
-    """Reset within the body."""
-    await talk.body(await talk.head(), 5)
-    talk.reset()
-
-
-async def closes_after(talk: Talk) -> None:
-    """Read the whole request, then close."""
-    await talk.request()
-
-
-async def resets_after(talk: Talk) -> None:
-    """Read the whole request, then reset."""
-    await talk.request()
-    talk.reset()
-
-
-async def is_silent(talk: Talk) -> None:
-    """Read the whole request, then say nothing."""
-    await talk.request()
-    await talk.silence()
-
-
-async def stalls(talk: Talk) -> None:
-    """Stop reading after the head."""
-    await talk.head()
-    await talk.silence()
-
-
-BEFORE_THE_END = [
-    closes_at_once,
-    resets_at_once,
-    closes_after_head,
-    resets_after_head,
-    closes_within,
-    resets_within,
-]
-
-
-def says(text: bytes, then: Script = closes_at_once) -> Script:
-    """Return a script that reads a request and says this."""
-
-    async def script(talk: Talk) -> None:
-        await talk.request()
-        await talk.say(text)
-        await then(talk)
-
-    return script
-
-
-def says_early(text: bytes, then: Script) -> Script:
-    """Return a script that says this before it reads the body."""
-
-    async def script(talk: Talk) -> None:
-        await talk.head()
-        await talk.say(text)
-        await then(talk)
-
-    return script
-
-
-async def drips(talk: Talk) -> None:
-    """Send one byte after the other for ever."""
-    while True:
-        await talk.say(b" ")
-        await asyncio.sleep(0.02)
-
-
-async def floods(talk: Talk) -> None:
-    """Send without end."""
-    while True:
-        await talk.say(b"a" * 2**16)
 
 
 def test_a_refused_connection_is_unreachable() -> None:
@@ -246,10 +159,6 @@ def test_silence_after_the_request_is_in_doubt() -> None:
         assert verdict(heard) is Verdict.DOUBT
 
     run(main())
-
-
-CUT = answer()[:-4]
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -617,30 +526,19 @@ def test_a_request_can_be_cancelled_in_every_phase(phase: str) -> None:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a certificate of our own for localhost, which is its own authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem"
-    subprocess.run(
-        [*make.split(), "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        timeout=LONGEST,
-    )
-    return folder
+    return make_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def serving(authority: Path) -> ssl.SSLContext:
     """Return the server's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority / "cert.pem", authority / "key.pem")
-    return context
+    return Tls(authority).serving()
 
 
 @pytest.fixture
 def trusting(authority: Path) -> ssl.SSLContext:
     """Return the client's side, trusting our own authority."""
-    return ssl.create_default_context(cafile=str(authority / "cert.pem"))
+    return Tls(authority).trusting()
 
 
 @pytest.mark.parametrize(
