@@ -98,6 +98,8 @@ def run(order: Order) -> Ending:
         # Only now: another run may have been waited for, and the file edited meanwhile.
         job = held.enter_context(JobFile.open(order.job))
         base = held.enter_context(JobFile.open(order.base)) if order.base is not None else None
+        files = OutputFiles(order.folder.path)
+        files.sweep()
         if taken_up := recover(order.folder.checkpoint, order.rescue):
             order.progress.note(f"took up {taken_up} rows that the last run had to save in {order.rescue}")
         reader = open_reader(order.folder.checkpoint)
@@ -115,7 +117,7 @@ def run(order: Order) -> Ending:
         events.note("run_started", job=str(order.job), operations=plan.total, left=plan.left.total())
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))
-        stop = _work(order, plan, settings, report, events, open_steps)
+        stop = _work(order, plan, settings, files, report, events, open_steps)
         report.ended = time.time()
         code = _wrap_up(order, report, stop, whole=order.base is None and not plan.gone)
         events.note("run_finished", exit_code=code, seconds=report.seconds, requests=report.requests)
@@ -156,6 +158,7 @@ def _work(
     order: Order,
     plan: Plan,
     settings: Settings,
+    files: OutputFiles,
     report: Report,
     events: EventLog,
     open_steps: dict[bytes, list[StepRow]],
@@ -166,7 +169,7 @@ def _work(
     order.progress.begin(plan.total, plan.total - plan.left.total())
     try:
         check_room(order.folder.path, plan.left.total())
-        return anyio.run(_send, order, plan, settings, report, events, open_steps)
+        return anyio.run(_send, order, plan, settings, files, report, events, open_steps)
     except BaseExceptionGroup as group:
         return _reason(group)
     except CheckpointError as error:
@@ -179,6 +182,7 @@ async def _send(
     order: Order,
     plan: Plan,
     settings: Settings,
+    files: OutputFiles,
     report: Report,
     events: EventLog,
     open_steps: dict[bytes, list[StepRow]],
@@ -191,8 +195,6 @@ async def _send(
 
     account = settings.account
     allowance = Allowance(account.tier, account.tier_source, fixed=account.fixed)
-    files = OutputFiles(order.folder.path)
-    files.sweep()
     async with (
         open_checkpoint(
             order.folder.checkpoint, rescue=order.rescue, ballast=ballast_size(settings.in_flight)

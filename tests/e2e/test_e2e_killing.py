@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.e2e_commands import agents, check_ending, end_of, results, until
+from tests.e2e.e2e_commands import agents, check_ending, end_of, results, run_folder, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,3 +97,14 @@ def test_lines_that_wait_for_the_pace_are_not_in_doubt(desk_at: Callable[..., De
     assert ended.code in {0, 6}, ended.err
     assert check_ending(job, ended)["operations"]["in_doubt"] <= 1
     assert sorted(desk.made()) == sorted(f"Agent {n}" for n in range(70)) or ended.code == 6
+
+
+def test_what_a_kill_leaves_half_written_is_swept(desk_at: Callable[..., Desk]) -> None:
+    """A temporary file of a run that was killed while it wrote its results goes, also when nothing is left to do."""
+    desk = desk_at()
+    job = desk.job(agents(1))
+    desk.run(job)
+    half = run_folder(job) / ".bulkops-0123456789abcdef-results.jsonl"
+    half.write_bytes(b'{"id": "a')
+    assert desk.run(job).code == 0
+    assert not half.exists()
