@@ -35,6 +35,23 @@ opening._PRAGMAS = tuple(pragma.replace("synchronous=FULL", "synchronous=NORMAL"
 """
 """The checkpoint does not wait for the disk."""
 
+IGNORED_FAILURES = """
+import sqlite3
+import bulkops.checkpoint.writer as writer
+
+honest = writer.commit
+
+def commit(connection, batch):
+    try:
+        honest(connection, batch)
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+writer.commit = commit
+"""
+"""What the disk refuses is passed over."""
+
 
 def program(source: str) -> tuple[str, ...]:
     """Return the words that start the command with a change to it."""
