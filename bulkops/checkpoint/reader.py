@@ -30,7 +30,7 @@ def open_reader(path: Path) -> CheckpointReader | None:
     copy is read instead. Raises CheckpointError for what is no checkpoint, or one of a newer format.
     """
     with _translated(path):
-        if not path.exists() or path.stat().st_size == 0:
+        if not path.exists() or path.stat().st_size == 0 or _unmade(path):
             return None
         try:
             return _checked(CheckpointReader(path, _connect(path)))
@@ -38,6 +38,15 @@ def open_reader(path: Path) -> CheckpointReader | None:
             if not _unwritable(error):
                 raise
         return _checked(_copied(path))
+
+
+def _unmade(path: Path) -> bool:
+    """Tell whether a crash came while the file was made a database with a log: before anything was remembered.
+
+    SQLite keeps a rollback journal for that moment only. A reader may not roll back, and without it a torn first
+    page looks like no database at all; the next writer does.
+    """
+    return path.with_name(f"{path.name}-journal").exists()
 
 
 class CheckpointReader:

@@ -595,3 +595,13 @@ def test_row_of_a_failed_line_keeps_its_text(path: Path) -> None:
     assert reader is not None
     with reader:
         assert [row] == list(reader.rows({State.FAILED}))
+
+
+def test_a_checkpoint_that_a_power_cut_left_half_made_remembers_nothing(tmp_path: Path) -> None:
+    """With the journal of its making beside it, a torn first page is a checkpoint yet to be made, not a broken one."""
+    path = tmp_path / "checkpoint.db"
+    path.write_bytes(bytes(512) + b"torn" * 128)
+    with pytest.raises(CheckpointError):
+        open_reader(path)
+    path.with_name("checkpoint.db-journal").write_bytes(bytes(512))
+    assert open_reader(path) is None
