@@ -1,4 +1,4 @@
-"""Programs that are wrong on purpose: every harness has to find them out."""
+"""Programs that are wrong on purpose, which every harness has to find out; and two that tell or do more."""
 
 from __future__ import annotations
 
@@ -51,6 +51,31 @@ def commit(connection, batch):
 writer.commit = commit
 """
 """What the disk refuses is passed over."""
+
+ACKNOWLEDGED = """
+import os
+from bulkops.checkpoint.store import SqliteCheckpoint
+
+told = os.open(os.environ["ACKNOWLEDGED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+intend, close_operation = SqliteCheckpoint.intend, SqliteCheckpoint.close_operation
+
+async def intends(self, step):
+    await intend(self, step)
+    os.write(told, f"intent {step.key.hex()} {step.number}\\n".encode())
+
+async def closes(self, row, **more):
+    await close_operation(self, row, **more)
+    os.write(told, f"end {row.key.hex()} 0\\n".encode())
+
+SqliteCheckpoint.intend, SqliteCheckpoint.close_operation = intends, closes
+"""
+"""Not wrong: it tells, in a file, what the checkpoint has acknowledged as durable, the moment it does."""
+SHORT_LOG = """
+import bulkops.checkpoint.writer as writer
+
+writer._LOG_PAGES = 12
+"""
+"""Not wrong: the log is copied into the database, and begun anew, every few commits."""
 
 
 def program(source: str) -> tuple[str, ...]:
