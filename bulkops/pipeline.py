@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from bulkops.closing import Closing
 from bulkops.engines.drive import Drive
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
-from bulkops.errors import BulkopsError, CheckpointError, Interrupted, KeyRefused, Stop, UsageError
+from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
 from bulkops.jobfile import JobFile
 from bulkops.model import State
 from bulkops.outputs import projections
@@ -33,8 +32,9 @@ from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.planning.census import GONE_KNOWN
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
-from bulkops.reporting.report import Report, exit_code, summary
+from bulkops.reporting.report import Report, exit_code, standing_line, summary
 from bulkops.sending import open_sender
+from bulkops.signals import asked_by_signal, obey_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bulkops.reporting.report import Job
     from bulkops.sending import Retrying
     from bulkops.settings import RunFolder, Settings
+    from bulkops.signals import Question
 
 TICK = 0.5
 """Seconds between two looks at the numbers that people watch."""
@@ -102,6 +103,7 @@ def run(order: Order) -> Ending:
         files.sweep()
         if taken_up := recover(order.folder.checkpoint, order.rescue):
             order.progress.note(f"took up {taken_up} rows that the last run had to save in {order.rescue}")
+        question = held.enter_context(asked_by_signal())
         reader = open_reader(order.folder.checkpoint)
         with reader or ExitStack():
             plan, settings, open_steps = _prepared(order, job, base, reader)
@@ -117,7 +119,7 @@ def run(order: Order) -> Ending:
         events.note("run_started", job=str(order.job), operations=plan.total, left=plan.left.total())
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))
-        stop = _work(order, plan, settings, files, report, events, open_steps)
+        stop = _work(order, plan, settings, files, report, events, question, open_steps)
         report.ended = time.time()
         code = _wrap_up(order, report, stop, whole=order.base is None and not plan.gone)
         events.note("run_finished", exit_code=code, seconds=report.seconds, requests=report.requests)
@@ -161,6 +163,7 @@ def _work(
     files: OutputFiles,
     report: Report,
     events: EventLog,
+    question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
     """Send what is left; return what ended the run early."""
@@ -169,7 +172,7 @@ def _work(
     order.progress.begin(plan.total, plan.total - plan.left.total())
     try:
         check_room(order.folder.path, plan.left.total())
-        return anyio.run(_send, order, plan, settings, files, report, events, open_steps)
+        return anyio.run(_send, order, plan, settings, files, report, events, question, open_steps)
     except BaseExceptionGroup as group:
         return _reason(group)
     except CheckpointError as error:
@@ -185,6 +188,7 @@ async def _send(
     files: OutputFiles,
     report: Report,
     events: EventLog,
+    question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
     def told(event: str, /, **facts: object) -> None:
@@ -214,10 +218,10 @@ async def _send(
         ) as sender:
             drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender))
             async with anyio.create_task_group() as beside:
-                beside.start_soon(_obey_signals, engine, order.progress, settings.drain)
+                beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)
                 beside.start_soon(_heed_disk, checkpoint, engine)
-                beside.start_soon(_show, engine, pace, order.progress, account.name)
+                beside.start_soon(_show, engine, pace, report, order.progress, account.name, question)
                 try:
                     await engine.run(drive)
                 finally:
@@ -227,26 +231,19 @@ async def _send(
     return engine.stopped_by
 
 
-async def _obey_signals(engine: Engine, progress: Progress, drain: float) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        async for number in received:
-            if isinstance(engine.stopped_by, Interrupted):
-                progress.note("aborting")
-                engine.abort()
-            else:
-                progress.note(f"finishing the requests in flight, {drain:.0f} s at most; again to abort them")
-                engine.stop(Interrupted(f"interrupted by {number.name}", number))
-
-
 async def _heed_disk(checkpoint: SqliteCheckpoint, engine: Engine) -> None:
     engine.stop(await checkpoint.failed())
 
 
-async def _show(engine: Engine, pace: Pace, progress: Progress, account: str) -> None:
+async def _show(
+    engine: Engine, pace: Pace, report: Report, progress: Progress, account: str, question: Question
+) -> None:
     while True:
         await anyio.sleep(TICK)
         standing = pace.standing(account)
         progress.standing(engine.awaited, standing.granted_last_period, standing.limit, standing.period)
+        if question.answered():
+            progress.note(standing_line(report, engine.awaited, standing.granted_last_period, standing.period))
 
 
 async def _forgive(stop: Stop | None, sender: Retrying, checkpoint: Checkpoint, report: Report) -> None:

@@ -219,6 +219,12 @@ def last_line(report: Report, job: Job, code: int) -> str:
     return safe_text(" ".join(parts), _LONGEST_LINE)
 
 
+def standing_line(report: Report, awaited: int, requests: int, period: float) -> str:
+    """Return the line that says where a run stands; `requests` were sent in the last period (seconds)."""
+    waiting = f", waiting {awaited:,}" if awaited else ""
+    return f"{_told(report)}{waiting}; {_number(requests, 'request')} in the last {duration(period)}"
+
+
 def _told(report: Report) -> str:
     words = {
         "failed": report.count(State.FAILED),

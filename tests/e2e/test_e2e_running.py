@@ -96,7 +96,9 @@ def test_lines_that_are_appended_are_done(desk: Desk) -> None:
     assert sorted(desk.made()) == [f"Agent {n}" for n in range(5)]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
 def test_a_signal_finishes_what_is_in_flight(
     desk_at: Callable[..., Desk], number: signal.Signals, code: int
 ) -> None:
