@@ -1,4 +1,4 @@
-"""From a request to a reply: `Retrying(Metered(Recorded(Wire)))`, once per attempt from top to bottom."""
+"""From a request to a reply: `Retrying(Metered(Recorded(Measured(Wire))))`, once per attempt from top to bottom."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bulkops.sending.attempt import Attempt, Gate, Heard, Sender
+from bulkops.sending.measured import Measured
 from bulkops.sending.metered import Metered
 from bulkops.sending.recorded import Recorded
 from bulkops.sending.retrying import Retrying
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import Checkpoint
     from bulkops.pace.turns import Pace
+    from bulkops.sending.measured import Meter
     from bulkops.settings import Account, Settings
     from bulkops.told import Told
 
@@ -33,11 +35,14 @@ async def open_sender(
     *,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     told: Told = silent,
+    meter: Meter | None = None,
 ) -> AsyncIterator[Retrying]:
     """Open the stack: a turn from the pace, then the intent on disk, then the first byte."""
     async with AiohttpTransport() as transport:
+        wire: Sender = Wire(settings, accounts, transport)
+        measured = wire if meter is None else Measured(wire, meter)
         yield Retrying(
-            Metered(Recorded(Wire(settings, accounts, transport), checkpoint), pace),
+            Metered(Recorded(measured, checkpoint), pace),
             give_up_after=settings.give_up_after,
             time_scale=settings.time_scale,
             sleep=sleep,
