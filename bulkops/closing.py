@@ -16,11 +16,9 @@ from bulkops.outputs.records import record
 if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint
     from bulkops.model import Outcome
+    from bulkops.observing import Observer
     from bulkops.outputs.files import OutputFiles
     from bulkops.planning import Planned
-    from bulkops.reporting.events import EventLog
-    from bulkops.reporting.progress import Progress
-    from bulkops.reporting.report import Report
     from bulkops.settings import Halt
 
 
@@ -30,9 +28,7 @@ class Closing:
 
     checkpoint: Checkpoint
     files: OutputFiles
-    report: Report
-    progress: Progress
-    events: EventLog
+    observer: Observer
     halt: Halt | None = None
     ended: int = 0
     failed: int = 0
@@ -40,7 +36,7 @@ class Closing:
     def reopened(self, planned: Planned, was: State) -> None:
         """Count an operation that is taken up again as not started."""
         # Of the kind that its line has now, under which it was planned.
-        self.report.note(planned.line.op, State.NOT_STARTED, was)
+        self.observer.report.note(planned.line.op, State.NOT_STARTED, was)
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
@@ -71,8 +67,7 @@ class Closing:
                 passed=outcome.passed,
             ),
         )
-        self.report.note(planned.line.op, outcome.state)
-        self.progress.ended(outcome.state)
+        self.observer.ended(planned.line.op, outcome.state)
         self._tell(planned, outcome, line)
         self._check_halt(planned, outcome)
 
@@ -83,14 +78,14 @@ class Closing:
             # It is queued and will be committed, so it has to be counted as well.
             with anyio.CancelScope(shield=True):
                 await self.checkpoint.flush()
-            self.report.note(row.kind, row.state)
+            self.observer.report.note(row.kind, row.state)
             raise
 
     def _tell(self, planned: Planned, outcome: Outcome, line: int) -> None:
         if outcome.failure is None:
             return
         where = planned.name or f"line {line}"
-        self.events.note(
+        self.observer.events.note(
             "in_doubt" if outcome.state is State.IN_DOUBT else "operation_failed",
             id=planned.name,
             line=line,
@@ -102,7 +97,9 @@ class Closing:
             request_id=outcome.failure.request_id,
         )
         if outcome.state is not State.BLOCKED:
-            self.progress.note(f"{where} {outcome.state.value.replace('_', ' ')}: {outcome.failure.message}")
+            self.observer.progress.note(
+                f"{where} {outcome.state.value.replace('_', ' ')}: {outcome.failure.message}"
+            )
 
     def _check_halt(self, planned: Planned, outcome: Outcome) -> None:
         self.ended += 1

@@ -24,6 +24,7 @@ from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
 from bulkops.jobfile import JobFile
 from bulkops.model import State
+from bulkops.observing import Observer
 from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
 from bulkops.pace.tiers import Allowance
@@ -32,7 +33,7 @@ from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.planning.census import GONE_KNOWN
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
-from bulkops.reporting.report import Report, exit_code, standing_line, summary
+from bulkops.reporting.report import Report, exit_code, summary
 from bulkops.sending import open_sender
 from bulkops.signals import asked_by_signal, obey_signals
 
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
     from bulkops.sending import Retrying
     from bulkops.settings import RunFolder, Settings
     from bulkops.signals import Question
-
-TICK = 0.5
-"""Seconds between two looks at the numbers that people watch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +72,7 @@ class Order:
     lock: LockWish = field(default_factory=LockWish)
     rescue: Path = field(default_factory=usual_folder)
     """The folder for what is in flight when the checkpoint cannot be written any more."""
+    metrics: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +115,16 @@ def run(order: Order) -> Ending:
         )  # fmt: skip
         for (kind, state), count in plan.states.items():
             report.add(kind, state, count)
-        events.note("run_started", job=str(order.job), operations=plan.total, left=plan.left.total())
+        observer = Observer(
+            report=report, progress=order.progress, events=events, job=order.named, metrics=order.metrics
+        )
+        observer.begin(plan, settings)
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))
-        stop = _work(order, plan, settings, files, report, events, question, open_steps)
+        stop = _work(order, plan, settings, files, observer, question, open_steps)
         report.ended = time.time()
         code = _wrap_up(order, report, stop, whole=order.base is None and not plan.gone)
-        events.note("run_finished", exit_code=code, seconds=report.seconds, requests=report.requests)
+        observer.finish(code)
     return Ending(report, code, stop)
 
 
@@ -161,8 +163,7 @@ def _work(
     plan: Plan,
     settings: Settings,
     files: OutputFiles,
-    report: Report,
-    events: EventLog,
+    observer: Observer,
     question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
@@ -172,7 +173,7 @@ def _work(
     order.progress.begin(plan.total, plan.total - plan.left.total())
     try:
         check_room(order.folder.path, plan.left.total())
-        return anyio.run(_send, order, plan, settings, files, report, events, question, open_steps)
+        return anyio.run(_send, order, plan, settings, files, observer, question, open_steps)
     except BaseExceptionGroup as group:
         return _reason(group)
     except CheckpointError as error:
@@ -186,64 +187,47 @@ async def _send(
     plan: Plan,
     settings: Settings,
     files: OutputFiles,
-    report: Report,
-    events: EventLog,
+    observer: Observer,
     question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
-    def told(event: str, /, **facts: object) -> None:
-        if event == "unreachable":
-            order.progress.note(f"the server cannot be reached, trying again: {facts['reason']}")
-        if event in ("paused", "retry", "unreachable"):
-            events.note("paused" if event == "paused" else "retry", **facts)
-
     account = settings.account
     allowance = Allowance(account.tier, account.tier_source, fixed=account.fixed)
     async with (
         open_checkpoint(
             order.folder.checkpoint, rescue=order.rescue, ballast=ballast_size(settings.in_flight)
         ) as checkpoint,
-        Pace({account.name: allowance}, headers=settings.api.rate_headers, told=told) as pace,
+        Pace({account.name: allowance}, headers=settings.api.rate_headers, told=observer.told) as pace,
     ):
         for word, text in belonging(settings, checkpoint.meta("checkpoint_id") or "").items():
             await checkpoint.set_meta(word, text)
         if order.selection.changed is not None:
             await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
-        closing = Closing(checkpoint, files, report, order.progress, events, settings.halt)
-        engine = Engine(plan, settings, checkpoint, closing, open_steps)
+        closing = Closing(checkpoint, files, observer, settings.halt)
+        engine = Engine(plan, settings, checkpoint, closing, open_steps, observer.told)
         engine.on_stop(pace.close)
         async with open_sender(
-            settings, {account.name: account}, checkpoint, pace, sleep=engine.sleep, told=told
-        ) as sender:
+            settings, {account.name: account}, checkpoint, pace,
+            sleep=engine.sleep, told=observer.told, meter=observer.meter,
+        ) as sender:  # fmt: skip
             drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender))
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)
                 beside.start_soon(_heed_disk, checkpoint, engine)
-                beside.start_soon(_show, engine, pace, report, order.progress, account.name, question)
+                beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
                 try:
                     await engine.run(drive)
                 finally:
-                    _sum_up(report, engine, sender, pace, account.name)
+                    observer.end(engine, pace, sender, account.name)
                 beside.cancel_scope.cancel()
-            await _forgive(engine.stopped_by, sender, checkpoint, report)
+            await _forgive(engine.stopped_by, sender, checkpoint, observer.report)
     return engine.stopped_by
 
 
 async def _heed_disk(checkpoint: SqliteCheckpoint, engine: Engine) -> None:
     engine.stop(await checkpoint.failed())
-
-
-async def _show(
-    engine: Engine, pace: Pace, report: Report, progress: Progress, account: str, question: Question
-) -> None:
-    while True:
-        await anyio.sleep(TICK)
-        standing = pace.standing(account)
-        progress.standing(engine.awaited, standing.granted_last_period, standing.limit, standing.period)
-        if question.answered():
-            progress.note(standing_line(report, engine.awaited, standing.granted_last_period, standing.period))
 
 
 async def _forgive(stop: Stop | None, sender: Retrying, checkpoint: Checkpoint, report: Report) -> None:
@@ -256,13 +240,6 @@ async def _forgive(stop: Stop | None, sender: Retrying, checkpoint: Checkpoint, 
             steps = await checkpoint.steps_of(key)
             await checkpoint.reopen(key, [step for step in steps if step.state is StepState.DONE])
             report.note(row.kind, State.NOT_STARTED, State.FAILED)
-
-
-def _sum_up(report: Report, engine: Engine, sender: Retrying, pace: Pace, account: str) -> None:
-    standing = pace.standing(account)
-    report.limit, report.period, report.limit_source = standing.limit, standing.period, standing.source
-    report.pauses = standing.pauses
-    report.requests, report.retries, report.polls = sender.requests, sender.retries, engine.looks
 
 
 def _wrap_up(order: Order, report: Report, stop: Stop | None, *, whole: bool) -> int:

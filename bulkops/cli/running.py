@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -21,7 +22,7 @@ from bulkops.jobfile import JobFile
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.reporting.progress import choose
-from bulkops.reporting.report import Job, last_line, summary
+from bulkops.reporting.report import Job, last_line, pace_line, summary
 from bulkops.reporting.text import safe_text
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def run_job(options: Options, selection: Selection) -> int:
                 another_key=options.another_key,
                 lock=_lock_wish(options),
                 rescue=Path(options.rescue) if options.rescue else usual_folder(),
+                metrics=_metrics(options),
             )
         )
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
@@ -109,6 +111,16 @@ def _heard() -> TextIO | None:
     return None if sys.stderr is None else cast("TextIO", _Heard(sys.stderr))
 
 
+def _metrics(options: Options) -> Path | None:
+    """Return where metrics go; UsageError where no file can be."""
+    if not options.metrics:
+        return None
+    path = Path(options.metrics)
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK) or path.is_dir():
+        raise UsageError(f"the metrics file {path} cannot be written: name a file in a folder that can be")
+    return path
+
+
 def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:
     """Return the job as the commands that continue it have to name it."""
     flags: list[str] = []
@@ -134,6 +146,9 @@ def _tell(options: Options, ending: Ending, named: Job, folder: RunFolder) -> in
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(summary(ending.report, named, ending.code)) + b"\n")
     if not options.quiet or ending.code:
+        limit = pace_line(ending.report)
+        if limit is not None and not options.quiet:
+            say(limit)
         say(f"results: {folder.path / 'results.jsonl'}")
         say(last_line(ending.report, named, ending.code))
     return ending.code

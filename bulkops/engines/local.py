@@ -18,6 +18,7 @@ from bulkops.errors import OperationFailed, Stop
 from bulkops.jobfile import RawLine, pick
 from bulkops.model import Created, Failure, Outcome, State
 from bulkops.planning import Planned
+from bulkops.told import silent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.settings import Settings
+    from bulkops.told import Told
 
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
@@ -49,7 +51,8 @@ class Engine:
     """Do what a plan takes up.
 
     `closing` hears once of every operation that ends, and has made it durable when it returns. `stop` ends the run
-    early: nothing new begins, requests in flight are finished, what waits is left for a later run.
+    early: nothing new begins, requests in flight are finished, what waits is left for a later run. `told` hears
+    what the watcher tells.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class Engine:
         checkpoint: Checkpoint,
         closing: Closing,
         open_steps: Mapping[bytes, list[StepRow]],
+        told: Told = silent,
     ) -> None:
+        self._told = told
         self._plan = plan
         self._settings = settings
         self._checkpoint = checkpoint
@@ -90,7 +95,11 @@ class Engine:
     async def run(self, drive: Drive) -> None:
         """Work until every operation has ended or waits for one that is held; or until stopped."""
         self.watcher = Watcher(
-            self._settings.api, drive.sender, self._resume, time_scale=self._settings.time_scale
+            self._settings.api,
+            drive.sender,
+            self._resume,
+            time_scale=self._settings.time_scale,
+            told=self._told,
         )
         self._lookers = anyio.CancelScope()
         async with anyio.create_task_group() as beside:

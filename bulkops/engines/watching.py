@@ -13,6 +13,7 @@ from bulkops.lifecycle import Life
 from bulkops.model import Effect, Pause, Reply
 from bulkops.polling import next_look
 from bulkops.sending import Attempt
+from bulkops.told import silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bulkops.engines.drive import Running
     from bulkops.model import Await
     from bulkops.sending import Sender
+    from bulkops.told import Told
 
 
 @dataclass(order=True, slots=True)
@@ -30,6 +32,7 @@ class _Waiting:
     running: Running = field(compare=False)
     step: Await | Pause = field(compare=False)
     overdue: float = field(compare=False, default=float("inf"))
+    parked: float = field(compare=False, default=0.0)
     looks: int = field(compare=False, default=0)
 
 
@@ -37,16 +40,24 @@ class Watcher:
     """Keep what is parked, look at it when a look is due, and hand it back when it has settled.
 
     `resume` takes an operation whose `answer` is set. `time_scale` divides every wait, for a server whose clock
-    runs faster.
+    runs faster. `told("settled", what=…, seconds=…, looks=…)` hears of each thing that settled, in seconds of
+    the server's clock.
     """
 
     def __init__(
-        self, api: Profile, sender: Sender, resume: Callable[[Running], None], *, time_scale: float = 1.0
+        self,
+        api: Profile,
+        sender: Sender,
+        resume: Callable[[Running], None],
+        *,
+        time_scale: float = 1.0,
+        told: Told = silent,
     ) -> None:
         self._api = api
         self._sender = sender
         self._resume = resume
         self._time_scale = time_scale
+        self._told = told
         self._heap: list[_Waiting] = []
         self._order = 0
         self._changed = anyio.Event()
@@ -63,7 +74,7 @@ class Watcher:
         first = self._api.watches[step.what].first_look
         overdue = now + step.deadline / self._time_scale
         due = min(overdue, now + first / self._time_scale)
-        self._push(_Waiting(due, self._order, running, step, overdue))
+        self._push(_Waiting(due, self._order, running, step, overdue, now))
 
     async def look(self) -> None:
         """Work as one of the lookers, for ever."""
@@ -104,6 +115,8 @@ class Watcher:
             return
         now = anyio.current_time()
         if step.settled(observation):
+            seconds = (now - waiting.parked) * self._time_scale
+            self._told("settled", what=step.what, seconds=seconds, looks=waiting.looks + 1)
             self._hand_back(waiting, Reply(200, observation))
         elif now >= waiting.overdue:
             self._hand_back(waiting, _overdue(step, watch.status(observation)))

@@ -32,11 +32,11 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """Do what `atomic_write` does, except that the caller syncs the folder."""
+def written_aside(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Do what `atomic_write` does, with another mode if given, except that the caller syncs the folder."""
     temporary = beside(path)
     try:
-        with os.fdopen(open_private(temporary), "wb", _BUFFER) as file:
+        with os.fdopen(open_private(temporary, mode=mode), "wb", _BUFFER) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -56,13 +56,13 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def beside(path: Path) -> Path:
-    """Return a temporary name of ours in the same folder."""
-    return path.with_name(f"{PREFIX}{secrets.token_hex(8)}-{path.name[:_SHOWN]}")
+    """Return a temporary name of ours in the same folder, which ends in no suffix that somebody looks for."""
+    return path.with_name(f"{PREFIX}{secrets.token_hex(8)}-{path.name[:_SHOWN]}.part")
 
 
-def open_private(path: str | Path, flags: int = os.O_WRONLY) -> int:
-    """Create a file that did not exist, readable by its owner only; return its descriptor."""
-    return os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def open_private(path: str | Path, flags: int = os.O_WRONLY, mode: int = 0o600) -> int:
+    """Create a file that did not exist, readable by its owner only unless told; return its descriptor."""
+    return os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
 
 
 def make_folder(path: Path) -> None:

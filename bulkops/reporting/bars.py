@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from bulkops.model import State
 from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration
+from bulkops.reporting.words import duration, per
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EVERY = 0.1
 """Seconds between two looks at the bars; operations in between are only counted."""
 _OPERATIONS = "{desc} {percentage:3.0f} % |{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-_RATE = "{desc} {percentage:3.0f} % |{bar}| {n_fmt}/{total_fmt} in "
+_RATE = "{desc} {percentage:3.0f} % |{bar}| {n_fmt}/{total_fmt} "
 _TEXT = "{desc}"
 _WAITING, _REQUESTS = "waiting   ", "requests  "
 _COLUMNS, _ROWS = 80, 24
@@ -61,16 +61,25 @@ class Bars:
         if self._clock() - self._drawn >= EVERY:
             self._draw()
 
-    def standing(self, awaited: int, requests_last_period: int, limit: int | None, period: float) -> None:
+    def standing(
+        self,
+        awaited: int,
+        requests_last_period: int,
+        limit: int | None,
+        period: float,
+        rest: float = 0.0,
+    ) -> None:
         """See `Progress`."""
         if not self._bars:
             return
         _, waiting, rate = self._bars
         waiting.desc = f"{_WAITING} for {awaited:,} to settle" if awaited else f"{_WAITING} for nothing"
         rate.n, rate.total = requests_last_period, limit
-        span = duration(period)
-        rate.bar_format = _TEXT if limit is None else _RATE + span
-        rate.desc = f"{_REQUESTS} {requests_last_period:,} in {span}" if limit is None else _REQUESTS
+        resting = f"; paused, {duration(rest)} left" if rest else ""
+        rate.bar_format = _TEXT if limit is None else _RATE + per(period) + resting
+        rate.desc = (
+            f"{_REQUESTS} {requests_last_period:,} {per(period)}{resting}" if limit is None else _REQUESTS
+        )
         if self._clock() - self._drawn >= EVERY:
             self._draw()
 

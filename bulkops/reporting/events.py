@@ -26,8 +26,10 @@ Type: TypeAlias = Literal[
     "in_doubt",
     "retry",
     "paused",
+    "lengthened",
+    "limit",
     "warning",
-    "progress",
+    "sample",
     "stopped",
     "run_finished",
 ]
@@ -65,7 +67,8 @@ class EventLog:
         try:
             self._events.write(orjson.dumps({"type": type, "at": at, **clean}, default=str) + b"\n")
             self._events.flush()
-            if self._lines is not None:
+            # What was counted is for programs; it would bury what happened.
+            if self._lines is not None and type != "sample":
                 self._lines.write(_line(type, at, clean).encode() + b"\n")
                 self._lines.flush()
         except OSError as refused:

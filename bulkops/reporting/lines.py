@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bulkops.model import State
 from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration
+from bulkops.reporting.words import duration, per
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +44,19 @@ class Lines:
         if self._over() >= self._next_count:
             self._tell()
 
-    def standing(self, awaited: int, requests_last_period: int, limit: int | None, period: float) -> None:
+    def standing(
+        self,
+        awaited: int,
+        requests_last_period: int,
+        limit: int | None,
+        period: float,
+        rest: float = 0.0,
+    ) -> None:
         """See `Progress`."""
         share = "" if limit is None else f" of {limit:,}"
         waiting = f", {awaited:,} waiting" if awaited else ""
-        self._standing = f"{waiting}; {requests_last_period:,}{share} requests in {duration(period)}"
+        resting = f"; paused, {duration(rest)} left" if rest else ""
+        self._standing = f"{waiting}; {requests_last_period:,}{share} requests {per(period)}{resting}"
         if self._clock() - self._told >= EVERY:
             self._tell()
 

@@ -23,8 +23,18 @@ class Progress(Protocol):
     def ended(self, state: State) -> None:
         """Count an operation that ended; called for each one, so it costs next to nothing."""
 
-    def standing(self, awaited: int, requests_last_period: int, limit: int | None, period: float) -> None:
-        """Tell what is awaited, and the requests of the last period (seconds); called about once a second."""
+    def standing(
+        self,
+        awaited: int,
+        requests_last_period: int,
+        limit: int | None,
+        period: float,
+        rest: float = 0.0,
+    ) -> None:
+        """Tell what is awaited, the requests of the last period (seconds), and how long a pause still lasts.
+
+        Called a few times a second.
+        """
 
     def note(self, text: str) -> None:
         """Say something to people; the text may come from anywhere."""
@@ -42,7 +52,14 @@ class Silent:
     def ended(self, state: State) -> None:
         """See `Progress`."""
 
-    def standing(self, awaited: int, requests_last_period: int, limit: int | None, period: float) -> None:
+    def standing(
+        self,
+        awaited: int,
+        requests_last_period: int,
+        limit: int | None,
+        period: float,
+        rest: float = 0.0,
+    ) -> None:
         """See `Progress`."""
 
     def note(self, text: str) -> None:

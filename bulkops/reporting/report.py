@@ -13,7 +13,7 @@ import orjson
 from bulkops.errors import BulkopsError
 from bulkops.model import State
 from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration, rfc3339
+from bulkops.reporting.words import duration, per, rfc3339
 from bulkops.settings import run_folder
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Report:
     retries: int = 0
     polls: int = 0
     pauses: int = 0
+    paused_seconds: float = 0.0
+    pause_reasons: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
     checks_passed: int = 0
     checks_failed: int = 0
@@ -67,6 +69,14 @@ class Report:
     def seconds(self) -> float:
         """How long the run took, or zero while it goes on."""
         return 0.0 if self.ended is None else max(0.0, self.ended - self.started)
+
+    @property
+    def used(self) -> float | None:
+        """Which share of what the limit allows in this time was sent; None while there is no limit."""
+        if self.limit is None or self.ended is None:
+            return None
+        # Within less than a period the limit allows as much as within a whole one.
+        return min(1.0, self.requests / (self.limit * max(1.0, self.seconds / self.period)))
 
     def note(self, kind: str, state: State, before: State = State.NOT_STARTED) -> None:
         """Count an operation under its new state, and no longer under the one before."""
@@ -194,12 +204,36 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
         },
         "checks": {"passed": report.checks_passed, "failed": report.checks_failed},
         "requests": {"sent": report.requests, "retries": report.retries, "polls": report.polls},
-        "limit": {"requests": report.limit, "seconds": report.period, "source": report.limit_source},
-        "pauses": report.pauses,
+        "limit": {
+            "requests": report.limit,
+            "seconds": report.period,
+            "source": report.limit_source,
+            "used": None if report.used is None else round(report.used, 3),
+        },
+        "pauses": {
+            "count": report.pauses,
+            "seconds": round(report.paused_seconds, 3),
+            "reasons": dict(report.pause_reasons),
+        },
         "seconds": round(report.seconds, 3),
         "started_at": rfc3339(report.started),
         "ended_at": None if report.ended is None else rfc3339(report.ended),
     }
+
+
+def pace_line(report: Report) -> str | None:
+    """Return what people are told of limit and pauses; None for a run that sent nothing."""
+    if not report.requests:
+        return None
+    limit = "limit: unknown"
+    if report.limit is not None:
+        used = f"{(report.used or 0) * 100:.0f} % used"
+        limit = f"limit: {report.limit:,} {per(report.period)} ({report.limit_source}), {used}"
+    if not report.pauses:
+        return limit
+    reasons = ", ".join(f"{count:,} after {reason}" for reason, count in report.pause_reasons.items())
+    paused = f"{_number(report.pauses, 'pause')} of {duration(report.paused_seconds)} in all"
+    return safe_text(f"{limit}; {paused}{f' ({reasons})' if reasons else ''}")
 
 
 def last_line(report: Report, job: Job, code: int) -> str:

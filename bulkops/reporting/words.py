@@ -20,6 +20,12 @@ def duration(seconds: float) -> str:
     return f"{whole // _HOUR} h" + (f" {minutes} min" if minutes else "")
 
 
+def per(period: float) -> str:
+    """Return the unit of a rate whose period is so many seconds: `per min`, `per 10 min`."""
+    words = duration(period) if period >= 1 and period == round(period) else f"{period:g} s"
+    return f"per {words.removeprefix('1 ') if words.count(' ') == 1 else words}"
+
+
 def rfc3339(seconds: float) -> str:
     """Return a moment (epoch seconds) as RFC 3339 in UTC with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -238,7 +238,7 @@ def test_a_429_pauses_and_nothing_is_lost(desk_at: Callable[..., Desk]) -> None:
     ended = desk.run(job)
     assert ended.code == 0
     assert len(desk.effects()) == 20
-    assert check_ending(job, ended)["pauses"] == 1
+    assert check_ending(job, ended)["pauses"]["count"] == 1
     assert any(event["type"] == "paused" for event in table(run_folder(job) / "events.jsonl"))
 
 

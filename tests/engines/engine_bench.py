@@ -33,9 +33,11 @@ from bulkops.errors import OperationFailed
 from bulkops.jobfile import JobFile
 from bulkops.lifecycle import Answered
 from bulkops.model import State
+from bulkops.observing import Observer
 from bulkops.outputs.saved import Saved
 from bulkops.planning import make_plan
 from bulkops.reporting.progress import Silent
+from bulkops.reporting.report import Job as Named
 from bulkops.reporting.report import Report
 from bulkops.sending import Heard, Retrying
 from bulkops.sending.metered import Metered
@@ -227,7 +229,8 @@ class Job:
                 report.add(kind, state, count)
             files, events = KeptFiles(), Notes()
             doubles: tuple[Any, Any] = (files, events)
-            closing = Closing(self.checkpoint, doubles[0], report, Silent(), doubles[1], known.halt)
+            observer = Observer(report=report, progress=Silent(), events=doubles[1], job=Named("job.jsonl"))
+            closing = Closing(self.checkpoint, doubles[0], observer, known.halt)
             steps: dict[bytes, list[Any]] = {}
             for step in self.checkpoint.reader().open_steps():
                 steps.setdefault(step.key, []).append(step)

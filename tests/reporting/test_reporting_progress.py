@@ -105,7 +105,7 @@ def test_bars_show_operations_waiting_and_rate(written: str) -> None:
     """While it runs there are three lines: operations, what is waited for, requests against the limit."""
     assert "operations  28 % |" in written
     assert "waiting    for 12 to settle" in written
-    assert re.search(r"requests   +9[0-4] % \|.*\| 9[0-4]/100 in 1 min", written)
+    assert re.search(r"requests   +9[0-4] % \|.*\| 9[0-4]/100 per min", written)
 
 
 def test_bars_have_no_colours(written: str) -> None:
@@ -115,7 +115,7 @@ def test_bars_have_no_colours(written: str) -> None:
 
 def test_bars_without_a_limit_show_the_count() -> None:
     """Where no limit is known, the requests of the period are shown alone."""
-    assert re.search(r"requests   9\d in 1 min", on_a_terminal(SCRIPT.replace("LIMIT", "None")))
+    assert re.search(r"requests   9\d per min", on_a_terminal(SCRIPT.replace("LIMIT", "None")))
 
 
 def test_a_terminal_without_a_size_has_bars() -> None:
@@ -190,7 +190,19 @@ def test_a_line_each_minute() -> None:
         lines.standing(12, 98, 100, 60.0)
     told = out.getvalue().splitlines()[1:]
     assert len(told) == 3
-    assert told[0].startswith("0 %: 1 of 1,000, failed 1, 12 waiting; 98 of 100 requests in 1 min; about ")
+    assert told[0].startswith("0 %: 1 of 1,000, failed 1, 12 waiting; 98 of 100 requests per min; about ")
+
+
+def test_a_pause_is_a_sign_of_life() -> None:
+    """While everybody rests, bars and lines say so, and for how long still."""
+    out, clock = io.StringIO(), Clock()
+    lines = Lines(out, clock)
+    lines.begin(10, 0)
+    clock.now += 61
+    lines.standing(0, 12, 100, 60.0, 33.0)
+    assert "12 of 100 requests per min; paused, 33 s left" in out.getvalue()
+    shown = on_a_terminal(SCRIPT.replace("LIMIT, 60.0", "100, 60.0, 33.0"))
+    assert re.search(r"9\d/100 per min; paused, 33 s left", shown)
 
 
 @given(st.integers(0, 500), st.integers(0, 500))

@@ -27,9 +27,10 @@ from bulkops.reporting.report import (
     exit_code,
     last_line,
     next_command,
+    pace_line,
     summary,
 )
-from bulkops.reporting.words import duration
+from bulkops.reporting.words import duration, per
 
 if TYPE_CHECKING:
     from bulkops.errors import (
@@ -229,7 +230,8 @@ def test_a_run_folder_of_its_own_is_named() -> None:
 def test_the_summary_is_complete() -> None:
     """The summary holds every count, the limit and its source, times, and the command that continues."""
     report = report_of(done=1, failed=1)
-    report.limit, report.limit_source, report.retries, report.polls, report.pauses = 100, "--tier", 2, 3, 4
+    report.limit, report.limit_source, report.retries, report.polls, report.pauses = 500, "--tier", 2, 3, 4
+    report.paused_seconds, report.pause_reasons["429"] = 33.25, 4
     none_yet = {"blocked": 0, "skipped": 0, "in_doubt": 0, "not_started": 0}
     counts = {"total": 2, "done": 1, "failed": 1, **none_yet}
     assert summary(report, JOB, 3) == {
@@ -241,12 +243,52 @@ def test_the_summary_is_complete() -> None:
         "by_kind": {"agent.create": counts},
         "checks": {"passed": 0, "failed": 0},
         "requests": {"sent": 418, "retries": 2, "polls": 3},
-        "limit": {"requests": 100, "seconds": 60.0, "source": "--tier"},
-        "pauses": 4,
+        "limit": {"requests": 500, "seconds": 60.0, "source": "--tier", "used": 0.836},
+        "pauses": {"count": 4, "seconds": 33.25, "reasons": {"429": 4}},
         "seconds": 41.0,
         "started_at": "1970-01-01T00:00:00.000Z",
         "ended_at": "1970-01-01T00:00:41.000Z",
     }
+
+
+def test_the_line_of_limit_and_pauses() -> None:
+    """People are told limit, source, used share, and pauses with their reasons; nothing when nothing was sent."""
+    report = report_of(done=1)
+    report.limit, report.limit_source = 500, "header"
+    assert pace_line(report) == "limit: 500 per min (header), 84 % used"
+    report.pauses, report.paused_seconds = 3, 33.0
+    report.pause_reasons.update({"429": 2, "nothing remaining": 1})
+    assert pace_line(report) == (
+        "limit: 500 per min (header), 84 % used; 3 pauses of 33 s in all (2 after 429, 1 after nothing remaining)"
+    )
+    report.requests = 0
+    assert pace_line(report) is None
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds", "used"), [(50, 3.0, 0.5), (100, 60.0, 1.0), (150, 180.0, 0.5), (101, 60.0, 1.0)]
+)
+def test_the_used_share(requests: int, seconds: float, used: float) -> None:
+    """Within a period the limit allows what it allows in a whole one; a share is never more than all."""
+    report = report_of(done=1)
+    report.limit, report.requests, report.ended = 100, requests, seconds
+    assert report.used == used
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [
+        (60, "per min"),
+        (1, "per s"),
+        (3600, "per h"),
+        (600, "per 10 min"),
+        (1.5, "per 1.5 s"),
+        (90, "per 1 min 30 s"),
+    ],
+)
+def test_periods_are_words(period: float, words: str) -> None:
+    """The unit of a rate is said as people say it."""
+    assert per(period) == words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""What can be seen of a run while it goes on: heard here, and told to people, to `events.jsonl` and to metrics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from bulkops.outputs.atomic import written_aside
+from bulkops.reporting.meter import Meter
+from bulkops.reporting.openmetrics import Now, openmetrics
+from bulkops.reporting.report import last_line, next_command, standing_line
+from bulkops.version import VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkops.engines.local import Engine
+    from bulkops.model import Json, State
+    from bulkops.pace.dispatcher import Standing
+    from bulkops.pace.turns import Pace
+    from bulkops.planning import Plan
+    from bulkops.reporting.events import EventLog
+    from bulkops.reporting.progress import Progress
+    from bulkops.reporting.report import Job, Report
+    from bulkops.sending import Retrying
+    from bulkops.settings import Settings
+    from bulkops.signals import Question
+
+TICK = 0.25
+"""Seconds between two looks at the numbers that people watch."""
+FIRST_SAMPLE = 1.0
+"""Seconds from one sample in `events.jsonl` to the next; at the beginning of a run."""
+SAMPLES_OF_A_LENGTH = 120
+"""After so many samples the next ones are twice as long: a day has about 1,150, a year 2,200."""
+METRICS_EVERY = 15.0
+READABLE = 0o644
+"""Metrics are collected by another user, as a rule, and have no secrets."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Observer:
+    """Hears what happens in the run of a job and passes it on. `metrics` is the file for them, if there is one."""
+
+    report: Report
+    progress: Progress
+    events: EventLog
+    job: Job
+    metrics: Path | None = None
+    meter: Meter = field(default_factory=Meter)
+    _now: Now = field(default_factory=lambda: Now(0.0))
+    _samples: int = 0
+    _sampled: float = field(default_factory=time.monotonic)
+    _written: float = float("-inf")
+    _peak: int = 0
+    _rest_until: float = 0.0
+
+    def begin(self, plan: Plan, settings: Settings) -> None:
+        """Hear that the run begins; the plan's numbers are told, to be held against what comes of it."""
+        tier = settings.account.tier
+        self.events.note(
+            "run_started",
+            job=self.job.path,
+            part=self.job.part,
+            version=VERSION,
+            operations=plan.total,
+            by_kind=dict(plan.operations),
+            left=plan.left.total(),
+            plan={
+                "requests": plan.requests,
+                "polls": plan.looks,
+                "bytes": plan.upload_bytes,
+                "seconds": plan.seconds(tier),
+            },
+            limit={"requests": tier.limit, "seconds": tier.period, "source": settings.account.tier_source},
+            time_scale=settings.time_scale,
+            next=self.job.command("run"),
+        )
+
+    def finish(self, code: int) -> None:
+        """Hear that the run has ended, with this exit code."""
+        report = self.report
+        self.events.note(
+            "run_finished",
+            exit_code=code,
+            seconds=report.seconds,
+            requests=report.requests,
+            told=last_line(report, self.job, code),
+            next=next_command(report, self.job, code),
+        )
+        self.write_metrics(code)
+
+    def told(self, event: str, /, **facts: Json) -> None:
+        """Hear of an event below."""
+        match event:
+            case "settled":
+                self.meter.settled(facts["what"], facts["seconds"], facts["looks"])
+            case "unreachable":
+                self.progress.note(f"the server cannot be reached, trying again: {facts['reason']}")
+                self.events.note("retry", **facts)
+            case "retry" | "limit":
+                self.events.note(event, **facts)
+            case "paused" | "lengthened":
+                self._rest_until = time.monotonic() + facts["seconds"]
+                self.report.pause_reasons[facts["reason"]] += event == "paused"
+                self.events.note(event, **facts)
+            case _:
+                pass
+
+    def ended(self, kind: str, state: State) -> None:
+        """Hear that an operation has ended."""
+        self.report.note(kind, state)
+        self.progress.ended(state)
+        self.meter.ended(state)
+
+    async def watch(
+        self, engine: Engine, pace: Pace, sender: Retrying, account: str, question: Question
+    ) -> None:
+        """Tell how it goes on, until cancelled."""
+        while True:
+            await anyio.sleep(TICK)
+            standing = pace.standing(account)
+            self._peak = max(self._peak, standing.granted_last_period)
+            now = time.monotonic()
+            rest = max(0.0, self._rest_until - now)
+            self.progress.standing(
+                engine.awaited, standing.granted_last_period, standing.limit, standing.period, rest
+            )
+            if question.answered():
+                sent, period = standing.granted_last_period, standing.period
+                self.progress.note(standing_line(self.report, engine.awaited, sent, period))
+            if now - self._sampled >= FIRST_SAMPLE * 2 ** (self._samples // SAMPLES_OF_A_LENGTH):
+                self._sample(engine, standing)
+            if self.metrics is not None and now - self._written >= METRICS_EVERY:
+                self._sum_up(engine, standing, sender)
+                await to_thread.run_sync(self.write_metrics)
+
+    def end(self, engine: Engine, pace: Pace, sender: Retrying, account: str) -> None:
+        """Take the last sample, and give the report its numbers."""
+        standing = pace.standing(account)
+        self._peak = max(self._peak, standing.granted_last_period)
+        self._sample(engine, standing)
+        self._sum_up(engine, standing, sender)
+
+    def write_metrics(self, exit_code: int | None = None) -> None:
+        """Write the metrics file, if there is to be one; a disk that refuses it does not end the run."""
+        if self.metrics is None:
+            return
+        self._written = time.monotonic()
+        text = openmetrics(self.report, self.meter.total, self._now, job=self.job.path, exit_code=exit_code)
+        try:
+            with written_aside(self.metrics, READABLE) as file:
+                file.write(text)
+        except OSError as refused:
+            self.events.note("warning", message=f"{self.metrics} cannot be written: {refused.strerror}")
+
+    def _sample(self, engine: Engine, standing: Standing) -> None:
+        now = time.monotonic()
+        self.events.note(
+            "sample",
+            seconds=round(now - self._sampled, 3),
+            limit=standing.limit,
+            period=standing.period,
+            source=standing.source,
+            peak=self._peak,
+            waiting=standing.waiting,
+            in_flight=self.meter.in_flight,
+            awaited=engine.awaited,
+            **self.meter.take().to_json(),
+        )
+        self._samples += 1
+        self._sampled, self._peak = now, 0
+
+    def _sum_up(self, engine: Engine, standing: Standing, sender: Retrying) -> None:
+        report = self.report
+        report.limit, report.period, report.limit_source = standing.limit, standing.period, standing.source
+        report.pauses, report.paused_seconds = standing.pauses, standing.paused_seconds
+        report.requests, report.retries, report.polls = sender.requests, sender.retries, engine.looks
+        self._now = Now(
+            time.time(),
+            standing.granted_last_period,
+            standing.waiting,
+            self.meter.in_flight,
+            engine.awaited,
+            standing.paused_seconds,
+        )
