@@ -25,7 +25,7 @@ $(READY): pyproject.toml
 	@echo "setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location --editable '.[emulator]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location --editable '.[emulator,report]' --group dev
 	@touch $@
 
 demo: $(READY)

@@ -23,6 +23,9 @@ _LOOK = 0.2
 """Seconds between two looks at a lock that is waited for."""
 _LONGEST_COMMAND = 200
 
+_SIGNED = 4
+"""The words up to the machine's name: process, its number, on, the name."""
+
 
 @dataclass(frozen=True, slots=True)
 class LockWish:
@@ -40,6 +43,24 @@ class LockWish:
 def run_lock(folder: Path, job: Path, wish: LockWish | None = None) -> RunLock:
     """Return the lock of a run, to be held with `with`; see `RunLock`."""
     return RunLock(folder, job, wish or LockWish())
+
+
+def under_way(folder: Path) -> bool:
+    """Tell whether a run seems to be at a folder, without a lock that could be in a run's way.
+
+    It goes by what stands in the lock file, which a run that ends takes back, and by whether that process is there.
+    """
+    try:
+        words = (folder / "lock").read_text("utf-8", "replace").split()
+        if len(words) < _SIGNED or words[3] != os.uname().nodename:
+            # On another machine nobody can tell from here.
+            return len(words) >= _SIGNED
+        os.kill(int(words[1]), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class RunLock:

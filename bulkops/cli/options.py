@@ -85,6 +85,9 @@ SAFETY = (
 TELLING = (
     Option("--json", about="print the summary as JSON on stdout at the end"),
     Option("--log-file", takes=str, metavar="FILE", about="write what happens to a log file as well"),
+    Option(
+        "--metrics", takes=str, metavar="FILE", about="write OpenMetrics to a file, for a textfile collector"
+    ),
     Option("-q", "--quiet", about="print nothing unless something failed"),
 )
 EMULATE = Option(
@@ -137,6 +140,20 @@ VERBS = {
             ),
             Option("--select", takes=str, metavar="FIELD,…", about="only these, such as id,status,agent_id"),
             Option("--failed", about="only what is not done"),
+            OF_REHEARSAL,
+        ),
+    ),
+    "report": Verb(
+        "write one HTML file that says what happened, also while it runs",
+        JOB,
+        options=(
+            RUN_DIR,
+            Option(
+                "--out",
+                takes=str,
+                metavar="FILE",
+                about="the file to write; default: report.html in the run folder",
+            ),
             OF_REHEARSAL,
         ),
     ),

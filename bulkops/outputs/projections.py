@@ -53,7 +53,7 @@ def write_failed(rows: Iterable[OperationRow], path: Path) -> None:
 
 def write_in_doubt(rows: Iterable[OperationRow], path: Path) -> None:
     """Write what is held: since when, why, and what to look for in the account."""
-    _write_lines((_doubt(row) for row in rows if row.state is State.IN_DOUBT), path)
+    _write_lines((doubt(row) for row in rows if row.state is State.IN_DOUBT), path)
 
 
 def write_summary(summary: Mapping[str, Json], path: Path) -> None:
@@ -124,7 +124,8 @@ def _made_by(step: StepRow) -> bytes:
     return orjson.dumps(made)
 
 
-def _doubt(row: OperationRow) -> bytes:
+def doubt(row: OperationRow) -> bytes:
+    """Return the line of `in_doubt.jsonl` of an operation that is held."""
     record = orjson.loads(row.record)
     return orjson.dumps(
         {

@@ -87,7 +87,7 @@ class Tally:
 
 
 class Meter:
-    """Counts what passes; `take` hands over what came since it was last called. A call costs about 1 µs."""
+    """Counts what passes; `take` hands over what came since it was last called. A call costs a microsecond."""
 
     def __init__(self) -> None:
         self.total = Tally()
