@@ -118,7 +118,10 @@ def test_docs_dependencies_table() -> None:
     project = tomllib.loads(read("pyproject.toml"))
     named = {
         "running": project["project"]["dependencies"],
-        "`bulkops[emulator]`": project["project"]["optional-dependencies"]["emulator"],
+        **{
+            f"`bulkops[{extra}]`": packages
+            for extra, packages in project["project"]["optional-dependencies"].items()
+        },
         "development": project["dependency-groups"]["dev"],
         "building": project["build-system"]["requires"],
     }
