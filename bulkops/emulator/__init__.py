@@ -5,6 +5,7 @@ the text of the reference and shares no code with the client. Beside the API, `/
 `/_emulator/effects` show what happened.
 """
 
+from .algorithms import Algorithm
 from .faults import Fault, FaultKind
 from .schedule import Schedule
 from .server import Emulator, serving, serving_in_thread
@@ -14,6 +15,7 @@ from .things import Effect
 from .world import World
 
 __all__ = [
+    "Algorithm",
     "Effect",
     "Emulator",
     "EmulatorSettings",

@@ -97,14 +97,14 @@ class EmulatorApp:
     def _admit(self, account: Account, exchange: Exchange) -> None:
         """Count the request, whatever becomes of it, and refuse one too many (API reference, Rate Limits)."""
         service, now = self._service, self._service.now()
-        if account.window is None:
+        if account.limit is None:
             service.tally.admitted(account.world.label, now)
             return
-        verdict = account.window.admit(now)
+        verdict = account.limit.admit(now)
         if service.settings.rate_headers:
             exchange.headers.extend(_rate_headers(verdict, service.epoch))
         if not verdict.admitted:
-            raise too_many(max(1, math.ceil(verdict.reset - now)))
+            raise too_many(max(1, math.ceil(verdict.opens - now)) if service.settings.retry_after else None)
         service.tally.admitted(account.world.label, now)
 
     def _control(self, scope: Scope, path: str) -> Answer:

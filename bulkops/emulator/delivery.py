@@ -133,8 +133,10 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> No
             assert_never(fault.kind)
 
 
-def too_many(retry_after: int) -> Refusal:
-    """Make the 429 of the API reference, with its Retry-After in seconds."""
+def too_many(retry_after: int | None) -> Refusal:
+    """Make the 429 of the API reference, with its Retry-After in seconds or without one."""
+    if retry_after is None:
+        return Refusal(429, "too_many_requests", "too many requests; try again later")
     message = f"too many requests; try again in {retry_after} s"
     return Refusal(429, "too_many_requests", message, {"Retry-After": str(retry_after)})
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
+from .algorithms import make_limit
 from .faults import Faults
-from .limits import FixedWindow
 from .tally import Tally
 from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .limits import Limit
     from .settings import EmulatorSettings
     from .things import Effect
 
@@ -27,7 +28,7 @@ class Account:
     """A key's world, and the limit its requests pass (None: no limit)."""
 
     world: World
-    window: FixedWindow | None
+    limit: Limit | None
 
 
 class Service:
@@ -110,7 +111,21 @@ class Service:
             on_effect=self._note,
         )
         world.seed(settings.conversations, self.now())
-        return Account(world, FixedWindow(*settings.rate) if settings.rate else None)
+        return Account(world, self._make_limit())
+
+    def _make_limit(self) -> Limit | None:
+        settings = self.settings
+        if settings.rate is None:
+            return None
+        limit, period = settings.rate
+        return make_limit(
+            settings.limit_algorithm,
+            limit,
+            period,
+            origin=-(self.epoch % period),
+            burst=settings.limit_burst,
+            rejects_count=settings.rejects_count,
+        )
 
     def _note(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .algorithms import Algorithm
 from .limits import TIERS
 from .schedule import Schedule
 
@@ -20,7 +21,11 @@ class EmulatorSettings:
 
     - `host`, `port`: where it listens; port 0 is a free one.
     - `tier`: `standard` (100/min), `pro` (500/min) or None (no limit). `limit` requests per `period` seconds,
-      when given, takes its place. `rate_headers`: whether answers carry X-RateLimit-*.
+      when given, takes its place.
+    - `limit_algorithm`: how it is kept. `limit_burst`: how many a token bucket (the limit itself) or GCRA (5)
+      admits at once. `rejects_count`: whether, in windows, refused requests count too.
+    - `rate_headers`: whether answers carry X-RateLimit-*. `retry_after`: whether a 429 of the limit says when to
+      come again.
     - `time_scale`: divides the period, index times and lengths of calls; 10 makes a minute six seconds.
     - `index_time`: seconds an index takes; None draws from a lognormal with median 20.
     - `latency`: seconds added to each answer, fixed or drawn from (least, most); half of it passes before the
@@ -35,7 +40,11 @@ class EmulatorSettings:
     tier: Literal["standard", "pro"] | None = "standard"
     limit: int | None = None
     period: float = 60.0
+    limit_algorithm: Algorithm = Algorithm.FIXED_FROM_FIRST
+    limit_burst: int | None = None
+    rejects_count: bool = False
     rate_headers: bool = True
+    retry_after: bool = True
     time_scale: float = 1.0
     index_time: float | None = None
     latency: float | tuple[float, float] = 0.0
@@ -58,6 +67,14 @@ class EmulatorSettings:
                 f"unknown tier {self.tier!r}; one of {', '.join(TIERS)}, or a limit",
             ),
             (self.limit is None or self.limit >= 1, "a limit is at least 1 request; leave it out for none"),
+            (
+                self.limit_burst is None or (self.limit_burst >= 1 and not self.limit_algorithm.has_windows),
+                "a burst is at least 1 request, of a token-bucket or gcra",
+            ),
+            (
+                not self.rejects_count or self.limit_algorithm.has_windows,
+                f"refused requests count in windows; {self.limit_algorithm} has none",
+            ),
             (self.period > 0, "a period is longer than 0 seconds"),
             (self.time_scale > 0, "a time scale is greater than 0; 1 is real time"),
             (self.index_time is None or self.index_time >= 0, "an index time cannot be negative"),

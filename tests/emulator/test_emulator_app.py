@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulkops.emulator import Algorithm
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -259,6 +261,28 @@ def test_the_tier_limit_is_held_and_told(emulate: Any, talk: Any) -> None:
     assert int(replies[0].headers["x-ratelimit-reset"]) == pytest.approx(began + 1000, abs=5)
     assert 990 <= int(replies[3].headers["retry-after"]) <= 1000
     assert len(emulator.effects) == 3
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_the_limit_is_kept_by_any_algorithm(emulate: Any, talk: Any, algorithm: Algorithm) -> None:
+    """Whatever the algorithm, answers carry the three headers and a refusal says when to come again."""
+    api, began = talk(emulate(limit=3, period=1000.0, limit_algorithm=algorithm)), time.time()
+    replies = [api.get("/agents") for _ in range(8)]
+    refused = [reply for reply in replies if reply.status_code == 429]
+    assert {reply.headers["x-ratelimit-limit"] for reply in replies} == {"3"}
+    assert all(began < int(reply.headers["x-ratelimit-reset"]) < began + 1010 for reply in replies)
+    assert refused[0].headers["x-ratelimit-remaining"] == "0"
+    # A counter may need all of the next window to forget this one.
+    assert 1 <= int(refused[0].headers["retry-after"]) <= 2000
+
+
+def test_headers_of_the_limit_may_be_left_out(emulate: Any, talk: Any) -> None:
+    """A server that tells nothing refuses all the same."""
+    api = talk(emulate(limit=1, period=1000.0, rate_headers=False, retry_after=False))
+    replies = [api.get("/agents") for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [200, 429]
+    told = {name for reply in replies for name in reply.headers}
+    assert not told & {"retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
 
 
 def test_each_key_has_a_limit_of_its_own(emulate: Any, talk: Any) -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkops.emulator import EmulatorSettings
-from bulkops.emulator.limits import FixedWindow, Verdict
+from bulkops.emulator import Algorithm, EmulatorSettings
+from bulkops.emulator.limits import Verdict
 from bulkops.emulator.tally import Tally
+from bulkops.emulator.windows import FixedWindow
 
 TIMES = st.lists(st.floats(0, 1000), max_size=60).map(sorted)
 
@@ -17,9 +18,9 @@ def test_a_window_admits_its_limit_and_no_more() -> None:
     """The first `limit` requests go, the next one does not; all hear when the window closes."""
     window = FixedWindow(2, 60.0)
     assert [window.admit(now) for now in (10.0, 20.0, 30.0)] == [
-        Verdict(admitted=True, limit=2, remaining=1, reset=70.0),
-        Verdict(admitted=True, limit=2, remaining=0, reset=70.0),
-        Verdict(admitted=False, limit=2, remaining=0, reset=70.0),
+        Verdict(admitted=True, limit=2, remaining=1, reset=70.0, opens=10.0),
+        Verdict(admitted=True, limit=2, remaining=0, reset=70.0, opens=20.0),
+        Verdict(admitted=False, limit=2, remaining=0, reset=70.0, opens=70.0),
     ]
 
 
@@ -28,7 +29,7 @@ def test_a_window_opens_with_a_request() -> None:
     window = FixedWindow(1, 60.0)
     window.admit(0.0)
     assert not window.admit(59.9).admitted
-    assert window.admit(75.0) == Verdict(admitted=True, limit=1, remaining=0, reset=135.0)
+    assert window.admit(75.0) == Verdict(admitted=True, limit=1, remaining=0, reset=135.0, opens=75.0)
 
 
 def test_a_fixed_window_lets_twice_the_limit_through_around_its_end() -> None:
@@ -85,6 +86,9 @@ def test_settings_give_the_rate(given: dict[str, object], rate: object) -> None:
         {"port": 70_000},
         {"tier": "gold"},
         {"limit": 0},
+        {"limit_burst": 3},
+        {"limit_burst": 0, "limit_algorithm": Algorithm.GCRA},
+        {"rejects_count": True, "limit_algorithm": Algorithm.TOKEN_BUCKET},
         {"period": 0},
         {"time_scale": 0},
         {"index_time": -1},
