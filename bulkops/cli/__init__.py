@@ -91,6 +91,8 @@ def _guarded(run: Run, options: Options) -> int:
 
     try:
         return run(options)
+    except UsageExit as end:
+        return end.code
     except JobError as error:
         from bulkops.cli.telling import tell_problems
 

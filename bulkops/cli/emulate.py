@@ -6,14 +6,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkops.cli.parsing import say
+from bulkops.cli.emulator_options import EMULATOR
+from bulkops.cli.parsing import Verb, read, say
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
     from bulkops.cli.parsing import Options
     from bulkops.emulator import Emulator, EmulatorSettings, Schedule
 
-CONVERSATIONS = 200
 INSTALL = "the local server needs more packages; install them with: python -m pip install 'bulkops[emulator]'"
 
 
@@ -21,7 +21,7 @@ def run(options: Options) -> int:
     """Serve until interrupted."""
     import anyio
 
-    with serving_for(options, port=options.port) as server:
+    with serving_for(options) as server:
         print(server.base_url, flush=True)
         say(
             "This server takes any key that is not empty and forgets everything when it ends (Ctrl-C). To use it:\n"
@@ -34,18 +34,26 @@ def run(options: Options) -> int:
     return 0
 
 
-def serving_for(options: Options, port: int = 0) -> AbstractContextManager[Emulator]:
+def of_rehearsal(options: Options) -> Options:
+    """Return what a run's own server takes: limit and clock of the run, the rest from the environment, any port."""
+    found = read("emulate", Verb("", (), **EMULATOR), [])
+    found.tier, found.rate, found.time_scale = options.tier, options.rate, options.time_scale
+    found.port = 0
+    return found
+
+
+def serving_for(options: Options) -> AbstractContextManager[Emulator]:
     """Return the server that the options ask for, to be entered; UsageError when it cannot be had."""
     try:
         from bulkops.emulator import serving_in_thread
     except ImportError as missing:
         raise UsageError(f"{INSTALL} ({missing})") from None
-    return _Serving(serving_in_thread(_settings(options, port)))
+    return _Serving(serving_in_thread(_settings(options)))
 
 
-def _settings(options: Options, port: int) -> EmulatorSettings:
+def _settings(options: Options) -> EmulatorSettings:
     from bulkops.accounts import parse_rate
-    from bulkops.emulator import EmulatorSettings
+    from bulkops.emulator import Algorithm, EmulatorSettings
 
     rate = parse_rate(options.rate) if options.rate else None
     if rate is None and options.tier not in (None, "standard", "pro"):
@@ -55,16 +63,21 @@ def _settings(options: Options, port: int) -> EmulatorSettings:
         )
     try:
         return EmulatorSettings(
-            port=port,
+            port=options.port,
             tier=None if rate is not None else options.tier or "standard",
             limit=rate.limit if rate is not None else None,
             period=rate.period if rate is not None else 60.0,
+            limit_algorithm=Algorithm(options.limit_algorithm),
+            limit_burst=options.limit_burst,
+            rejects_count=options.rejects_count,
+            rate_headers=not options.no_rate_headers,
+            retry_after=not options.no_retry_after,
             time_scale=options.time_scale,
-            conversations=getattr(options, "conversations", CONVERSATIONS),
-            index_time=getattr(options, "index_time", None),
-            latency=getattr(options, "latency", 0.05),
-            seed=getattr(options, "seed", 0),
-            faults=_schedule(getattr(options, "faults", None)),
+            conversations=options.conversations,
+            index_time=options.index_time,
+            latency=options.latency,
+            seed=options.seed,
+            faults=_schedule(options.faults),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bulkops.cli.emulator_options import EMULATOR
 from bulkops.cli.parsing import Option, Verb, duration, not_negative, positive
 
 JOB = (("JOB", "the job file (JSONL)"),)
@@ -189,55 +190,6 @@ VERBS = {
     "emulate": Verb(
         "start the local server that speaks the API",
         (),
-        options=(
-            Option(
-                "--port",
-                takes=int,
-                metavar="N",
-                default=8765,
-                about="the port on 127.0.0.1 (8765); 0 is a free one",
-            ),
-            Option(
-                "--tier",
-                takes=str,
-                metavar="TIER",
-                about="standard (default, 100 requests a minute) or pro (500)",
-            ),
-            Option("--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 2000/min"),
-            Option(
-                "--time-scale",
-                takes=positive,
-                metavar="X",
-                default=1.0,
-                about="let its clock run X times as fast",
-            ),
-            Option(
-                "--conversations",
-                takes=int,
-                metavar="N",
-                default=200,
-                about="conversations each key starts with, conv_seed_0001 and on (200)",
-            ),
-            Option(
-                "--index-time",
-                takes=not_negative,
-                metavar="S",
-                about="seconds an index takes; default: differs, median 20",
-            ),
-            Option(
-                "--latency",
-                takes=not_negative,
-                metavar="S",
-                default=0.05,
-                about="seconds until an answer (0.05)",
-            ),
-            Option("--seed", takes=int, metavar="N", default=0, about="the seed of all chance"),
-            Option(
-                "--faults",
-                takes=str,
-                metavar="FILE",
-                about="what goes wrong when, a JSON list: docs/emulator.md",
-            ),
-        ),
+        **EMULATOR,
     ),
 }

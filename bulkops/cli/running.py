@@ -162,11 +162,11 @@ def _no_emulator() -> Iterator[dict[str, str]]:
 @contextmanager
 def _emulator(options: Options) -> Iterator[dict[str, str]]:
     """Start the built-in server and point the run at it; its world is new each time, so the run folder is too."""
-    from bulkops.cli.emulate import serving_for
+    from bulkops.cli.emulate import of_rehearsal, serving_for
 
     if options.base_url:
         raise UsageError("--emulate starts a server of its own; leave --base-url out")
-    with serving_for(options) as server:
+    with serving_for(of_rehearsal(options)) as server:
         _begin_anew(options)
         options.base_url = server.base_url
         if not options.quiet:

@@ -16,7 +16,9 @@ import pytest
 from bulkops import KINDS, __version__, errors
 from bulkops.accounts import Wanted, find_account
 from bulkops.api import PROFILES
+from bulkops.cli.emulator_options import ALGORITHMS
 from bulkops.cli.options import VERBS
+from bulkops.emulator import Algorithm
 from bulkops.emulator.faults import ENDPOINTS, FaultKind
 from bulkops.operation import fields_of
 from bulkops.reporting.report import WORST_FIRST
@@ -87,6 +89,12 @@ def test_docs_emulate_options_table() -> None:
     """The emulator's options are all in its text."""
     told = set().union(*(_flags(row[0]) for row in tables(read("docs/emulator.md"), "Option")))
     assert told == _options("emulate")
+
+
+def test_docs_algorithms_table() -> None:
+    """The emulator's text and its option have every algorithm of a limit."""
+    told = [row[0].strip("`") for row in tables(read("docs/emulator.md"), "Algorithm")]
+    assert told == [*ALGORITHMS] == [*Algorithm]
 
 
 def test_docs_flags_exist() -> None:

@@ -143,6 +143,18 @@ def test_tiers_of_a_rehearsal(lone_desk: Desk) -> None:
     assert lone_desk.bulkops("run", job, "--emulate", "--tier", "enterprise", *FAST).code == 0
 
 
+def test_a_rehearsal_takes_the_rest_from_the_environment(lone_desk: Desk) -> None:
+    """What `emulate` takes and `run` does not, a rehearsal takes from the environment; mistakes in it are told."""
+    job = lone_desk.job(agents(1))
+    (lone_desk.folder / "faults.json").write_text('[{"nth": 1, "fault": "error_before", "status": 400}]')
+    ended = lone_desk.bulkops("run", job, "--emulate", *FAST, env={"BULKOPS_FAULTS": "faults.json"})
+    assert ended.code == 3, ended.err
+    wrong = lone_desk.bulkops("run", job, "--emulate", *FAST, env={"BULKOPS_LIMIT_ALGORITHM": "sliding"})
+    assert wrong.code == 2
+    assert "BULKOPS_LIMIT_ALGORITHM" in wrong.err
+    assert "Traceback" not in wrong.err
+
+
 def test_scaled_time_is_said(lone_desk: Desk) -> None:
     """A rehearsal whose clock runs faster says so; without a server of that kind, the option is refused."""
     job = lone_desk.job(agents(1))

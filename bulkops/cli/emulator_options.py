@@ -1,0 +1,66 @@
+"""What `bulkops emulate` takes, declared as data; `emulate.py` makes settings of it.
+
+`bulkops run --emulate` takes the same from the environment variables.
+"""
+
+from __future__ import annotations
+
+from bulkops.cli.parsing import Option, not_negative, positive
+
+ALGORITHMS = ("fixed", "fixed-from-first", "sliding-log", "sliding-counter", "token-bucket", "gcra")
+
+SERVER = (
+    Option(
+        "--port", takes=int, metavar="N", default=8765, about="the port on 127.0.0.1 (8765); 0 is a free one"
+    ),
+    Option(
+        "--time-scale", takes=positive, metavar="X", default=1.0, about="let its clock run X times as fast"
+    ),
+    Option(
+        "--conversations",
+        takes=int,
+        metavar="N",
+        default=200,
+        about="conversations each key starts with, conv_seed_0001 and on (200)",
+    ),
+    Option(
+        "--index-time",
+        takes=not_negative,
+        metavar="S",
+        about="seconds an index takes; default: differs, median 20",
+    ),
+    Option(
+        "--latency", takes=not_negative, metavar="S", default=0.05, about="seconds until an answer (0.05)"
+    ),
+    Option("--seed", takes=int, metavar="N", default=0, about="the seed of all chance"),
+    Option(
+        "--faults",
+        takes=str,
+        metavar="FILE",
+        about="what goes wrong when, a JSON list: docs/emulator.md",
+    ),
+)
+LIMIT = (
+    Option(
+        "--tier", takes=str, metavar="TIER", about="standard (default, 100 requests a minute) or pro (500)"
+    ),
+    Option("--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 2000/min"),
+    Option(
+        "--limit-algorithm",
+        takes=str,
+        metavar="NAME",
+        default="fixed-from-first",
+        choices=ALGORITHMS,
+        about=f"how it is kept: {', '.join(ALGORITHMS)} (fixed-from-first)",
+    ),
+    Option(
+        "--limit-burst",
+        takes=int,
+        metavar="N",
+        about="requests at once: of a token-bucket (the limit), of gcra (5)",
+    ),
+    Option("--rejects-count", about="count refused requests too, where there are windows"),
+    Option("--no-rate-headers", about="answer without X-RateLimit-*"),
+    Option("--no-retry-after", about="refuse for the limit without Retry-After"),
+)
+EMULATOR = {"options": SERVER, "limit": LIMIT}
