@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkops.cli.emulator_options import EMULATOR
-from bulkops.cli.parsing import Verb, read, say
+from bulkops.cli.parsing import Verb, positive, read, say
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,26 +52,21 @@ def serving_for(options: Options) -> AbstractContextManager[Emulator]:
 
 
 def _settings(options: Options) -> EmulatorSettings:
-    from bulkops.accounts import parse_rate
     from bulkops.emulator import Algorithm, EmulatorSettings
 
-    rate = parse_rate(options.rate) if options.rate else None
-    if rate is None and options.tier not in (None, "standard", "pro"):
-        raise UsageError(
-            f"the local server knows the tiers standard and pro, not {options.tier!r}; "
-            "give another limit with --rate, such as --rate 2000/min"
-        )
+    limit, period = _limit(options)
     try:
         return EmulatorSettings(
             port=options.port,
-            tier=None if rate is not None else options.tier or "standard",
-            limit=rate.limit if rate is not None else None,
-            period=rate.period if rate is not None else 60.0,
+            limit=limit,
+            period=period,
             limit_algorithm=Algorithm(options.limit_algorithm),
             limit_burst=options.limit_burst,
             rejects_count=options.rejects_count,
             rate_headers=not options.no_rate_headers,
             retry_after=not options.no_retry_after,
+            foreign=_share(options.foreign, limit / period),
+            foreign_burst=options.foreign_burst,
             time_scale=options.time_scale,
             conversations=options.conversations,
             index_time=options.index_time,
@@ -81,6 +76,41 @@ def _settings(options: Options) -> EmulatorSettings:
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _limit(options: Options) -> tuple[int, float]:
+    from bulkops.accounts import parse_rate
+    from bulkops.emulator import TIERS
+
+    if options.rate:
+        rate = parse_rate(options.rate)
+        assert rate.limit is not None
+        return rate.limit, rate.period
+    tier = options.tier or "standard"
+    if tier not in TIERS:
+        raise UsageError(
+            f"the local server knows the tiers standard and pro, not {tier!r}; "
+            "give another limit with --rate, such as --rate 2000/min"
+        )
+    return TIERS[tier]
+
+
+def _share(text: str | None, rate: float) -> float:
+    """Return what share of a rate (requests a second) `30%` or `30/min` is."""
+    from bulkops.accounts import parse_rate
+
+    if text is None:
+        return 0.0
+    if not text.endswith("%"):
+        theirs = parse_rate(text)
+        assert theirs.limit is not None
+        return theirs.limit / theirs.period / rate
+    try:
+        return positive(text.removesuffix("%")) / 100
+    except ValueError:
+        raise UsageError(
+            f"--foreign {text!r} is neither a share such as 30% nor a rate such as 30/min"
+        ) from None
 
 
 def _schedule(path: str | None) -> Schedule:

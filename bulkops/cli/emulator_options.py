@@ -63,4 +63,15 @@ LIMIT = (
     Option("--no-rate-headers", about="answer without X-RateLimit-*"),
     Option("--no-retry-after", about="refuse for the limit without Retry-After"),
 )
-EMULATOR = {"options": SERVER, "limit": LIMIT}
+OTHERS = (
+    Option(
+        "--foreign",
+        takes=str,
+        metavar="N%|N/PERIOD",
+        about="somebody else uses so much of each key's limit, such as 30% or 30/min",
+    ),
+    Option(
+        "--foreign-burst", takes=int, metavar="N", default=1, about="requests of theirs that come at once (1)"
+    ),
+)
+EMULATOR = {"options": SERVER, "limit": LIMIT, "others_on_the_key": OTHERS}

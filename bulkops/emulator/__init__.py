@@ -7,6 +7,7 @@ the text of the reference and shares no code with the client. Beside the API, `/
 
 from .algorithms import Algorithm
 from .faults import Fault, FaultKind
+from .limits import TIERS
 from .schedule import Schedule
 from .server import Emulator, serving, serving_in_thread
 from .settings import EmulatorSettings
@@ -15,6 +16,7 @@ from .things import Effect
 from .world import World
 
 __all__ = [
+    "TIERS",
     "Algorithm",
     "Effect",
     "Emulator",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
-from .answers import Answer, Refusal
+from .answers import Answer, Refusal, bad
+from .checks import number
 from .delivery import Exchange, before_effect, deliver, too_many
 from .endpoints import Call
 from .faults import FaultKind
@@ -18,10 +19,13 @@ from .routes import find_endpoint
 from .tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Receive, Scope, Send
 
+    from .account import Account
     from .limits import Verdict
-    from .service import Account, Service
+    from .service import Service
 
 PREFIX = "/v1/convai"
 _CONTROL = "/_emulator/"
@@ -97,10 +101,10 @@ class EmulatorApp:
     def _admit(self, account: Account, exchange: Exchange) -> None:
         """Count the request, whatever becomes of it, and refuse one too many (API reference, Rate Limits)."""
         service, now = self._service, self._service.now()
-        if account.limit is None:
+        if account.admission is None:
             service.tally.admitted(account.world.label, now)
             return
-        verdict = account.limit.admit(now)
+        verdict = account.admission.admit(now)
         if service.settings.rate_headers:
             exchange.headers.extend(_rate_headers(verdict, service.epoch))
         if not verdict.admitted:
@@ -116,7 +120,18 @@ class EmulatorApp:
                 return Answer(200, self._service.state())
             if path == _CONTROL + "effects":
                 return Answer(200, self._service.history(query.get("key")))
+            if path == _CONTROL + "limit" and scope["method"] == "POST":
+                return self._change_limit(query)
         return Refusal(404, "not_found", f"the API is under {PREFIX}").answer
+
+    def _change_limit(self, query: Mapping[str, str]) -> Answer:
+        try:
+            self._service.change_limit(number(query, "requests", default=0))
+        except ValueError as error:
+            return bad(str(error)).answer
+        except Refusal as refusal:
+            return refusal.answer
+        return Answer(200, self._service.state()["limit"])
 
 
 def _rate_headers(verdict: Verdict, epoch: float) -> list[tuple[bytes, bytes]]:

@@ -47,6 +47,13 @@ class Emulator:
             raise KeyError("this key is not among the emulator's keys")
         return account.world
 
+    def change_limit(self, limit: int) -> None:
+        """Let every key have `limit` requests in each period from now on; from any thread.
+
+        Raises ValueError, with the remedy, for a limit below 1, and on a server that was started without one.
+        """
+        self._service.change_limit(limit)
+
     @property
     def requests(self) -> Tally:
         """The numbers of requests and answers until now."""

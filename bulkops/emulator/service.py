@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from random import Random
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from .algorithms import make_limit
+from .account import open_account
 from .faults import Faults
 from .tally import Tally
-from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .limits import Limit
+    from .account import Account
     from .settings import EmulatorSettings
     from .things import Effect
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A key's world, and the limit its requests pass (None: no limit)."""
-
-    world: World
-    limit: Limit | None
 
 
 class Service:
@@ -49,6 +39,7 @@ class Service:
         self.tally = Tally(settings.rate[1] if settings.rate else settings.period / settings.time_scale)
         self.effects: list[Effect] = []
         self._accounts: dict[str, Account] = {}
+        self._changes: list[tuple[float, int]] = []
         self._file: BinaryIO | None = None
 
     def open(self) -> None:
@@ -68,8 +59,33 @@ class Service:
         known = self.settings.keys
         if account is None and key and (known is None or key in known):
             # A test may ask for the world from another thread while its first request arrives.
-            account = self._accounts.setdefault(key, self._open_account(key))
+            account = self._accounts.setdefault(key, self._open(key))
         return account
+
+    def change_limit(self, limit: int) -> None:
+        """Let every key have `limit` requests in each period from now on. Any thread may call it.
+
+        Raises ValueError, with the remedy, for a limit below 1, and on a server that was started without one.
+        """
+        if limit < 1:
+            raise ValueError("a limit is at least 1 request")
+        if self.settings.rate is None:
+            raise ValueError("this server has no limit to change; start it with one")
+        self._changes.append((self.now(), limit))
+
+    @property
+    def rate(self) -> tuple[int, float] | None:
+        """Requests, and the (scaled) seconds they are for, as they are now; None without a limit."""
+        rate = self.settings.rate
+        return (self._changes[-1][1], rate[1]) if rate is not None and self._changes else rate
+
+    def others(self) -> dict[str, int]:
+        """Count what became of the requests of others on the keys, until the last request of our own."""
+        met = [each.admission for each in list(self._accounts.values()) if each.admission is not None]
+        return {
+            "admitted": sum(each.others_admitted for each in met),
+            "refused": sum(each.others_refused for each in met),
+        }
 
     def foreign(self, agent_id: str) -> bool:
         """Whether any account has this agent: asked when the caller's own has not."""
@@ -77,7 +93,7 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """Show counters, limits and sizes as JSON."""
-        tally, rate = self.tally, self.settings.rate
+        tally, rate = self.tally, self.rate
         return {
             "requests": tally.total,
             "unanswered": tally.unanswered,
@@ -88,6 +104,7 @@ class Service:
             "worlds": {
                 account.world.label: len(account.world.effects) for account in self._accounts.values()
             },
+            "others": self.others(),
             "limit": None if rate is None else {"requests": rate[0], "seconds": rate[1]},
             "time_scale": self.settings.time_scale,
         }
@@ -98,33 +115,14 @@ class Service:
         chosen = self.effects if key is None else account.world.effects if account is not None else []
         return {"effects": [asdict(effect) for effect in chosen]}
 
-    def _open_account(self, key: str) -> Account:
-        settings = self.settings
-        # Worlds are told apart by a digest: a key stands in no file and no answer.
-        label = hashlib.sha256(key.encode()).hexdigest()[:12]
-        world = World(
-            label=label,
-            rng=Random(f"{settings.seed}:{label}"),
+    def _open(self, key: str) -> Account:
+        return open_account(
+            key,
+            self.settings,
+            now=self.now(),
             epoch=self.epoch,
-            time_scale=settings.time_scale,
-            index_time=settings.index_time,
+            changes=self._changes,
             on_effect=self._note,
-        )
-        world.seed(settings.conversations, self.now())
-        return Account(world, self._make_limit())
-
-    def _make_limit(self) -> Limit | None:
-        settings = self.settings
-        if settings.rate is None:
-            return None
-        limit, period = settings.rate
-        return make_limit(
-            settings.limit_algorithm,
-            limit,
-            period,
-            origin=-(self.epoch % period),
-            burst=settings.limit_burst,
-            rejects_count=settings.rejects_count,
         )
 
     def _note(self, effect: Effect) -> None:

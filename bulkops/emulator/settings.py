@@ -26,6 +26,8 @@ class EmulatorSettings:
       admits at once. `rejects_count`: whether, in windows, refused requests count too.
     - `rate_headers`: whether answers carry X-RateLimit-*. `retry_after`: whether a 429 of the limit says when to
       come again.
+    - `foreign`: how much somebody else asks of each key, as a share of the limit at the start; `foreign_burst`: how
+      many of theirs come at once.
     - `time_scale`: divides the period, index times and lengths of calls; 10 makes a minute six seconds.
     - `index_time`: seconds an index takes; None draws from a lognormal with median 20.
     - `latency`: seconds added to each answer, fixed or drawn from (least, most); half of it passes before the
@@ -45,6 +47,8 @@ class EmulatorSettings:
     rejects_count: bool = False
     rate_headers: bool = True
     retry_after: bool = True
+    foreign: float = 0.0
+    foreign_burst: int = 1
     time_scale: float = 1.0
     index_time: float | None = None
     latency: float | tuple[float, float] = 0.0
@@ -75,6 +79,11 @@ class EmulatorSettings:
                 not self.rejects_count or self.limit_algorithm.has_windows,
                 f"refused requests count in windows; {self.limit_algorithm} has none",
             ),
+            (
+                self.foreign == 0 or (self.foreign > 0 and (self.limit is not None or self.tier is not None)),
+                "others on the key ask for a share, greater than 0, of a limit",
+            ),
+            (self.foreign_burst >= 1, "others come at least 1 at once"),
             (self.period > 0, "a period is longer than 0 seconds"),
             (self.time_scale > 0, "a time scale is greater than 0; 1 is real time"),
             (self.index_time is None or self.index_time >= 0, "an index time cannot be negative"),

@@ -247,6 +247,9 @@ def test_help_of_all(lone_desk: Desk) -> None:
         ("results job.jsonl --format cvs", "did you mean 'csv'?"),
         ("new uplaod folder", "upload"),
         ("emulate --port 99999", "1 to 65535"),
+        ("emulate --limit-algorithm gcar", "did you mean 'gcra'?"),
+        ("emulate --limit-burst 3", "token-bucket"),
+        ("emulate --foreign some%", "30/min"),
     ],
 )
 def test_usage_errors(lone_desk: Desk, command: str, word: str) -> None:
