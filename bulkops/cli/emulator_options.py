@@ -63,6 +63,17 @@ LIMIT = (
     Option("--no-rate-headers", about="answer without X-RateLimit-*"),
     Option("--no-retry-after", about="refuse for the limit without Retry-After"),
 )
+CONCURRENCY = (
+    Option("--concurrency", takes=int, metavar="N", about="serve so many requests of a key at once"),
+    Option(
+        "--concurrency-queue",
+        takes=not_negative,
+        metavar="S",
+        default=0.0,
+        about="seconds one too many waits before it is refused (0)",
+    ),
+    Option("--no-concurrency-headers", about="answer without *-concurrent-requests"),
+)
 OTHERS = (
     Option(
         "--foreign",
@@ -74,4 +85,4 @@ OTHERS = (
         "--foreign-burst", takes=int, metavar="N", default=1, about="requests of theirs that come at once (1)"
     ),
 )
-EMULATOR = {"options": SERVER, "limit": LIMIT, "others_on_the_key": OTHERS}
+EMULATOR = {"options": SERVER, "limit": LIMIT, "concurrency": CONCURRENCY, "others_on_the_key": OTHERS}

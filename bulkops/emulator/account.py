@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .admission import Admission, Others
 from .algorithms import make_limit
+from .places import Places
 from .world import World
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A key's world, and the limit its requests pass (None: no limit)."""
+    """A key's world, the limit its requests pass, and the places they are served at (None: without end)."""
 
     world: World
     admission: Admission | None
+    places: Places | None
 
 
 def open_account(
@@ -50,7 +52,10 @@ def open_account(
         on_effect=on_effect,
     )
     world.seed(settings.conversations, now)
-    return Account(world, _admission(label, settings, now, epoch, changes))
+    places = (
+        None if settings.concurrency is None else Places(settings.concurrency, settings.concurrency_queue)
+    )
+    return Account(world, _admission(label, settings, now, epoch, changes), places)
 
 
 def _admission(

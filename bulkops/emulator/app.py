@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import math
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
 from .answers import Answer, Refusal, bad
 from .checks import number
-from .delivery import Exchange, before_effect, deliver, too_many
+from .delivery import Exchange, before_effect, deliver
 from .endpoints import Call
 from .faults import FaultKind
+from .gates import admit, authenticate, take_place
 from .routes import find_endpoint
 from .tally import Tally
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from .account import Account
-    from .limits import Verdict
     from .service import Service
 
 PREFIX = "/v1/convai"
@@ -60,8 +59,21 @@ class EmulatorApp:
 
     async def _serve(self, exchange: Exchange, path: str, ordinal: int) -> None:
         service, request = self._service, Request(exchange.scope, exchange.receive)
-        account = self._authenticate(request)
-        self._admit(account, exchange)
+        account = authenticate(service, request)
+        admit(service, account, exchange)
+        if account.places is None:
+            await self._in_service(exchange, request, account, path, ordinal)
+            return
+        await take_place(service, account.places, exchange)
+        try:
+            await self._in_service(exchange, request, account, path, ordinal)
+        finally:
+            account.places.leave()
+
+    async def _in_service(
+        self, exchange: Exchange, request: Request, account: Account, path: str, ordinal: int
+    ) -> None:
+        service = self._service
         endpoint, entity = find_endpoint(request.method, path)
         service.tally.endpoints[endpoint.name] += 1
         fault = service.faults.next(endpoint.name)
@@ -85,32 +97,6 @@ class EmulatorApp:
             await asyncio.sleep(latency / 2)
         await deliver(exchange, answer, fault)
 
-    def _authenticate(self, request: Request) -> Account:
-        """Find the account of the key in the header xi-api-key (API reference, Authentication)."""
-        key = request.headers.get("xi-api-key", "")
-        account = self._service.account(key)
-        if account is None:
-            code, message = (
-                ("invalid_api_key", "the API key is not known")
-                if key
-                else ("missing_api_key", "xi-api-key is missing")
-            )
-            raise Refusal(401, code, message)
-        return account
-
-    def _admit(self, account: Account, exchange: Exchange) -> None:
-        """Count the request, whatever becomes of it, and refuse one too many (API reference, Rate Limits)."""
-        service, now = self._service, self._service.now()
-        if account.admission is None:
-            service.tally.admitted(account.world.label, now)
-            return
-        verdict = account.admission.admit(now)
-        if service.settings.rate_headers:
-            exchange.headers.extend(_rate_headers(verdict, service.epoch))
-        if not verdict.admitted:
-            raise too_many(max(1, math.ceil(verdict.opens - now)) if service.settings.retry_after else None)
-        service.tally.admitted(account.world.label, now)
-
     def _control(self, scope: Scope, path: str) -> Answer:
         """Answer what stands beside the API; only to this machine, whatever the server listens on."""
         client = scope.get("client")
@@ -132,11 +118,3 @@ class EmulatorApp:
         except Refusal as refusal:
             return refusal.answer
         return Answer(200, self._service.state()["limit"])
-
-
-def _rate_headers(verdict: Verdict, epoch: float) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"x-ratelimit-limit", b"%d" % verdict.limit),
-        (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
-        (b"x-ratelimit-reset", b"%d" % math.ceil(epoch + verdict.reset)),
-    ]

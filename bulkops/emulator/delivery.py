@@ -13,6 +13,7 @@ import orjson
 
 from .answers import Answer, Refusal
 from .faults import FaultKind
+from .gates import too_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,11 @@ async def before_effect(exchange: Exchange, fault: Fault | None) -> bool:
         case FaultKind.ERROR_BEFORE:
             await exchange.answer(_error(fault))
         case FaultKind.TOO_MANY:
+            exchange.tally.refused["fault"] += 1
             await exchange.answer(too_many(fault.retry_after).answer)
+        case FaultKind.SYSTEM_BUSY:
+            exchange.tally.refused["system_busy"] += 1
+            await exchange.answer(Refusal(429, "system_busy", "the service is overloaded").answer)
         case FaultKind.RESET_BEFORE | FaultKind.RESET_EARLY:
             await exchange.reset()
         case FaultKind.SILENT:
@@ -124,6 +129,7 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> No
         case (
             FaultKind.ERROR_BEFORE
             | FaultKind.TOO_MANY
+            | FaultKind.SYSTEM_BUSY
             | FaultKind.RESET_EARLY
             | FaultKind.RESET_BEFORE
             | FaultKind.SILENT
@@ -131,14 +137,6 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> No
             raise AssertionError(f"{fault.kind} strikes before the effect")
         case _:
             assert_never(fault.kind)
-
-
-def too_many(retry_after: int | None) -> Refusal:
-    """Make the 429 of the API reference, with its Retry-After in seconds or without one."""
-    if retry_after is None:
-        return Refusal(429, "too_many_requests", "too many requests; try again later")
-    message = f"too many requests; try again in {retry_after} s"
-    return Refusal(429, "too_many_requests", message, {"Retry-After": str(retry_after)})
 
 
 async def _cut(exchange: Exchange, answer: Answer) -> None:

@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     RESET_EARLY = "reset_early"  # the connection is aborted before the body is read
     RESET_BEFORE = "reset_before"  # the connection is aborted once the whole request has been read
     TOO_MANY = "429"  # with `retry_after`
+    SYSTEM_BUSY = "system_busy"  # a 429 of a service that has too much to do, without Retry-After
     SILENT = "silent"  # no answer for `seconds`, then an abort
     ERROR_AFTER = "error_after"  # an error `status`, although the effect happened
     RESET_AFTER = "reset_after"  # the effect happens, the connection is aborted

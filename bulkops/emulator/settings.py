@@ -26,12 +26,14 @@ class EmulatorSettings:
       admits at once. `rejects_count`: whether, in windows, refused requests count too.
     - `rate_headers`: whether answers carry X-RateLimit-*. `retry_after`: whether a 429 of the limit says when to
       come again.
+    - `concurrency`: how many requests of a key are served at once (None: any number); one too many is refused
+      after `concurrency_queue` seconds. `concurrency_headers`: whether answers tell the numbers.
     - `foreign`: how much somebody else asks of each key, as a share of the limit at the start; `foreign_burst`: how
       many of theirs come at once.
     - `time_scale`: divides the period, index times and lengths of calls; 10 makes a minute six seconds.
     - `index_time`: seconds an index takes; None draws from a lognormal with median 20.
     - `latency`: seconds added to each answer, fixed or drawn from (least, most); half of it passes before the
-      effect and half after. Neither latency nor the seconds of faults are scaled.
+      effect and half after. Neither latency nor the seconds of faults and of the queue are scaled.
     - `keys`: the keys it knows; None knows every key that is not empty. Each has a world of its own.
     - `seed`: of all chance. `conversations`: how many each key starts with, `conv_seed_0001` and on.
     - `faults`: what goes wrong when. `effects_file`: where each effect is appended as a JSON line.
@@ -47,6 +49,9 @@ class EmulatorSettings:
     rejects_count: bool = False
     rate_headers: bool = True
     retry_after: bool = True
+    concurrency: int | None = None
+    concurrency_queue: float = 0.0
+    concurrency_headers: bool = True
     foreign: float = 0.0
     foreign_burst: int = 1
     time_scale: float = 1.0
@@ -79,6 +84,8 @@ class EmulatorSettings:
                 not self.rejects_count or self.limit_algorithm.has_windows,
                 f"refused requests count in windows; {self.limit_algorithm} has none",
             ),
+            (self.concurrency is None or self.concurrency >= 1, "at least 1 request is served at a time"),
+            (self.concurrency_queue >= 0, "nobody waits less than 0 seconds for a place"),
             (
                 self.foreign == 0 or (self.foreign > 0 and (self.limit is not None or self.tier is not None)),
                 "others on the key ask for a share, greater than 0, of a limit",

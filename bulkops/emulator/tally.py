@@ -10,7 +10,8 @@ class Tally:
     """Counts of requests under /v1/convai; `window` is the length (seconds) of the windows looked at.
 
     `total` counts arrivals, `endpoints` those that reached an endpoint, `statuses` the answers,
-    `unanswered` the requests that ended without one (aborted, or given up by the client).
+    `unanswered` the requests that ended without one (aborted, or given up by the client). `refused` tells why an
+    answer was 429: for the `limit`, for `concurrency`, as `system_busy`, or by another `fault`.
     """
 
     def __init__(self, window: float) -> None:
@@ -19,6 +20,7 @@ class Tally:
         self.unanswered = 0
         self.endpoints: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
+        self.refused: Counter[str] = Counter()
         self._admitted: dict[str, array[float]] = {}
 
     def arrived(self) -> int:

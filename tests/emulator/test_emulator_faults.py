@@ -133,6 +133,15 @@ def test_a_fault_can_be_a_429(faulty: Any) -> None:
     assert (created(emulator), emulator.requests.limited) == (0, 1)
 
 
+def test_a_fault_can_be_a_busy_service(faulty: Any) -> None:
+    """system_busy is a 429 that does not say when to come again, and has no effect."""
+    emulator = faulty("system_busy")
+    reply, body = create(emulator)
+    assert (reply.status, reply.headers["retry-after"]) == (429, None)
+    assert json.loads(body)["detail"]["status"] == "system_busy"
+    assert (created(emulator), emulator.requests.refused) == (0, {"system_busy": 1})
+
+
 def test_an_answer_may_lack_its_id(faulty: Any) -> None:
     """no_id answers as usual after the effect, but without the id."""
     emulator = faulty("no_id")

@@ -87,6 +87,8 @@ def test_settings_give_the_rate(given: dict[str, object], rate: object) -> None:
         {"tier": "gold"},
         {"limit": 0},
         {"limit_burst": 3},
+        {"concurrency": 0},
+        {"concurrency_queue": -1.0},
         {"foreign": -0.1},
         {"foreign": 0.3, "tier": None},
         {"foreign": 0.3, "foreign_burst": 0},
