@@ -76,6 +76,7 @@ def _settings(options: Options) -> EmulatorSettings:
             latency=options.latency,
             seed=options.seed,
             faults=_schedule(options.faults),
+            effects_file=Path(options.effects) if options.effects else None,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

@@ -39,6 +39,12 @@ SERVER = (
         metavar="FILE",
         about="what goes wrong when, a JSON list: docs/emulator.md",
     ),
+    Option(
+        "--effects",
+        takes=str,
+        metavar="FILE",
+        about="note each request and each effect there, a JSON line as it happens",
+    ),
 )
 LIMIT = (
     Option(

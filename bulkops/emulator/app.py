@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 from typing import TYPE_CHECKING
@@ -11,11 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from .answers import Answer, Refusal, bad
 from .checks import number
-from .delivery import Exchange, before_effect, deliver
-from .endpoints import Call
-from .faults import FaultKind
+from .delivery import Exchange
 from .gates import admit, authenticate, take_place
-from .routes import find_endpoint
+from .handling import handle
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from .account import Account
     from .service import Service
 
 PREFIX = "/v1/convai"
@@ -62,40 +58,13 @@ class EmulatorApp:
         account = authenticate(service, request)
         admit(service, account, exchange)
         if account.places is None:
-            await self._in_service(exchange, request, account, path, ordinal)
+            await handle(service, exchange, request, account, path, ordinal)
             return
         await take_place(service, account.places, exchange)
         try:
-            await self._in_service(exchange, request, account, path, ordinal)
+            await handle(service, exchange, request, account, path, ordinal)
         finally:
             account.places.leave()
-
-    async def _in_service(
-        self, exchange: Exchange, request: Request, account: Account, path: str, ordinal: int
-    ) -> None:
-        service = self._service
-        endpoint, entity = find_endpoint(request.method, path)
-        service.tally.endpoints[endpoint.name] += 1
-        fault = service.faults.next(endpoint.name)
-        if fault is not None and fault.kind is FaultKind.RESET_EARLY:
-            await exchange.reset()
-            return
-        payload = await endpoint.read(request)
-        if await before_effect(exchange, fault):
-            return
-        latency = service.rng.uniform(*service.settings.latency_range)
-        if latency:
-            await asyncio.sleep(latency / 2)
-        query = request.query_params if request.scope["query_string"] else {}
-        call = Call(account.world, entity, payload, query, service.now(), ordinal, service.foreign)
-        try:
-            answer = endpoint.act(call)
-        except Refusal as refusal:
-            # Without an effect there is nothing for a later fault to hide.
-            answer, fault = refusal.answer, None
-        if latency:
-            await asyncio.sleep(latency / 2)
-        await deliver(exchange, answer, fault)
 
     def _control(self, scope: Scope, path: str) -> Answer:
         """Answer what stands beside the API; only to this machine, whatever the server listens on."""

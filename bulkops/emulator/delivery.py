@@ -29,15 +29,20 @@ _PAGE = b"<!DOCTYPE html>\n<html><title>One moment</title><body>We will be right
 _JSON = b"application/json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
-    """One request on its connection; `headers` are those that every answer to it carries."""
+    """One request on its connection; `headers` are those that every answer to it carries.
+
+    `status` is what was said, if anything was; `whole` tells that it was said to its end, to an open connection.
+    """
 
     scope: Scope
     receive: Receive
     send: Send
     headers: list[tuple[bytes, bytes]]
     tally: Tally
+    status: int | None = None
+    whole: bool = False
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -49,11 +54,13 @@ class Exchange:
         """Send an answer whole."""
         body = orjson.dumps(answer.body)
         await self.start(answer.status, _JSON, len(body), answer)
+        self.whole = not self.transport.is_closing()
         await self.send({"type": "http.response.body", "body": body})
 
     async def start(self, status: int, kind: bytes, length: int | None, answer: Answer | None = None) -> None:
         """Send the head; it is counted first, so that a client that has its answer finds it in the tally."""
         self.tally.statuses[status] += 1
+        self.status = status
         headers = [*self.headers, (b"content-type", kind)]
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
@@ -104,9 +111,18 @@ async def before_effect(exchange: Exchange, fault: Fault | None) -> bool:
     return True
 
 
+async def deliver_before_effect(exchange: Exchange, fault: Fault) -> None:
+    """Say what a fault wants the client to hear while the effect is still to come."""
+    if fault.kind is FaultKind.SILENT:
+        await before_effect(exchange, fault)
+    else:
+        # There is no answer yet: what is cut off or hidden is nothing.
+        await deliver(exchange, Answer(200, {}), fault)
+
+
 async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> None:
     """Send the answer, or what a fault makes of it after the effect."""
-    if fault is None:
+    if fault is None or fault.kind is FaultKind.STRANGER:
         await exchange.answer(answer)
         return
     match fault.kind:

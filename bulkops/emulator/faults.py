@@ -39,17 +39,35 @@ class FaultKind(StrEnum):
     NOT_JSON = "not_json"  # 200 with a page of HTML
     HUGE = "huge"  # 200 with `bytes` bytes of JSON, without a Content-Length
     NO_ID = "no_id"  # the answer without its ids
+    STRANGER = (
+        "stranger"  # somebody else creates agents with these `names` just before; all else goes as usual
+    )
+
+
+MAY_BE_LATE = (
+    FaultKind.SILENT,
+    FaultKind.ERROR_AFTER,
+    FaultKind.RESET_AFTER,
+    FaultKind.CUT,
+    FaultKind.NOT_JSON,
+)
+"""What hides the answer, so that the effect may come after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way of going wrong. Seconds are real ones, whatever the time scale, as a client's timeouts are."""
+    """One way of going wrong. Seconds are real ones, whatever the time scale, as a client's timeouts are.
+
+    With `late`, the effect comes so many seconds after the answer, or whatever took its place, has ended.
+    """
 
     kind: FaultKind
     status: int = 500
     seconds: float = 5.0
     bytes: int = 64 * 1024 * 1024
     retry_after: int = 1
+    late: float | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from .faults import ENDPOINTS, Fault, FaultKind, Rule
+from .faults import ENDPOINTS, MAY_BE_LATE, Fault, FaultKind, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,8 @@ class Schedule:
 
         Keys of an entry: `fault` (a name) or `faults` (names, or objects with `fault` and parameters; the
         rule's seed picks); `endpoint`; `nth` or `times: [first, last]`; `every`; `rate` and `seed`; and the
-        parameters `status`, `seconds`, `bytes`, `retry_after`. Conditions add up; without any, every request
-        is struck.
+        parameters `status`, `seconds`, `bytes`, `retry_after`, `late`, `names`. Conditions add up; without any,
+        every request is struck.
 
         Raises ValueError with the number of the entry (from 1) and the remedy.
         """
@@ -40,10 +40,10 @@ class Schedule:
 
 
 _PARAMETERS = {"status": (int, 400, 599), "seconds": (float, 0, 86_400), "bytes": (int, 1, 1 << 40)}
-_PARAMETERS |= {"retry_after": (int, 0, 86_400)}
+_PARAMETERS |= {"retry_after": (int, 0, 86_400), "late": (float, 0, 86_400)}
 _CONDITIONS = {"nth": (int, 1, sys.maxsize), "every": (int, 1, sys.maxsize), "rate": (float, 0, 1)}
 _CONDITIONS |= {"seed": (int, 0, sys.maxsize)}
-_FAULT_KEYS = {"fault", *_PARAMETERS}
+_FAULT_KEYS = {"fault", "names", *_PARAMETERS}
 _RULE_KEYS = {"faults", "endpoint", "times", *_CONDITIONS, *_FAULT_KEYS}
 
 
@@ -51,7 +51,7 @@ def _rule(entry: Any, where: str) -> Rule:
     _check_keys(entry, _RULE_KEYS, where)
     if ("fault" in entry) == ("faults" in entry):
         raise ValueError(f"{where}: give either `fault` (a name) or `faults` (a list)")
-    shared = {key: entry[key] for key in _PARAMETERS if key in entry}
+    shared = {key: entry[key] for key in (*_PARAMETERS, "names") if key in entry}
     listed = entry.get("faults", [entry.get("fault")])
     if not isinstance(listed, list) or not listed:
         raise ValueError(f"{where}: `faults` is a list with at least one fault")
@@ -79,8 +79,18 @@ def _fault(entry: Any, shared: Mapping[str, Any], where: str) -> Fault:
     # A silent server is silent for longer than any client waits, unless the schedule says otherwise.
     values: dict[str, Any] = {"seconds": 3600.0} if kind is FaultKind.SILENT else {}
     for key, value in {**shared, **{k: v for k, v in named.items() if k != "fault"}}.items():
-        values[key] = _number(value, key, _PARAMETERS[key], where)
+        values[key] = _names(value, where) if key == "names" else _number(value, key, _PARAMETERS[key], where)
+    if "late" in values and kind not in MAY_BE_LATE:
+        raise ValueError(f"{where}: {kind} has no `late` effect; these have: {', '.join(MAY_BE_LATE)}")
+    if ("names" in values) != (kind is FaultKind.STRANGER):
+        raise ValueError(f"{where}: `names` are those of the agents that a `stranger` creates")
     return Fault(kind, **values)
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ValueError(f"{where}: `names` is {value!r}; it takes a list of names")
+    return tuple(value)
 
 
 def _check_keys(entry: Any, known: set[str], where: str) -> None:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from random import Random
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from .account import open_account
+from .answers import Refusal
 from .faults import Faults
+from .journal import Journal
 from .tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .account import Account
+    from .journal import Received
     from .settings import EmulatorSettings
     from .things import Effect
 
 
 class Service:
-    """The state of a server. `now` is its clock (monotonic seconds), `epoch` the wall clock at its 0."""
+    """The state of a server. `now` is its clock (monotonic seconds), `epoch` the wall clock at its 0.
+
+    `acting` is the request that is taking effect at this moment.
+    """
 
     def __init__(
         self,
@@ -38,20 +44,32 @@ class Service:
         self.faults = Faults(settings.faults.rules)
         self.tally = Tally(settings.rate[1] if settings.rate else settings.period / settings.time_scale)
         self.effects: list[Effect] = []
+        self.journal: Journal | None = None
+        self.acting: Received | None = None
         self._accounts: dict[str, Account] = {}
         self._changes: list[tuple[float, int]] = []
-        self._file: BinaryIO | None = None
+        self._late: list[asyncio.TimerHandle] = []
 
     def open(self) -> None:
-        """Open the effects file, if there is one; without a buffer, so that a line is with the OS at once."""
+        """Open the journal, if one is wanted."""
         if self.settings.effects_file is not None:
-            self._file = self.settings.effects_file.open("ab", buffering=0)
+            self.journal = Journal(self.settings.effects_file, self.epoch + self.now())
 
     def close(self) -> None:
-        """Close the effects file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the journal; effects that are still to come do not come any more."""
+        for each in self._late:
+            each.cancel()
+        if self.journal is not None:
+            self.journal.close()
+
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Let something take effect in so many seconds; what is refused then has none, and nobody hears of it."""
+
+        def act_alone() -> None:
+            with suppress(Refusal):
+                act()
+
+        self._late.append(asyncio.get_running_loop().call_later(seconds, act_alone))
 
     def account(self, key: str) -> Account | None:
         """Give the account of a key, made when it is first used; None for a key that is not known here."""
@@ -127,5 +145,5 @@ class Service:
 
     def _note(self, effect: Effect) -> None:
         self.effects.append(effect)
-        if self._file is not None:
-            self._file.write(orjson.dumps(asdict(effect)) + b"\n")
+        if self.journal is not None:
+            self.journal.effect(effect, self.acting)

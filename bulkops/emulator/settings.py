@@ -36,7 +36,7 @@ class EmulatorSettings:
       effect and half after. Neither latency nor the seconds of faults and of the queue are scaled.
     - `keys`: the keys it knows; None knows every key that is not empty. Each has a world of its own.
     - `seed`: of all chance. `conversations`: how many each key starts with, `conv_seed_0001` and on.
-    - `faults`: what goes wrong when. `effects_file`: where each effect is appended as a JSON line.
+    - `faults`: what goes wrong when. `effects_file`: where requests and effects are noted, see `journal`.
     """
 
     host: str = "127.0.0.1"

@@ -106,6 +106,12 @@ def test_silence_lasts_an_hour_by_default() -> None:
         ({"fault": "429", "endpoint": "agent.clone"}, "agent.create"),
         ({"fault": "error_after", "status": 200}, "from 400"),
         ({"faults": [{"fault": "slow", "second": 1}]}, "seconds"),
+        ({"fault": "slow", "late": 1}, "reset_after"),
+        ({"fault": "reset_after", "late": -1}, "from 0"),
+        ({"fault": "stranger"}, "`names`"),
+        ({"fault": "stranger", "names": []}, "list of names"),
+        ({"fault": "stranger", "names": "Eve"}, "list of names"),
+        ({"fault": "cut", "names": ["Eve"]}, "`stranger`"),
     ],
 )
 def test_a_bad_entry_is_named_with_its_remedy(bad: Any, remedy: str) -> None:

@@ -120,25 +120,29 @@ def test_effects_are_in_the_file_before_the_answer(emulate: Any, talk: Any, tmp_
     """When a client has its answer, the effect is a line of the file, and the key is not in it."""
     file = tmp_path / "effects.jsonl"
     reply = talk(emulate(effects_file=file), "secret-key").post("/agents/create", json=AGENT)
-    (line,) = file.read_text().splitlines()
+    started, received, line, *_ = file.read_text().splitlines()
     effect = json.loads(line)
     assert (effect["kind"], effect["id"], effect["name"]) == ("agent.create", reply.json()["agent_id"], "Ada")
     assert reply.headers["request-id"] == f"req_{effect['request']:010d}"
-    assert "secret-key" not in line
+    assert "secret-key" not in started + received + line
 
 
 def test_an_effects_file_is_appended_to(emulate: Any, talk: Any, tmp_path: Path) -> None:
-    """Effects of an earlier server stay in the file."""
+    """Effects of an earlier server stay in the file, and each server begins with a line that says so."""
     file = tmp_path / "effects.jsonl"
     for _ in "12":
         talk(emulate(effects_file=file)).post("/agents/create", json=AGENT)
-    assert len(file.read_text().splitlines()) == 2
+    events = [json.loads(line)["event"] for line in file.read_text().splitlines()]
+    assert (events.count("started"), events.count("effect")) == (2, 2)
 
 
 def test_an_effects_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     """A folder that is missing is told before anything is served."""
     settings = EmulatorSettings(effects_file=tmp_path / "none" / "effects.jsonl")
-    with pytest.raises(FileNotFoundError), serving_in_thread(settings):
+    with (
+        pytest.raises(FileNotFoundError, match=r"effects cannot be written to .*effects\.jsonl"),
+        serving_in_thread(settings),
+    ):
         pytest.fail("served without its file")
 
 

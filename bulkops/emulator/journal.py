@@ -1,0 +1,75 @@
+"""The server's own account of what happened, for whoever wants to compare it with what a client believes.
+
+A JSON line for each request that was received completely, for each effect at the moment it takes effect, and for
+each request that is over; a line is with the operating system before anything else happens, so that it is there
+whatever becomes of the client or of this process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .things import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request that was received completely; `digest` is the SHA-256 of its body, of an upload that of the file."""
+
+    request: int
+    method: str
+    path: str
+    endpoint: str
+    world: str
+    digest: str
+
+
+class Journal:
+    """The file, appended to. Moments are epoch seconds; requests are counted from 1 since `started`.
+
+    Raises OSError, with the path in its message, when the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, at: float) -> None:
+        try:
+            # Without a buffer: each line is handed to the operating system as it is written.
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            message = f"the effects cannot be written to {path}: {error.strerror}"
+            raise OSError(error.errno, message) from error
+        self._write({"event": "started", "at": at})
+
+    def received(self, request: Received, at: float) -> None:
+        """Note that a request has come in whole."""
+        self._write({"event": "received", "at": at, **asdict(request)})
+
+    def effect(self, effect: Effect, request: Received | None) -> None:
+        """Note an effect, and the request that had it (None: somebody else's doing)."""
+        method, path, digest = (request.method, request.path, request.digest) if request else (None,) * 3
+        told = asdict(effect)
+        self._write({"event": "effect", **told, "method": method, "path": path, "digest": digest})
+
+    def over(
+        self, request: Received, at: float, *, status: int | None, delivered: bool, fault: str | None
+    ) -> None:
+        """Note how a request ended: the status that was said, if any, and what went wrong on purpose.
+
+        `delivered` tells whether the true answer was handed whole to a connection that was open; whether the
+        client lived to read it, a server cannot know.
+        """
+        told = {"request": request.request, "status": status, "delivered": delivered, "fault": fault}
+        self._write({"event": "over", "at": at, **told})
+
+    def close(self) -> None:
+        """Close the file; what happens later is not noted."""
+        self._file.close()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if not self._file.closed:
+            self._file.write(orjson.dumps(line) + b"\n")
