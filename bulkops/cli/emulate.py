@@ -30,7 +30,7 @@ def run(options: Options) -> int:
         try:
             anyio.run(anyio.sleep_forever)
         except KeyboardInterrupt:
-            say("ended")
+            say("\n".join(["ended", *server.statistics.lines()]))
     return 0
 
 

@@ -11,6 +11,7 @@ from .limits import TIERS
 from .schedule import Schedule
 from .server import Emulator, serving, serving_in_thread
 from .settings import EmulatorSettings
+from .statistics import Statistics
 from .tally import Tally
 from .things import Effect
 from .world import World
@@ -24,6 +25,7 @@ __all__ = [
     "Fault",
     "FaultKind",
     "Schedule",
+    "Statistics",
     "Tally",
     "World",
     "serving",

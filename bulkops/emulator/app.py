@@ -41,7 +41,7 @@ class EmulatorApp:
             await Exchange(scope, receive, send, [], Tally(1.0)).answer(self._control(scope, path))
             return
         tally = self._service.tally
-        ordinal = tally.arrived()
+        ordinal = tally.arrived(self._service.now())
         exchange = Exchange(scope, receive, send, [(b"request-id", b"req_%010d" % ordinal)], tally)
         try:
             await self._serve(exchange, path.removeprefix(PREFIX + "/"), ordinal)

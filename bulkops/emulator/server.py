@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from .settings import EmulatorSettings
+    from .statistics import Statistics
     from .tally import Tally
     from .things import Effect
     from .world import World
@@ -58,6 +59,11 @@ class Emulator:
     def requests(self) -> Tally:
         """The numbers of requests and answers until now."""
         return self._service.tally
+
+    @property
+    def statistics(self) -> Statistics:
+        """What came and what passed until now, summed up."""
+        return self._service.statistics()
 
     @property
     def effects(self) -> list[Effect]:

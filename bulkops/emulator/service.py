@@ -13,6 +13,7 @@ from .account import open_account
 from .answers import Refusal
 from .faults import Faults
 from .journal import Journal
+from .statistics import Statistics
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -97,32 +98,45 @@ class Service:
         rate = self.settings.rate
         return (self._changes[-1][1], rate[1]) if rate is not None and self._changes else rate
 
-    def others(self) -> dict[str, int]:
-        """Count what became of the requests of others on the keys, until the last request of our own."""
-        met = [each.admission for each in list(self._accounts.values()) if each.admission is not None]
-        return {
-            "admitted": sum(each.others_admitted for each in met),
-            "refused": sum(each.others_refused for each in met),
-        }
-
     def foreign(self, agent_id: str) -> bool:
         """Whether any account has this agent: asked when the caller's own has not."""
         return any(agent_id in account.world.agents for account in self._accounts.values())
 
+    def statistics(self) -> Statistics:
+        """Sum up what came and what passed."""
+        tally, accounts = self.tally, list(self._accounts.values())
+        met = [each.admission for each in accounts if each.admission is not None]
+        return Statistics(
+            requests=tally.total,
+            seconds=tally.last - tally.first,
+            busiest_second=tally.busiest_second,
+            limit=self.rate,
+            window=tally.window,
+            most_in_a_window=tally.most_in_a_window(),
+            refused=dict(tally.refused),
+            others_admitted=sum(each.others_admitted for each in met),
+            others_refused=sum(each.others_refused for each in met),
+            most_at_once=max((each.places.peak for each in accounts if each.places is not None), default=0),
+        )
+
     def state(self) -> dict[str, Any]:
         """Show counters, limits and sizes as JSON."""
-        tally, rate = self.tally, self.rate
+        tally, rate, statistics = self.tally, self.rate, self.statistics()
         return {
             "requests": tally.total,
             "unanswered": tally.unanswered,
             "endpoints": dict(tally.endpoints),
             "statuses": {str(status): count for status, count in tally.statuses.items()},
-            "most_in_a_window": tally.most_in_a_window(),
+            "refused": statistics.refused,
+            "per_second": statistics.per_second,
+            "busiest_second": statistics.busiest_second,
+            "most_in_a_window": statistics.most_in_a_window,
+            "most_at_once": statistics.most_at_once,
+            "others": {"admitted": statistics.others_admitted, "refused": statistics.others_refused},
             "effects": len(self.effects),
             "worlds": {
                 account.world.label: len(account.world.effects) for account in self._accounts.values()
             },
-            "others": self.others(),
             "limit": None if rate is None else {"requests": rate[0], "seconds": rate[1]},
             "time_scale": self.settings.time_scale,
         }

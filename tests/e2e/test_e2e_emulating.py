@@ -108,6 +108,8 @@ def test_the_server_as_a_command(lone_desk: Desk) -> None:
     assert over.code == 0, over.err
     assert over.out == ""
     assert f"bulkops run JOB --base-url {url}" in over.err
+    assert "3 requests in" in over.err
+    assert "429: none" in over.err
     assert "Traceback" not in over.err
     assert (run_folder(job) / results(job)[2]["files"][0]["path"]).is_file()
 

@@ -115,3 +115,5 @@ def test_others_on_the_key_are_counted(emulate: Any, talk: Any) -> None:
     others = httpx.get(f"{emulator.origin}/_emulator/state").json()["others"]
     assert 3 <= others["admitted"] <= 7
     assert int(reply.headers["x-ratelimit-remaining"]) == 9 - others["admitted"]
+    told = emulator.statistics
+    assert {"admitted": told.others_admitted, "refused": told.others_refused} == others

@@ -15,7 +15,7 @@ from bulkops.emulator.places import Places
 from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
-    from bulkops.emulator import Emulator
+    from bulkops.emulator import Emulator, Statistics
 
 # No patience ends at the very moment at which a place becomes free: those are tenths of a second.
 PATIENCE = (0.0, 0.35, 5.05)
@@ -81,21 +81,21 @@ async def ask(emulator: Emulator, requests: int) -> list[httpx.Response]:
         return await asyncio.gather(*[client.get("/agents") for _ in range(requests)])
 
 
-def asked(requests: int, **given: Any) -> tuple[list[httpx.Response], dict[str, int]]:
-    """Ask a new server for so many at once; the answers, and its refusals by kind."""
+def asked(requests: int, **given: Any) -> tuple[list[httpx.Response], Statistics]:
+    """Ask a new server for so many at once; the answers, and what it says of itself."""
 
-    async def main() -> tuple[list[httpx.Response], dict[str, int]]:
+    async def main() -> tuple[list[httpx.Response], Statistics]:
         async with serving(EmulatorSettings(**{"tier": None, "latency": 0.2} | given)) as emulator:
             replies = await ask(emulator, requests)
             assert {reply.status_code for reply in await ask(emulator, 1)} == {200}
-            return replies, dict(emulator.requests.refused)
+            return replies, emulator.statistics
 
     return asyncio.run(main())
 
 
 def test_one_too_many_at_once_is_refused() -> None:
     """Two of five are served; the others hear why, without Retry-After, and all hear the numbers."""
-    replies, refused = asked(5, concurrency=2)
+    replies, told = asked(5, concurrency=2)
     assert sorted(reply.status_code for reply in replies) == [200, 200, 429, 429, 429]
     assert {reply.headers["maximum-concurrent-requests"] for reply in replies} == {"2"}
     assert sorted(reply.headers["current-concurrent-requests"] for reply in replies) == ["1", *"2222"]
@@ -103,14 +103,14 @@ def test_one_too_many_at_once_is_refused() -> None:
     assert last.json()["detail"]["status"] == "too_many_concurrent_requests"
     assert "2 of this key" in last.json()["detail"]["message"]
     assert "retry-after" not in last.headers
-    assert refused == {"concurrency": 3}
+    assert (told.refused, told.most_at_once) == ({"concurrency": 3}, 2)
 
 
 def test_one_too_many_may_wait_for_its_turn() -> None:
     """With a queue that is long enough all are served, one after the other."""
-    replies, refused = asked(3, concurrency=1, concurrency_queue=5.0, latency=0.05)
+    replies, told = asked(3, concurrency=1, concurrency_queue=5.0, latency=0.05)
     assert [reply.status_code for reply in replies] == [200] * 3
-    assert refused == {}
+    assert (told.refused, told.most_at_once) == ({}, 1)
 
 
 def test_the_numbers_may_be_hidden() -> None:

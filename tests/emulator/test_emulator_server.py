@@ -158,6 +158,7 @@ def test_it_tells_its_state(emulate: Any, talk: Any) -> None:
     assert state["statuses"] == {"200": 2, "429": 1, "401": 1}
     assert state["endpoints"] == {"agent.create": 2}
     assert state["limit"] == {"requests": 2, "seconds": 1000.0}
+    assert state["refused"] == {"limit": 1}
     assert (emulator.requests.limited, emulator.requests.unauthorized) == (1, 1)
 
 
