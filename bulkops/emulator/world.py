@@ -6,6 +6,7 @@ import math
 import string
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .calls import past_calls, place_call
@@ -59,7 +60,7 @@ class World:
 
     def stamp(self, moment: float) -> str:
         """Write a moment of the world's clock as RFC 3339 in UTC, to the second as the reference shows."""
-        return datetime.fromtimestamp(self._epoch + moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _stamp(math.floor(self._epoch + moment))
 
     def seed(self, conversations: int, now: float) -> None:
         """Give the key a past: this many conversations, and the agent that held them."""
@@ -155,3 +156,8 @@ class World:
         effect = Effect(kind, entity, name, self._epoch + now, request, self.label)
         self.effects.append(effect)
         self._on_effect(effect)
+
+
+@lru_cache(maxsize=4096)  # most answers tell the second at hand, or one told before
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
