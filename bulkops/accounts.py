@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bulkops.api.profile import Tier, scaled
 from bulkops.errors import UsageError
-from bulkops.settings import Account, Secret
+from bulkops.settings import Account, Reserve, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
 KEY_COMMAND_TIMEOUT = 60.0
-_KNOWN = frozenset({"base_url", "tier", "rate", "api_key_file", "api_key_command"})
+_TEXTS = frozenset({"base_url", "tier", "rate", "reserve", "api_key_file", "api_key_command"})
+_FLAGS = frozenset({"exclusive"})
+_KNOWN = _TEXTS | _FLAGS
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|sec|second|min|m|minute|h|hour)", re.ASCII)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)\s*%", re.ASCII)
 _PERIODS = {
     "s": 1.0,
     "sec": 1.0,
@@ -45,6 +48,8 @@ class Wanted:
     base_url: str | None = None
     tier: str | None = None
     rate: str | None = None
+    reserve: str | None = None
+    exclusive: bool = False
     api_key_file: str | None = None
 
 
@@ -81,7 +86,17 @@ def find_account(
     tier, source = _tier(api, wanted, entry)
     key = _key(wanted, entry, environ, named=name is not None) if with_key else Secret("")
     fixed = bool(wanted.rate or (not wanted.tier and entry.get("rate")))
-    return Account(name or "default", base_url, key, scaled(tier, time_scale), source, fixed)
+    reserve = parse_reserve(wanted.reserve or entry.get("reserve") or "0%")
+    return Account(
+        name or "default",
+        base_url,
+        key,
+        scaled(tier, time_scale),
+        source,
+        fixed,
+        Reserve(reserve.share, reserve.per_second * time_scale),
+        wanted.exclusive or bool(entry.get("exclusive")),
+    )
 
 
 def check_base_url(url: str) -> None:
@@ -106,6 +121,23 @@ def parse_rate(text: str) -> Tier:
     if limit < 1 or number < 1:
         raise UsageError(f"{text!r} would never send anything; give a rate such as 100/min")
     return Tier("rate", limit, number * _PERIODS[unit])
+
+
+def parse_reserve(text: str) -> Reserve:
+    """Return the reserve that a share such as `20%` or a rate such as `20/min` spells; UsageError for others."""
+    match = _SHARE.fullmatch(text.strip())
+    if match is None:
+        try:
+            tier = parse_rate(text)
+        except UsageError:
+            raise UsageError(
+                f"--reserve {text!r} is neither a share nor a rate; give one such as 20% or 20/min"
+            ) from None
+        return Reserve(per_second=(tier.limit or 0) / tier.period)
+    share = float(match[1]) / 100
+    if share >= 1:
+        raise UsageError(f"--reserve {text!r} would leave nothing to send with; give less than 100%")
+    return Reserve(share)
 
 
 def _tier(api: Profile, wanted: Wanted, entry: Mapping[str, str]) -> tuple[Tier, str]:
@@ -215,5 +247,7 @@ def _check_entry(path: Path, name: str, entry: object) -> None:
             raise UsageError(
                 f"{path}: `accounts.{name}.{field}` is not known; there are: {', '.join(sorted(_KNOWN))}"
             )
-        if not isinstance(value, str):
+        if field in _FLAGS and not isinstance(value, bool):
+            raise UsageError(f"{path}: `accounts.{name}.{field}` has to be true or false")
+        if field in _TEXTS and not isinstance(value, str):
             raise UsageError(f"{path}: `accounts.{name}.{field}` has to be a text")

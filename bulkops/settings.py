@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from bulkops.errors import UsageError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile, Tier
 
 MOST_IN_FLIGHT = 1024
+ROUNDING = 1e-9
+"""A fifth of a hundred is no more than twenty, whatever floating point says."""
 
 
 class Secret:
@@ -35,6 +38,21 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserve:
+    """What is left to others: a share of the limit, or so many per second; the larger counts."""
+
+    share: float = 0.0
+    per_second: float = 0.0
+
+    def spared(self, limit: int, period: float) -> int:
+        """Return what is left of a limit; one request at least."""
+        return max(1, limit - ceil(max(limit * self.share, period * self.per_second) - ROUNDING))
+
+
+NO_RESERVE = Reserve()
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A key, where it may be used, and how fast."""
 
@@ -46,6 +64,10 @@ class Account:
     """Where the tier came from, in words: a flag, the environment, the accounts file, the default."""
     fixed: bool = False
     """The user gave a rate of their own: the server may lower it, not raise it."""
+    reserve: Reserve = NO_RESERVE
+    """What is left to others on the same key."""
+    exclusive: bool = False
+    """The user says that nobody else uses the key."""
 
 
 @dataclass(frozen=True, slots=True)

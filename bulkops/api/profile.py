@@ -148,12 +148,22 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """The names (lower case) of the headers that tell the rate limit; `reset` is in epoch seconds."""
+    """The names (lower case) of the headers that tell the limits, and the codes of the kinds of 429.
+
+    `reset` is in epoch seconds. The vendor names the limit of requests in flight in its documentation of models and of
+    errors; where it does not come, nothing is missed.
+    """
 
     limit: str
     remaining: str
     reset: str
     retry_after: str = "retry-after"
+    most_in_flight: str = "maximum-concurrent-requests"
+    now_in_flight: str = "current-concurrent-requests"
+    crowded: frozenset[str] = frozenset({"concurrent_limit_exceeded", "too_many_concurrent_requests"})
+    """Too many in flight: fewer at once help, waiting does not."""
+    busy: frozenset[str] = frozenset({"system_busy"})
+    """The service is overloaded, by whomever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,17 @@ ACCOUNT = (
     Option(
         "--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 100/min; wins over --tier"
     ),
+    Option(
+        "--reserve", takes=str, metavar="N%", about="leave so much of the limit to others: 20%, or 20/min"
+    ),
+    Option(
+        "--exclusive", about="nobody else uses the key: go ahead of the even pace where the server lets us"
+    ),
 )
 RUNNING = (
-    Option("-j", "--jobs", takes=int, metavar="N", default=16, about="requests in flight (default 16)"),
+    Option(
+        "-j", "--jobs", takes=int, metavar="N", default=16, about="requests in flight, at most (default 16)"
+    ),
     Option("--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"),
     Option("--halt", takes=str, metavar="fail=N|N%", about="stop when so many, or such a share, have failed"),
     CHANGED,

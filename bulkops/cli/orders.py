@@ -77,6 +77,8 @@ def wanted(options: Options) -> Wanted:
         base_url=options.base_url,
         tier=options.tier,
         rate=options.rate,
+        reserve=options.reserve,
+        exclusive=options.exclusive,
         api_key_file=None if rehearsal else getattr(options, "api_key_file", None),
     )
 

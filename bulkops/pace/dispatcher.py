@@ -1,19 +1,18 @@
-"""One account's dispatcher: whose turn it is, then a token from the bucket, then the grant."""
+"""One account's dispatcher: whose turn it is, when the governor lets it go, and then a token from the bucket."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
-import anyio
 from aiolimiter import AsyncLimiter
 
 from bulkops.errors import UsageError
-from bulkops.pace.grants import Grants
-from bulkops.pace.headers import seconds_to_reset, seconds_to_retry, told_limit, told_remaining
-from bulkops.pace.pauses import Pauses, backoff, capped_reset, capped_retry_after
-from bulkops.pace.tiers import bucket_for
+from bulkops.pace.governor import TOO_MANY, Governor, Refusal
+from bulkops.pace.headers import read
+from bulkops.pace.state import State
 from bulkops.pace.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -21,11 +20,14 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import RateHeaders
     from bulkops.model import RequestClass
+    from bulkops.pace.credit import Flight
     from bulkops.pace.tiers import Allowance
     from bulkops.pace.waiting import Place
 
-TOO_MANY = 429
 FIRST_REFUSAL = 400
+
+FASTER = 1.05
+"""The bucket leaks so much faster than the even pace, which may hurry a little when there is credit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,198 +48,204 @@ class Standing:
     period: float
     source: str
     granted_last_period: int
+    """Requests that the server may count now: under way, or answered within the period."""
     pauses: int
     paused_seconds: float
     waiting: int
+    waiting_work: int
+    waiting_polls: int
+    in_flight: int
+    window: int
+    """So many may be in flight at once."""
+    per_second: float
+    """The even pace at present."""
+    others: float
+    """So many requests of a period are other people's, as far as the headers show it."""
+    mode: str
+    """``shared`` or ``exclusive``."""
+
+    @property
+    def used_share(self) -> float:
+        """How much of the limit is used."""
+        return self.granted_last_period / self.limit if self.limit else 0.0
 
 
 class Dispatcher:
-    """Decides who goes when; `run` is its one task.
+    """Decides who goes when, whenever somebody comes, an answer comes, or a timer that it set runs out."""
 
-    A token is taken and granted in one breath. One that cannot be granted (its waiter vanished, or a pause
-    began meanwhile) is *spare*: the next one gets it. What has leaked from the bucket since a spare token was
-    taken is taken again when it is used, so keeping it never adds to the burst.
-    """
-
-    def __init__(self, account: str, allowance: Allowance, senses: Senses) -> None:
+    def __init__(self, account: str, allowance: Allowance, senses: Senses, most: int) -> None:
         self._account = account
         self._given = allowance
         self._senses = senses
-        self._tier = allowance.tier
         self._source = allowance.source
-        self._now = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._now = loop.time
+        state = State.fresh(allowance.tier.limit, allowance.tier.period, most)
+        self._governor = Governor(allowance, state)
+        self._state = state
         self._waiting = Waiting()
-        self._pauses = Pauses()
-        self._grants = Grants(allowance.tier.period)
-        self._limiter = None if self._tier.limit is None else _limiter(self._tier.limit, self._tier.period)
-        self._spare: list[float] = []
-        self._alone = False
-        """While the limit is unknown: one is under way and nobody else may go."""
+        self._expected = 0
+        self._even: AsyncLimiter | None = None
+        self._ahead: AsyncLimiter | None = None
+        self._rate = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes = inf
         self._error: Exception | None = None
-        self._bell = asyncio.Event()
-        self._scope = anyio.CancelScope()
 
-    async def run(self) -> None:
-        """Serve those who wait until cancelled; `_restart` makes it look at everything anew."""
-        while True:
-            with anyio.CancelScope() as self._scope:
-                while True:
-                    await self._serve()
-
-    async def enter(self, request_class: RequestClass) -> float:
-        """Return, with the time of the grant, when a request of this class may go."""
+    async def enter(self, request_class: RequestClass) -> Flight:
+        """Return, with what is remembered of the grant, when a request of this class may go."""
         if self._error is not None:
             raise self._error.with_traceback(None)
         now = self._now()
-        limiter = self._limiter
-        if limiter is not None and now >= self._pauses.until and not self._waiting and limiter.has_capacity():
-            await limiter.acquire()  # has room: returns without a task switch
+        if not self._waiting and self._governor.when(now, max(1, self._expected)) <= now:
+            flight = self._grant(now)
         else:
-            now = await self._wait(request_class)
-        self._grants.add(now)
-        return now
+            flight = await self._wait(request_class, now)
+        limiter = self._bucket(flight)
+        if limiter is not None:
+            try:
+                await limiter.acquire()  # as a rule it has room and returns without a task switch
+            except asyncio.CancelledError:
+                self._give_back(flight)
+                raise
+        return flight
 
-    def left(self) -> None:
+    def left(self, flight: Flight) -> None:
         """Hear that a turn ended, with or without an answer."""
-        if self._alone:
-            self._alone = False
-            self._bell.set()
+        now = self._now()
+        self._governor.end(flight, now)
+        self._pump(now)
 
-    def heard(self, granted: float, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from the answer to a request that was granted then."""
-        limit = told_limit(self._senses.headers, headers)
-        if limit is not None:
-            self._correct(limit)
-        elif self._tier.limit is None and status < FIRST_REFUSAL:
-            self.close(
-                UsageError(f"the server does not tell the limit of account {self._account}: give --rate")
-            )
-        if status == TOO_MANY:
-            self._refused(granted, headers)
-        elif status < FIRST_REFUSAL and self._pauses.refusals and self._pauses.knew(granted):
-            self._pauses.refusals = 0
-        if told_remaining(self._senses.headers, headers) == 0:
-            self._pause(granted, self._reset(headers), "nothing remaining")
+    def heard(self, flight: Flight, status: int, headers: Mapping[str, str], kind: str | None) -> None:
+        """Learn from the answer to a request; `kind` is the code that a refusal carried."""
+        now = self._now()
+        refused = status == TOO_MANY
+        told = read(self._senses.headers, headers, refused=refused, wall=self._senses.wall())
+        if told.limit is None and self._state.limit is None and status < FIRST_REFUSAL:
+            words = f"the server does not tell the limit of account {self._account}: give --rate"
+            self.close(UsageError(words))
+        if self._governor.hear(flight, status, told, now):
+            self._tell_limit()
+            self._pump(now)
+        if refused:
+            cause = self._cause(kind)
+            word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
+            if word is not None:
+                self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
+
+    def expect(self, count: int) -> None:
+        """Hear how many requests are still to come, as far as is known."""
+        self._expected = count
+
+    def share(self, share: float) -> None:
+        """Give polls such a share of the turns while work waits."""
+        self._waiting.share(share)
 
     def close(self, error: Exception) -> None:
         """Let everybody who waits and everybody who comes raise `error`; the first one given stays."""
         if self._error is None:
             self._error = error
+            self._sleep(inf)
             while (place := self._waiting.take()) is not None:
                 place.set_result(None)
 
     def standing(self) -> Standing:
         """Say where the account stands."""
-        now = self._now()
+        now, state, governor = self._now(), self._state, self._governor
         return Standing(
-            limit=self._tier.limit,
-            period=self._tier.period,
+            limit=None if governor.margins is None else governor.margins.limit,
+            period=state.ledger.period,
             source=self._source,
-            granted_last_period=self._grants.last_period(now),
-            pauses=self._pauses.count,
-            paused_seconds=self._pauses.rested(now),
+            granted_last_period=state.ledger.held(now),
+            pauses=state.pauses.count,
+            paused_seconds=state.pauses.rested(now),
             waiting=len(self._waiting),
+            waiting_work=self._waiting.work,
+            waiting_polls=self._waiting.polls,
+            in_flight=state.ledger.in_flight,
+            window=state.window.size,
+            per_second=governor.rate,
+            others=state.others.count,
+            mode="exclusive" if governor.exclusive(now) else "shared",
         )
 
-    async def _serve(self) -> None:
-        await self._renew()
-        if self._alone or not self._waiting:
-            self._bell.clear()
-            await self._bell.wait()
-        elif (rest := self._pauses.until - self._now()) > 0:
-            await anyio.sleep(rest)
-        else:
-            await self._take()
-            self._pass_on(self._now())
-
-    async def _take(self) -> None:
-        if self._limiter is None:
-            return
-        if not self._spare:
-            await self._limiter.acquire()
-            return
-        leaked = (self._now() - self._spare[-1]) * self._limiter.max_rate / self._limiter.time_period
-        await self._limiter.acquire(min(1.0, leaked))
-        del self._spare[-1:]  # none is left if the limit was corrected in this very turn of the loop
-
-    def _pass_on(self, now: float) -> None:
-        place = self._waiting.take() if now >= self._pauses.until else None
-        if place is not None:
-            self._alone = self._tier.limit is None
-            place.set_result(now)
-        elif self._tier.limit is not None:
-            self._spare.append(now)
-
-    async def _wait(self, request_class: RequestClass) -> float:
-        place: Place = asyncio.get_running_loop().create_future()
+    async def _wait(self, request_class: RequestClass, now: float) -> Flight:
+        place: Place = self._loop.create_future()
         self._waiting.add(place, request_class)
-        self._bell.set()
+        if self._wakes > now:
+            self._pump(now)
         try:
-            granted = await place
+            flight = await place
         except asyncio.CancelledError:
-            self._vanished(place)
+            if place.cancelled():
+                self._waiting.drop(place)
+            elif (given := place.result()) is not None:
+                self._give_back(given)
             raise
-        if granted is None:
+        if flight is None:
             assert self._error is not None
             raise self._error.with_traceback(None)
-        return granted
+        return flight
 
-    def _vanished(self, place: Place) -> None:
-        if place.cancelled():
-            self._waiting.drop(place)
-        elif (granted := place.result()) is not None:
-            if self._tier.limit is not None:
-                self._spare.append(granted)
-            self._alone = False
-            self._restart()
+    def _pump(self, now: float) -> None:
+        """Let go who may go, and set the timer for the next."""
+        while self._waiting:
+            at = self._governor.when(now, max(len(self._waiting), self._expected))
+            if at > now:
+                self._sleep(at)
+                return
+            flight = self._grant(now)
+            place = self._waiting.take()
+            if place is None:
+                self._governor.undo(flight)
+                break
+            place.set_result(flight)
+        self._sleep(inf)
 
-    def _restart(self) -> None:
-        self._bell.set()
-        self._scope.cancel()
+    def _grant(self, now: float) -> Flight:
+        if self._expected:
+            self._expected -= 1
+        return self._governor.grant(now)
 
-    async def _renew(self) -> None:
-        """Set up the bucket of a limit just learnt, without credit: its burst may have been spent already."""
-        if self._limiter is None and self._tier.limit is not None:
-            limiter = _limiter(self._tier.limit, self._tier.period)
-            await limiter.acquire(limiter.max_rate)
-            self._limiter = limiter
+    def _give_back(self, flight: Flight) -> None:
+        self._governor.undo(flight)
+        self._pump(self._now())
 
-    def _correct(self, limit: int) -> None:
-        ours = self._given.tier.limit
-        if self._given.fixed and ours is not None:
-            limit = min(limit, ours)
-        if limit == self._tier.limit:
+    def _sleep(self, until: float) -> None:
+        if until == self._wakes:
             return
-        self._tier = replace(self._tier, limit=limit)
-        self._source = self._given.source if limit == ours else "header"
-        self._limiter = None
-        self._spare.clear()
-        self._alone = False
-        self._restart()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes = until
+        self._timer = None if until == inf else self._loop.call_at(until, self._wake)
+
+    def _wake(self) -> None:
+        self._timer, self._wakes = None, inf
+        try:
+            self._pump(self._now())
+        except Exception as error:  # noqa: BLE001 - a timer has no caller: those who wait raise what it met
+            self.close(error)
+
+    def _bucket(self, flight: Flight) -> AsyncLimiter | None:
+        """Return the bucket for a request: of the even pace, or of the whole limit for one that goes ahead of it."""
+        margins, rate = self._governor.margins, self._governor.rate
+        if margins is None:
+            return None
+        if self._even is None or rate != self._rate:
+            self._rate = rate
+            self._even = AsyncLimiter(margins.burst, margins.burst / (rate * FASTER))
+            self._ahead = AsyncLimiter(margins.limit, self._state.ledger.period)
+        return self._ahead if flight.ahead else self._even
+
+    def _cause(self, kind: str | None) -> Refusal:
+        if kind in self._senses.headers.crowded:
+            return Refusal.CROWD
+        return Refusal.BUSY if kind in self._senses.headers.busy else Refusal.RATE
+
+    def _tell_limit(self) -> None:
+        state, given = self._state, self._given
+        self._source = given.source if state.limit == given.tier.limit else "header"
         self._senses.told(
-            "limit", account=self._account, limit=limit, period=self._tier.period, source=self._source
+            "limit", account=self._account, limit=state.limit, period=state.ledger.period, source=self._source
         )
-
-    def _refused(self, granted: float, headers: Mapping[str, str]) -> None:
-        period = self._tier.period
-        asked = seconds_to_retry(self._senses.headers, headers, self._senses.wall())
-        wait = capped_retry_after(asked, period)
-        if self._pauses.knew(granted):
-            own = backoff(self._pauses.refusals, period, self._senses.chance())
-            wait = max(wait, self._reset(headers), own)
-            self._pauses.refusals += 1
-        self._pause(granted, wait, "429")
-
-    def _reset(self, headers: Mapping[str, str]) -> float:
-        told = seconds_to_reset(self._senses.headers, headers, self._senses.wall())
-        return capped_reset(told, self._tier.period)
-
-    def _pause(self, granted: float, wait: float, reason: str) -> None:
-        word = self._pauses.rest(self._now(), granted, wait)
-        if word is not None:
-            self._senses.told(word, account=self._account, seconds=wait, reason=reason)
-
-
-def _limiter(limit: int, period: float) -> AsyncLimiter:
-    bucket = bucket_for(limit, period)
-    return AsyncLimiter(bucket.burst, bucket.burst / bucket.per_second)

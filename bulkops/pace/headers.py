@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -19,14 +20,36 @@ _WHOLE = re.compile(r"[0-9]{1,10}")
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
-def told_limit(names: RateHeaders, headers: Mapping[str, str]) -> int | None:
-    """Return the positive limit that the server names."""
-    return _whole(headers.get(names.limit)) or None
+LONGEST_DELTA = 1e8
+"""A reset below this is no epoch time but the seconds until then."""
 
 
-def told_remaining(names: RateHeaders, headers: Mapping[str, str]) -> int | None:
-    """Return how many more requests the server says it will take before the reset."""
-    return _whole(headers.get(names.remaining))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the headers of an answer said; None where they did not, or not in a way that can be meant."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    """How many more requests the server will take now."""
+    most_in_flight: int | None = None
+    now_in_flight: int | None = None
+    """How many are in flight, this one and everybody else's among them."""
+    reset: float | None = None
+    """Seconds until all is as at first; only looked at after a refusal, like the next."""
+    retry_after: float | None = None
+
+
+def read(names: RateHeaders, headers: Mapping[str, str], *, refused: bool, wall: float) -> Told:
+    """Return what the headers say; `wall` is the local epoch time."""
+    most = headers.get(names.most_in_flight)
+    return Told(
+        limit=_whole(headers.get(names.limit)) or None,
+        remaining=_whole(headers.get(names.remaining)),
+        most_in_flight=None if most is None else _whole(most) or None,
+        now_in_flight=None if most is None else _whole(headers.get(names.now_in_flight)),
+        reset=seconds_to_reset(names, headers, wall) if refused else None,
+        retry_after=seconds_to_retry(names, headers, wall) if refused else None,
+    )
 
 
 def seconds_to_reset(names: RateHeaders, headers: Mapping[str, str], wall: float) -> float | None:
@@ -36,6 +59,8 @@ def seconds_to_reset(names: RateHeaders, headers: Mapping[str, str], wall: float
     `wall`, the local epoch time, stands in for a missing Date.
     """
     reset = _number(headers.get(names.reset))
+    if reset is not None and 0 < reset < LONGEST_DELTA:
+        return reset + ROUNDING
     if reset is None or reset <= (now := _sent_at(headers, wall)):
         return None
     return reset - now + ROUNDING

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from math import inf
+from dataclasses import dataclass
+
+from bulkops.pace.credit import NEVER
 
 LONGEST_RETRY_AFTER = 120.0
 """Seconds. No Retry-After is obeyed for longer than this or two periods: then one request asks again."""
 
-LONGEST_RESET = 2.0
-"""Periods. A window ends within one; a reset further away than two cannot be meant."""
+LONGEST_RESET = 1.05
+"""Periods. What was spent is back within one; a reset further away cannot be meant."""
 
 LONGEST_BACKOFF = 0.5
 """Periods (30 s of a minute)."""
@@ -19,9 +21,9 @@ def capped_retry_after(seconds: float | None, period: float) -> float:
     return min(seconds or 0.0, max(LONGEST_RETRY_AFTER, 2 * period))
 
 
-def capped_reset(seconds: float | None, period: float) -> float:
-    """Return the wait that is granted to a reset."""
-    return min(seconds or 0.0, LONGEST_RESET * period)
+def believed_reset(seconds: float | None, period: float) -> float:
+    """Return the wait that is granted to a reset: none to one that cannot be meant."""
+    return seconds if seconds is not None and seconds <= LONGEST_RESET * period else 0.0
 
 
 def backoff(refusals: int, period: float, chance: float) -> float:
@@ -29,18 +31,16 @@ def backoff(refusals: int, period: float, chance: float) -> float:
     return min(LONGEST_BACKOFF * period, 2.0 ** min(refusals, 30)) * (0.5 + chance / 2)
 
 
+@dataclass(slots=True)
 class Pauses:
     """The pauses of one account: the one that holds or was the last, and their sum."""
 
-    __slots__ = ("began", "count", "refusals", "seconds", "until")
-
-    def __init__(self) -> None:
-        self.began = -inf
-        self.until = -inf
-        self.count = 0
-        self.seconds = 0.0
-        self.refusals = 0
-        """Pauses for a 429 since the last success."""
+    began: float = NEVER
+    until: float = NEVER
+    count: int = 0
+    seconds: float = 0.0
+    refusals: int = 0
+    """Pauses for a 429 since the last success."""
 
     def knew(self, granted: float) -> bool:
         """Tell whether a request granted then could know of the last pause; if not, it starts no other."""

@@ -1,31 +1,39 @@
-"""How much an account may send, and the bucket that keeps to it in every window."""
+"""How much an account may send, and the even pace that keeps to it where the server tells nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
+
+from bulkops.settings import NO_RESERVE
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Tier
+    from bulkops.settings import Reserve
 
-BURST_SHARE = 0.02
-"""So much of the limit may go at once; it costs as much of the sustained rate."""
+EVEN_SHARE = 0.98
+"""The even pace leaves so little of the limit unused that no way of counting notices the jitter of the ways."""
 
-LATENCY_JITTER = 0.25
-"""Seconds by which two requests may drift apart on their way to the server's counter."""
+LARGE = 50
+"""Two at once are let go only of such a limit or more: of a small one that would be too much of it."""
 
-LEAST_SLACK = 0.025
-MOST_SLACK = 0.08
-"""The bounds of the slack for that jitter, as shares of the period."""
+LATENESS = 0.01
+"""Seconds by which timers are late: so much of the pace may be caught up with at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What an account may send and who says so; `fixed` means that a header may only lower it."""
+    """What an account may send and who says so.
+
+    `fixed` means that a header may only lower it, `exclusive` that nobody else uses the key.
+    """
 
     tier: Tier
     source: str = "tier"
     fixed: bool = False
+    exclusive: bool = False
+    reserve: Reserve = NO_RESERVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +45,6 @@ class Bucket:
 
 
 def bucket_for(limit: int, period: float) -> Bucket:
-    """Return the bucket that lets at most `limit` requests go in any window of `period` seconds.
-
-    A full bucket lets floor(burst + rate x window) go. Requests that the server counts within one period were
-    sent within the period plus the jitter of their ways: that longer window is the one kept below limit + 1.
-    """
-    burst = max(1, int(limit * BURST_SHARE))
-    slack = min(max(LATENCY_JITTER, LEAST_SLACK * period), MOST_SLACK * period)
-    return Bucket(burst, (limit + 1 - burst) / (period + slack))
+    """Return the bucket of the even pace: two at once at most, more only where timers are too coarse for the rate."""
+    rate = EVEN_SHARE * limit / period
+    return Bucket(min(limit, max(1, min(2, limit // LARGE), ceil(LATENESS * rate))), rate)

@@ -6,52 +6,56 @@ import random
 import time
 from typing import TYPE_CHECKING, Self
 
-import anyio
-
 from bulkops.pace.dispatcher import Dispatcher, Senses
 from bulkops.pace.tiers import Allowance
+from bulkops.settings import MOST_IN_FLIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from anyio.abc import TaskGroup
-
     from bulkops.api.profile import RateHeaders, Tier
     from bulkops.model import RequestClass
+    from bulkops.pace.credit import Flight
     from bulkops.pace.dispatcher import Standing
 
 
 class Turn:
     """The leave to send one request now; entering it waits until that is so."""
 
-    __slots__ = ("_class", "_dispatcher", "_granted")
+    __slots__ = ("_class", "_dispatcher", "_flight")
 
     def __init__(self, dispatcher: Dispatcher, request_class: RequestClass) -> None:
         self._dispatcher = dispatcher
         self._class = request_class
-        self._granted = 0.0
+        self._flight: Flight | None = None
 
     async def __aenter__(self) -> Self:
-        self._granted = await self._dispatcher.enter(self._class)
+        self._flight = await self._dispatcher.enter(self._class)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._dispatcher.left()
+        assert self._flight is not None
+        self._dispatcher.left(self._flight)
 
-    def heard(self, status: int, headers: Mapping[str, str]) -> None:
-        """Pass on what the server answered (header names in lower case); a turn may end without an answer."""
-        self._dispatcher.heard(self._granted, status, headers)
+    def heard(self, status: int, headers: Mapping[str, str], *, kind: str | None = None) -> None:
+        """Pass on what the server answered (header names in lower case); a turn may end without an answer.
+
+        `kind` is the code that a refusal carried in its body: there are several kinds of 429.
+        """
+        assert self._flight is not None
+        self._dispatcher.heard(self._flight, status, headers, kind)
 
 
 class Pace:
-    """Decides when a request may go: one dispatcher per account, each a task that lives as long as the block.
+    """Decides when a request may go: one dispatcher per account, at work for as long as the block lasts.
 
-    `told(event, **fields)` hears of pauses (``paused``, ``lengthened``: account, seconds from now, reason)
-    and of corrected limits (``limit``: account, limit, period, source). `wall` is the local epoch time, used
-    only to read times in answers that carry no Date.
+    `in_flight`: so many requests of an account may be under way at once, at most. `told(event, **fields)` hears of
+    pauses (``paused``, ``lengthened``: account, seconds from now, reason) and of corrected limits (``limit``:
+    account, limit, period, source). `wall` is the local epoch time, used only to read times in answers that carry
+    no Date.
     """
 
     def __init__(
@@ -59,30 +63,26 @@ class Pace:
         accounts: Mapping[str, Allowance | Tier],
         *,
         headers: RateHeaders,
+        in_flight: int = MOST_IN_FLIGHT,
         chance: Callable[[], float] = random.random,
         told: Callable[..., object] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._accounts = accounts
         self._senses = Senses(headers, chance, wall, told or _ignore)
+        self._in_flight = in_flight
         self._dispatchers: dict[str, Dispatcher] = {}
-        self._tasks: TaskGroup = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
         for name, given in self._accounts.items():
             allowance = given if isinstance(given, Allowance) else Allowance(given)
-            self._dispatchers[name] = Dispatcher(name, allowance, self._senses)
-            self._tasks.start_soon(self._dispatchers[name].run, name=f"pace of {name}")
+            self._dispatchers[name] = Dispatcher(name, allowance, self._senses, self._in_flight)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(RuntimeError("the pace has ended"))
-        self._tasks.cancel_scope.cancel()
-        # What the block raised is not the task group's affair: it would wrap it into a group.
-        await self._tasks.__aexit__(None, None, None)
 
     def turn(self, account: str, request_class: RequestClass) -> Turn:
         """Return a turn to enter; it may be entered once."""
@@ -92,6 +92,18 @@ class Pace:
         """Let every waiting and every later turn raise `error`; those already granted are not touched."""
         for dispatcher in self._dispatchers.values():
             dispatcher.close(error)
+
+    def expect(self, account: str, requests: int) -> None:
+        """Say how many requests are still to come, as far as is known.
+
+        A job that fits into what the server still takes goes at once; one that does not leaves room to others.
+        Without a word, those that wait count as all there are.
+        """
+        self._dispatchers[account].expect(requests)
+
+    def poll_share(self, account: str, share: float) -> None:
+        """Give polls such a share (0 to 1) of the turns while other work waits; without such work there is no cap."""
+        self._dispatchers[account].share(share)
 
     def standing(self, account: str) -> Standing:
         """Say where an account stands; cheap."""

@@ -10,25 +10,46 @@ from bulkops.model import RequestClass
 if TYPE_CHECKING:
     import asyncio
 
-POLL_TURNS = 4
-"""While work waits, one turn in so many goes to a poll."""
+    from bulkops.pace.credit import Flight
 
-Place: TypeAlias = "asyncio.Future[float | None]"
-"""A place in the queue: it hears the time of the grant, or None when there will be none."""
+POLL_SHARE = 0.1
+"""While work waits, so large a share of the turns goes to polls."""
+
+LEAST_SHARE = 0.01
+"""No share is so small that polls starve."""
+
+Place: TypeAlias = "asyncio.Future[Flight | None]"
+"""A place in the queue: it hears of the grant, or None when there will be none."""
 
 
 class Waiting:
     """The queues of one account."""
 
-    __slots__ = ("_poll", "_since_poll", "_work")
+    __slots__ = ("_owed", "_poll", "_share", "_work")
 
     def __init__(self) -> None:
         self._work: OrderedDict[Place, None] = OrderedDict()
         self._poll: OrderedDict[Place, None] = OrderedDict()
-        self._since_poll = 0
+        self._share = POLL_SHARE
+        self._owed = 0.0
+        """Turns that the polls have not had although they waited."""
 
     def __len__(self) -> int:
         return len(self._work) + len(self._poll)
+
+    @property
+    def work(self) -> int:
+        """How much work waits."""
+        return len(self._work)
+
+    @property
+    def polls(self) -> int:
+        """How many polls wait."""
+        return len(self._poll)
+
+    def share(self, share: float) -> None:
+        """Give the polls such a share of the turns while work waits."""
+        self._share = min(1.0, max(LEAST_SHARE, share))
 
     def add(self, place: Place, request_class: RequestClass) -> None:
         """Queue at the end of the class."""
@@ -40,12 +61,16 @@ class Waiting:
         self._poll.pop(place, None)
 
     def take(self) -> Place | None:
-        """Remove and return the next place; those that were cancelled are skipped."""
-        polls_turn = self._since_poll >= POLL_TURNS - 1
-        for queue in (self._poll, self._work) if polls_turn else (self._work, self._poll):
+        """Remove and return the next place; those whose waiters vanished are skipped."""
+        first, second = self._work, self._poll
+        if first and second:
+            self._owed += self._share
+            if self._owed > 1 - 1e-9:
+                self._owed -= 1
+                first, second = second, first
+        for queue in (first, second):
             while queue:
                 place, _ = queue.popitem(last=False)
                 if not place.done():
-                    self._since_poll = 0 if queue is self._poll else self._since_poll + 1
                     return place
         return None

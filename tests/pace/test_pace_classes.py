@@ -6,8 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 from anyio.lowlevel import checkpoint
 
+from bulkops.api import Tier
 from tests.jumping import JumpingLoop, run_jumping
 from tests.pace.pace_doubles import POLL, STANDARD, WORK, answered, one
 
@@ -72,16 +74,45 @@ def test_a_newcomer_overtakes_nobody() -> None:
     assert run_jumping(run) == [0, 1]
 
 
-def test_polls_get_a_quarter_while_work_waits() -> None:
-    """A crowd of polls that came first takes one turn in four, from the beginning and steadily."""
+@pytest.mark.parametrize(("share", "polls"), [(None, 1), (0.1, 1), (0.4, 4), (0.0, 0), (7.0, 10)])
+def test_polls_get_their_share_while_work_waits(share: float | None, polls: int) -> None:
+    """Of a crowd of polls that came first, so many of ten turns go to them, steadily; a tenth unless told."""
 
     async def run() -> None:
         async with one(STANDARD) as pace:
+            if share is not None:
+                pace.poll_share("a", share)
             wanted = [(POLL, n) for n in range(100)] + [(WORK, n) for n in range(100)]
             went = [cls for cls, _ in await queue(pace, wanted, 55)]
         assert len(went) > 80
-        for begin in range(0, 80, 4):
-            assert went[begin : begin + 4].count(POLL) == 1
+        for begin in range(0, 80, 10):
+            assert went[begin : begin + 10].count(POLL) == polls
+
+    run_jumping(run)
+
+
+def test_a_share_of_nothing_starves_no_poll() -> None:
+    """Polls go once in a hundred turns even if they are given no share at all."""
+
+    async def run() -> None:
+        async with one(Tier("fast", 6000)) as pace:
+            pace.poll_share("a", 0.0)
+            went = await queue(pace, [(POLL, 0), *((WORK, n) for n in range(200))], 10)
+        assert went.index((POLL, 0)) == 99
+
+    run_jumping(run)
+
+
+def test_a_share_changes_while_it_runs() -> None:
+    """From the moment on at which polls are given half, every second turn is theirs."""
+
+    async def run() -> None:
+        async with one(STANDARD) as pace:
+            pace.poll_share("a", 0.1)
+            asyncio.get_running_loop().call_later(30, pace.poll_share, "a", 0.5)
+            wanted = [(cls, n) for n in range(100) for cls in (WORK, POLL)]
+            went = [cls for cls, _ in await queue(pace, wanted, 55)]
+        assert (went[:40].count(POLL), went[60:80].count(POLL)) == (4, 10)
 
     run_jumping(run)
 
@@ -107,11 +138,11 @@ def test_work_gets_everything_when_no_polls_wait() -> None:
 
 
 def test_a_poll_among_much_work_is_not_starved() -> None:
-    """One poll behind a hundred requests goes with the fourth turn."""
+    """One poll behind a hundred requests goes with the tenth turn."""
 
     async def run() -> None:
         async with one(STANDARD) as pace:
             went = await queue(pace, [*((WORK, n) for n in range(100)), (POLL, 0)], 20)
-        assert went.index((POLL, 0)) == 3
+        assert went.index((POLL, 0)) == 9
 
     run_jumping(run)

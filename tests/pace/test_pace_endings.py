@@ -15,11 +15,15 @@ from bulkops.errors import Interrupted
 from bulkops.pace import bucket_for
 from bulkops.pace.waiting import Waiting
 from tests.jumping import run_jumping
-from tests.pace.pace_doubles import POLL, STANDARD, WORK, answered, busy, now, one
+from tests.pace.pace_doubles import POLL, STANDARD, WORK, answered, busy, now, one, worst_window
 
 if TYPE_CHECKING:
     from bulkops.pace.turns import Pace
     from bulkops.pace.waiting import Place
+
+
+GAP = 60 / 0.98
+"""The even pace of one a minute."""
 
 
 async def takes(pace: Pace, times: list[float], *, poll: bool = False) -> None:
@@ -75,11 +79,13 @@ def test_a_storm_of_cancellations_loses_no_token(
             await asyncio.gather(*tasks, return_exceptions=True)
             assert len(times) == sum(1 for task in tasks if not task.cancelled())
             assert pace.standing("a").waiting == 0
-            await asyncio.wait_for(takes(pace, []), gap + 0.01)
+            await asyncio.wait_for(takes(pace, []), max(gap, 60.2) + 0.01)
         return times
 
     times = run_jumping(storm)
-    assert times == [pytest.approx(gap * number, abs=0.01) for number in range(1, len(times) + 1)]
+    # The even pace may be behind by one gap and catch up.
+    assert all(time <= gap * number + 0.01 for number, time in enumerate(times, 1))
+    assert worst_window(times, 60) <= limit
 
 
 def test_a_token_whose_waiter_vanished_as_it_was_granted_goes_to_the_next() -> None:
@@ -93,7 +99,7 @@ def test_a_token_whose_waiter_vanished_as_it_was_granted_goes_to_the_next() -> N
             cancels_as_granted(pace, tasks, [True])
             await asyncio.wait(tasks)
             assert [task.cancelled() for task in tasks] == [True, False]
-        assert times == [pytest.approx(61.5, abs=0.01)]
+        assert times == [pytest.approx(GAP, abs=0.01)]
 
     run_jumping(run)
 
@@ -104,8 +110,10 @@ def test_whoever_went_alone_and_vanished_makes_way() -> None:
     async def run() -> None:
         times: list[float] = []
         async with one(Tier("enterprise", None)) as pace:
-            tasks = [asyncio.create_task(takes(pace, times)) for _ in range(2)]
-            cancels_as_granted(pace, tasks, [True])
+            async with pace.turn("a", WORK):
+                tasks = [asyncio.create_task(takes(pace, times)) for _ in range(2)]
+                cancels_as_granted(pace, tasks, [True])
+                await asyncio.sleep(1)
             await asyncio.wait(tasks)
             assert [task.cancelled() for task in tasks] == [True, False]
 
@@ -113,8 +121,8 @@ def test_whoever_went_alone_and_vanished_makes_way() -> None:
 
 
 @pytest.mark.parametrize("later", [0.0, 20.0, 40.0, 500.0])
-def test_a_spare_token_waits_for_the_next_but_adds_nothing(later: float) -> None:
-    """A token that found nobody serves the next comer at once, and the one after waits a full gap."""
+def test_a_turn_given_back_serves_the_next_but_adds_nothing(later: float) -> None:
+    """A turn whose waiter vanished serves the next comer at once, and the one after waits a full gap."""
 
     async def run() -> None:
         times: list[float] = []
@@ -128,7 +136,7 @@ def test_a_spare_token_waits_for_the_next_but_adds_nothing(later: float) -> None
             begin = now()
             await takes(pace, times)
             await takes(pace, times)
-        assert times == [pytest.approx(begin, abs=0.01), pytest.approx(begin + 61.5, abs=0.01)]
+        assert times == [pytest.approx(begin, abs=0.01), pytest.approx(begin + GAP, abs=0.01)]
 
     run_jumping(run)
 
@@ -143,7 +151,7 @@ def test_a_waiter_that_vanished_before_its_token_spends_none() -> None:
                 await answered(pace)
             await anyio.sleep(50)
             assert await answered(pace) == pytest.approx(80, abs=0.01)
-            assert await answered(pace) == pytest.approx(141.5, abs=0.01)
+            assert await answered(pace) == pytest.approx(80 + GAP, abs=0.01)
 
     run_jumping(run)
 
@@ -206,17 +214,15 @@ def test_what_the_block_raises_comes_out_as_it_is() -> None:
 
 
 def test_a_broken_dispatcher_is_not_hidden() -> None:
-    """A bug in the dispatcher ends the block with its error; nobody hangs."""
+    """A bug in the dispatcher is raised by those who wait; nobody hangs."""
 
     async def run() -> None:
-        async def breaking() -> None:
-            async with one(Tier("t", 1)) as pace:
-                await answered(pace)
-                pace._dispatchers["a"]._pass_on = None  # type: ignore[method-assign, assignment]
-                await answered(pace)
-
-        with pytest.raises(ExceptionGroup) as caught:
-            await breaking()
-        assert caught.group_contains(TypeError)
+        async with one(Tier("t", 1)) as pace:
+            await answered(pace)
+            waiting = asyncio.create_task(answered(pace))
+            await asyncio.sleep(1)
+            pace._dispatchers["a"]._governor.grant = None  # type: ignore[method-assign, assignment]
+            with pytest.raises(TypeError):
+                await waiting
 
     run_jumping(run)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.api import REFERENCE
-from bulkops.pace.headers import ROUNDING, seconds_to_reset, seconds_to_retry, told_limit, told_remaining
-from tests.pace.pace_doubles import WALL
+from bulkops.pace.headers import ROUNDING, Told, read, seconds_to_reset, seconds_to_retry
+from tests.pace.simulation import WALL
 
 NAMES = REFERENCE.rate_headers
 HOSTILE = [
@@ -34,11 +34,15 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_is_no_plain_number_teaches_nothing(text: str) -> None:
     """Negative, absurd and unreadable values are ignored."""
-    headers = {NAMES.limit: text, NAMES.remaining: text, NAMES.reset: text, NAMES.retry_after: text}
-    assert told_limit(NAMES, headers) is None
-    assert told_remaining(NAMES, headers) is None
-    assert seconds_to_reset(NAMES, headers, WALL) is None
-    assert seconds_to_retry(NAMES, headers, WALL) is None
+    names = (
+        NAMES.limit,
+        NAMES.remaining,
+        NAMES.reset,
+        NAMES.retry_after,
+        NAMES.most_in_flight,
+        NAMES.now_in_flight,
+    )
+    assert read(NAMES, dict.fromkeys(names, text), refused=True, wall=WALL) == Told()
 
 
 @given(text=st.text(max_size=40), date=st.text(max_size=40))
@@ -85,8 +89,21 @@ def test_retry_after_in_seconds_and_as_a_date() -> None:
     assert seconds_to_retry(NAMES, {NAMES.retry_after: date}, WALL + 50) is None
 
 
-def test_a_limit_is_positive() -> None:
-    """Zero is no limit, a thousand is one."""
-    assert told_limit(NAMES, {NAMES.limit: "0"}) is None
-    assert told_limit(NAMES, {NAMES.limit: "1000"}) == 1000
-    assert told_remaining(NAMES, {NAMES.remaining: "0"}) == 0
+@pytest.mark.parametrize(("text", "seconds"), [("20", 20 + ROUNDING), ("0.5", 0.5 + ROUNDING), ("0", None)])
+def test_a_small_reset_is_a_delta(text: str, seconds: float | None) -> None:
+    """What is too small for a time of day counts from now."""
+    assert seconds_to_reset(NAMES, {NAMES.reset: text}, WALL) == seconds
+
+
+def test_limits_are_positive() -> None:
+    """Zero is no limit and no concurrency, but it may remain; a thousand is one."""
+    nothing = {NAMES.limit: "0", NAMES.remaining: "0", NAMES.most_in_flight: "0", NAMES.now_in_flight: "0"}
+    assert read(NAMES, nothing, refused=False, wall=WALL) == Told(remaining=0, now_in_flight=0)
+    assert read(NAMES, {NAMES.limit: "1000"}, refused=False, wall=WALL) == Told(limit=1000)
+
+
+def test_times_are_read_only_after_a_refusal() -> None:
+    """Nobody needs them after a success, and reading dates costs time."""
+    headers = {NAMES.reset: str(int(WALL) + 20), NAMES.retry_after: "7"}
+    assert read(NAMES, headers, refused=False, wall=WALL) == Told()
+    assert read(NAMES, headers, refused=True, wall=WALL) == Told(reset=20 + ROUNDING, retry_after=7)

@@ -15,14 +15,14 @@ from tests.jumping import run_jumping
 from tests.pace.pace_doubles import (
     STANDARD,
     WORK,
-    FixedWindow,
-    Traffic,
     answered,
     busy,
     now,
     one,
     worst_window,
 )
+from tests.pace.servers import FixedWindow
+from tests.pace.simulation import Service, flow
 
 if TYPE_CHECKING:
     from bulkops.pace.turns import Pace
@@ -139,7 +139,7 @@ def test_a_failure_tells_nothing_about_an_unknown_limit() -> None:
             await answered(pace, 502)
             async with pace.turn("a", WORK):
                 pass
-            async with anyio.create_task_group() as tasks:
+            async with pace.turn("a", WORK), anyio.create_task_group() as tasks:
                 tasks.start_soon(answered, pace)
                 await checkpoint()
                 tasks.cancel_scope.cancel()
@@ -152,14 +152,17 @@ def test_a_failure_tells_nothing_about_an_unknown_limit() -> None:
     run_jumping(run)
 
 
-def test_a_lowered_limit_takes_spare_tokens_along() -> None:
-    """A token of the old bucket that found nobody is not spent under the new limit."""
+def test_a_lowered_limit_holds_at_once() -> None:
+    """What was sent under the old limit counts under the new one: the next waits until there is room."""
 
     async def run() -> None:
-        async with one(STANDARD) as pace, pace.turn("a", WORK) as first:
-            pace._dispatchers["a"]._spare.append(now())
-            first.heard(200, {"x-ratelimit-limit": "1"})
-            assert await answered(pace) == pytest.approx(61.5, abs=0.01)
+        async with one(STANDARD) as pace:
+            for _ in range(3):
+                await answered(pace)
+            async with pace.turn("a", WORK) as last:
+                sent = now()
+                last.heard(200, {"x-ratelimit-limit": "2"})
+            assert sent + 59 <= await answered(pace) <= sent + 61
 
     run_jumping(run)
 
@@ -167,12 +170,11 @@ def test_a_lowered_limit_takes_spare_tokens_along() -> None:
 def test_a_tier_guessed_too_high_is_cured_by_the_first_answer() -> None:
     """With the pro tier set and a standard server, the headers keep the 429s away."""
 
-    async def run() -> list[int]:
-        traffic = Traffic(FixedWindow(100, 60), 100, seed=3)
+    async def run() -> Service:
+        service = Service(FixedWindow(100, 60.0), seed=3)
         async with one(Tier("pro", 500)) as pace:
-            await traffic.flow(pace, 300)
-        return traffic.statuses
+            return await flow(service, lambda: pace.turn("a", WORK), 300)
 
-    statuses = run_jumping(run)
-    assert statuses.count(429) == 0
-    assert len(statuses) >= 0.93 * 500
+    service = run_jumping(run)
+    assert service.refused == 0
+    assert service.admitted() >= 0.97 * 500

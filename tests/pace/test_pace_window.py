@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anyio
 import pytest
 from aiolimiter import AsyncLimiter
@@ -14,21 +12,14 @@ from bulkops.api import REFERENCE, Tier
 from bulkops.pace.turns import Pace
 from tests.jumping import run_jumping
 from tests.pace.pace_doubles import (
-    PRO,
     STANDARD,
     TEN_MINUTES,
     WORK,
-    FixedWindow,
-    SlidingLog,
-    Traffic,
     busy,
     now,
     one,
     worst_window,
 )
-
-if TYPE_CHECKING:
-    from tests.pace.pace_doubles import Server
 
 
 async def paced(tier: Tier, seconds: float, workers: int = 8) -> list[float]:
@@ -86,28 +77,6 @@ def test_any_arrivals(limit: int, rests: list[float]) -> None:
     assert worst_window(times, 60) <= limit
 
 
-@pytest.mark.parametrize("tier", [STANDARD, PRO])
-@pytest.mark.parametrize("make", [FixedWindow, SlidingLog])
-@pytest.mark.parametrize("headers", [True, False])
-def test_a_server_that_counts_has_no_reason_for_a_429(
-    tier: Tier, make: type[FixedWindow | SlidingLog], *, headers: bool
-) -> None:
-    """Ten minutes over jittery ways draw no 429, with and without headers, and use the limit."""
-    limit = tier.limit or 0
-
-    async def minutes() -> list[int]:
-        server: Server = make(limit, 60)
-        traffic = Traffic(server, limit, seed=limit, headers=headers)
-        async with one(tier) as pace:
-            await traffic.flow(pace, TEN_MINUTES)
-            assert pace.standing("a").pauses == 0
-        return traffic.statuses
-
-    statuses = run_jumping(minutes)
-    assert statuses.count(429) == 0
-    assert len(statuses) >= 0.95 * limit * 10
-
-
 def test_no_limit_costs_no_time() -> None:
     """A limit of a billion a second holds nobody up."""
 
@@ -123,14 +92,16 @@ def test_no_limit_costs_no_time() -> None:
 
 
 def test_the_standing_counts_the_last_period() -> None:
-    """What is shown as used is what went in the last minute, to one slot, and never above the limit."""
+    """What is shown as used is what the server may count: of the last minute, to one slot, never above the limit."""
 
     async def shown() -> None:
         async with one(STANDARD) as pace:
             times = await busy(lambda: pace.turn("a", WORK), 150.5)
             standing = pace.standing("a")
             really = sum(1 for time in times if time > now() - 60)
-            assert really - 3 <= standing.granted_last_period <= really
+            assert really <= standing.granted_last_period <= really + 2
+            assert standing.granted_last_period <= 100
+            assert standing.used_share == standing.granted_last_period / 100
             assert (standing.limit, standing.period, standing.source) == (100, 60.0, "tier")
             await anyio.sleep(61)
             assert pace.standing("a").granted_last_period == 0

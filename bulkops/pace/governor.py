@@ -1,0 +1,212 @@
+"""When the next request may go: a state machine without clock, chance or I/O. Times come in as arguments.
+
+Two guards, independent of each other. The *ledger* of our own requests keeps every window of the server within the
+limit, whatever the headers say. The *credit* that the header `Remaining` has proved lets requests go ahead of the
+even pace. Each rule and the figure that it buys: docs/pace.md.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+from bulkops.pace.credit import Flight
+from bulkops.pace.margins import margins_for
+from bulkops.pace.pauses import backoff, believed_reset, capped_retry_after
+
+if TYPE_CHECKING:
+    from bulkops.pace.headers import Told
+    from bulkops.pace.margins import Margins
+    from bulkops.pace.state import State
+    from bulkops.pace.tiers import Allowance
+
+EXPECTED = 1.7
+"""So many have to be expected to remain before one goes, as a server may give back more slowly than it should."""
+
+HURRY = 0.96
+"""With credit in hand the gaps of the even pace are so much shorter: it makes up for what it leaves unused."""
+
+THEIRS = 1.15
+"""Others are left so many times what they were seen to use, so that they can grow."""
+
+LEAST_OURS = 0.1
+"""However much others use, so much of the rate is ours to try."""
+
+A_REFUSAL = 0.08
+"""A 429 means that others use more than was thought, by so much of the limit."""
+
+SMALL = 0.3
+"""A Remaining that never was above such a share of the limit is that of a small bucket: it shows no use."""
+
+SUSPICION = 10.0
+"""Periods for which a sign of others is remembered."""
+
+TOO_MANY = 429
+
+
+class Refusal(Enum):
+    """The kinds of a 429."""
+
+    RATE = "429"
+    CROWD = "429: too many in flight"
+    BUSY = "429: the service is busy"
+
+
+class Governor:
+    """Decides for one account. Ask `when`, then `grant`; then `hear` the answer, if there is one, and `end`.
+
+    All that it learns is in `state`; the rest follows from that and the allowance.
+    """
+
+    def __init__(self, allowance: Allowance, state: State) -> None:
+        self._allowance = allowance
+        self.state = state
+        self.margins: Margins | None = None
+        self.rate = inf
+        """The even pace at present, in requests per second."""
+        self._spared = 0
+        self._set_limit()
+
+    def exclusive(self, now: float) -> bool:
+        """Tell whether nobody else is taken to use the key."""
+        return self._allowance.exclusive and now >= self.state.suspect
+
+    def when(self, now: float, left: int) -> float:
+        """Return when the next may go: now or earlier, later, or endless until an answer comes.
+
+        `left` is how many requests are still to be sent, as far as is known.
+        """
+        state, margins, ledger = self.state, self.margins, self.state.ledger
+        flying = ledger.granted - ledger.answered
+        if now < state.pauses.until:
+            return state.pauses.until
+        if margins is None:
+            return inf if flying else now
+        if flying >= state.window.size or (state.probing and state.pauses.refusals):
+            return inf
+        credit = state.credit.left(now, ledger) - self._spared
+        held = ledger.held(now)
+        if held >= (margins.limit if credit > 0 else margins.unproved):
+            return ledger.frees()
+        if now < state.due and self._ahead(margins, credit, held, left, now):
+            return now
+        wanted: float = EXPECTED
+        if now < state.suspect:
+            wanted = 1 + min(margins.race, state.credit.largest)
+        return max(state.due, state.credit.expects(wanted + self._spared, self.rate, ledger.granted))
+
+    def grant(self, now: float) -> Flight:
+        """Let one go."""
+        state, margins, ledger = self.state, self.margins, self.state.ledger
+        ahead = now < state.due
+        if margins is not None:
+            gap = 1 / self.rate
+            if now >= state.suspect and state.credit.left(now, ledger) > self._spared + margins.cushion:
+                gap *= HURRY
+            state.due = max(min(state.due, now), now - margins.catch_up) + gap
+        ledger.granted += 1
+        full = ledger.granted - ledger.answered >= state.window.size
+        probe = state.pauses.refusals > 0
+        state.probing += probe
+        return Flight(now, ledger.answered, full, ahead, probe)
+
+    def undo(self, flight: Flight) -> None:
+        """Take back a grant that nobody used."""
+        self.state.ledger.granted -= 1
+        self.state.probing -= flight.probe
+        self.state.due -= 1 / self.rate
+
+    def end(self, flight: Flight, now: float) -> None:
+        """Hear that a request is over, answered or not."""
+        self.state.ledger.answer(now)
+        self.state.probing -= flight.probe
+
+    def hear(self, flight: Flight, status: int, told: Told, now: float) -> bool:
+        """Learn from an answer, before its end; tell whether the limit changed."""
+        state, ledger = self.state, self.state.ledger
+        changed = told.limit is not None and self._correct(told.limit, now)
+        if told.most_in_flight is not None:
+            others = (told.now_in_flight or 0) - (ledger.granted - flight.answered)
+            state.window.tell(told.most_in_flight, max(0, others))
+        elif flight.full:
+            state.window.grow(flight.sent, now, ledger.period)
+        if told.remaining is not None and self.margins is not None:
+            unexplained = state.credit.hear(flight, told.remaining, now, ledger)
+            self._watch_others(self.margins, unexplained, now)
+        if status != TOO_MANY and state.pauses.refusals and state.pauses.knew(flight.sent):
+            state.pauses.refusals = 0
+        return changed
+
+    def refused(
+        self, flight: Flight, kind: Refusal, told: Told, now: float, chance: float
+    ) -> tuple[str | None, float]:
+        """Learn from a 429; return the word for the pause that it made, if any, and its seconds."""
+        pauses, period = self.state.pauses, self.state.ledger.period
+        wait = capped_retry_after(told.retry_after, period)
+        if kind is Refusal.CROWD:
+            news = self.state.window.refuse(flight.sent, now)
+            if not news or self.state.window.size > 1:
+                # Fewer at once is the cure; the rate is as it was.
+                return pauses.rest(now, flight.sent, wait if news else 0.0), wait
+        if pauses.knew(flight.sent):
+            if kind is Refusal.RATE and self.margins is not None and flight.sent > self.state.corrected:
+                self._suspect(self.state.others.count + A_REFUSAL * self.margins.limit, now)
+                self.state.credit.cancel(self.state.ledger)
+            reset = 0.0 if wait else believed_reset(told.reset, period)
+            wait = max(wait, reset, backoff(pauses.refusals, period, chance))
+            pauses.refusals += 1
+        return pauses.rest(now, flight.sent, wait), wait
+
+    def _ahead(self, margins: Margins, credit: int, held: int, left: int, now: float) -> bool:
+        """Tell whether one may go before the even pace lets it: whoever is alone, or a job that fits."""
+        if self.exclusive(now):
+            return credit > margins.cushion
+        return left + margins.tail + self.state.others.count <= min(credit, margins.limit - held)
+
+    def _watch_others(self, margins: Margins, unexplained: int, now: float) -> None:
+        """Compare what remains with what our own requests explain."""
+        state, credit = self.state, self.state.credit
+        state.others.turn(state.ledger.held(now), now, state.ledger.period)
+        seen = unexplained if unexplained >= margins.race else 0
+        if state.told is not None and credit.largest >= SMALL * state.told:
+            seen = max(seen, state.told - credit.remaining - state.others.ours - margins.race)
+        if seen > 0:
+            self._suspect(seen, now)
+        self._set_rate(margins)
+
+    def _suspect(self, theirs: float, now: float) -> None:
+        """Take it that others use so much."""
+        self.state.others.note(theirs)
+        self.state.suspect = now + SUSPICION * self.state.ledger.period
+
+    def _correct(self, limit: int, now: float) -> bool:
+        """Take over the limit that the server names; a rate that the user fixed is only lowered."""
+        state, given = self.state, self._allowance
+        if limit != state.told:
+            state.told, state.corrected = limit, now
+            state.credit.forget(state.ledger)
+            state.others.forget()
+        if given.fixed and given.tier.limit is not None:
+            limit = min(limit, given.tier.limit)
+        if limit == state.limit:
+            return False
+        state.limit = limit
+        self._set_limit()
+        state.due = min(state.due, now + 1 / self.rate)
+        return True
+
+    def _set_limit(self) -> None:
+        limit, period = self.state.limit, self.state.ledger.period
+        if limit is not None:
+            self.margins = margins_for(self._allowance.reserve.spared(limit, period), period)
+            self._set_rate(self.margins)
+
+    def _set_rate(self, margins: Margins) -> None:
+        """Leave others their part."""
+        limit, theirs = self.state.limit or margins.limit, self.state.others.count
+        part = (THEIRS * theirs + margins.race) / margins.limit if theirs else 0.0
+        self.rate = margins.rate * max(LEAST_OURS, 1 - part)
+        if limit > margins.limit:
+            # A small bucket has only so much to reserve.
+            self._spared = ceil(self.state.credit.largest * (1 - margins.limit / limit))

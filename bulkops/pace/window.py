@@ -1,0 +1,53 @@
+"""How many requests may be in flight at once: a limit beside the rate, told by headers or found out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkops.pace.credit import NEVER
+
+FIRST_SIZE = 5
+"""So many may be in flight at first; a round trip in which all of them were adds one."""
+
+CUT = 0.75
+REGROWTH = 2.0
+"""Periods after which one more is tried than the server refused."""
+
+
+@dataclass(slots=True)
+class Window:
+    """The window of requests in flight; `most` is what the user allows."""
+
+    most: int
+    size: int = FIRST_SIZE
+    ceiling: int = 1_000_000
+    """What the server has told or shown."""
+    grown: float = NEVER
+    cut: float = NEVER
+
+    def __post_init__(self) -> None:
+        """Keep to what the user allows."""
+        self.size = min(self.size, self.most)
+
+    def tell(self, most: int, others: int) -> None:
+        """Hear from the headers how many may be in flight, and how many of them are others'."""
+        self.ceiling = max(1, most - others)
+        self.size = min(self.ceiling, self.most)
+
+    def grow(self, sent: float, now: float, period: float) -> None:
+        """Hear that a request which filled the window was answered: once each round trip it grows."""
+        if sent < max(self.grown, self.cut) or self.size >= self.most:
+            return
+        if self.size >= self.ceiling and now < self.cut + REGROWTH * period:
+            return
+        self.size += 1
+        self.ceiling = max(self.ceiling, self.size)
+        self.grown = now
+
+    def refuse(self, sent: float, now: float) -> bool:
+        """Hear that there were too many at once; tell whether that was news: requests sent before a cut tell none."""
+        if sent <= self.cut:
+            return False
+        self.size = max(1, int(self.size * CUT))
+        self.ceiling, self.cut = self.size, now
+        return True
