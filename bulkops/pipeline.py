@@ -192,13 +192,21 @@ async def _send(
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
     account = settings.account
-    allowance = Allowance(account.tier, account.tier_source, fixed=account.fixed)
+    allowance = Allowance(
+        account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
+    )
     async with (
         open_checkpoint(
             order.folder.checkpoint, rescue=order.rescue, ballast=ballast_size(settings.in_flight)
         ) as checkpoint,
-        Pace({account.name: allowance}, headers=settings.api.rate_headers, told=observer.told) as pace,
+        Pace(
+            {account.name: allowance},
+            headers=settings.api.rate_headers,
+            in_flight=settings.in_flight,
+            told=observer.told,
+        ) as pace,
     ):
+        pace.expect(account.name, plan.requests + plan.looks)
         for word, text in belonging(settings, checkpoint.meta("checkpoint_id") or "").items():
             await checkpoint.set_meta(word, text)
         if order.selection.changed is not None:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """Wait for the account's turn before each attempt, retries and polls included."""
+    """Wait for the account's turn before each attempt, retries and polls included.
+
+    The turn, and with it the place among the requests in flight, lasts for one attempt: who waits to be retried
+    holds none.
+    """
 
     inner: Sender
     pace: Pace
@@ -24,5 +28,5 @@ class Metered:
         async with self.pace.turn(attempt.account, attempt.request.request_class) as turn:
             heard = await self.inner.send(attempt)
             if isinstance(heard.end, Answered):
-                turn.heard(heard.end.status, heard.headers)
+                turn.heard(heard.end.status, heard.headers, kind=heard.code)
         return heard
