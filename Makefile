@@ -14,6 +14,7 @@ help:
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make format  rewrite the code in the house's format"
 	@echo "make bench   the figures of the README, measured here (about twenty minutes)"
+	@echo "make soak    the figures of the pace with twenty seeds each (about fifteen minutes; SEEDS=n)"
 	@echo "make clean   remove what the others made"
 
 $(READY): pyproject.toml
@@ -46,6 +47,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+
+soak: $(READY)
+	BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) $(BIN)/python -m pytest tests/pace/test_pace_figures.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo

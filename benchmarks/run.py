@@ -31,6 +31,7 @@ SCRIPTS = (
     "upload_200mb",
     "startup",
     "transports",
+    "pacing",
 )
 
 

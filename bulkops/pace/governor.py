@@ -33,9 +33,6 @@ THEIRS = 1.15
 LEAST_OURS = 0.1
 """However much others use, so much of the rate is ours to try."""
 
-A_REFUSAL = 0.08
-"""A 429 means that others use more than was thought, by so much of the limit."""
-
 SMALL = 0.3
 """A Remaining that never was above such a share of the limit is that of a small bucket: it shows no use."""
 
@@ -150,8 +147,8 @@ class Governor:
                 # Fewer at once is the cure; the rate is as it was.
                 return pauses.rest(now, flight.sent, wait if news else 0.0), wait
         if pauses.knew(flight.sent):
-            if kind is Refusal.RATE and self.margins is not None and flight.sent > self.state.corrected:
-                self._suspect(self.state.others.count + A_REFUSAL * self.margins.limit, now)
+            if kind is Refusal.RATE:
+                self._suspect(now)
                 self.state.credit.cancel(self.state.ledger)
             reset = 0.0 if wait else believed_reset(told.reset, period)
             wait = max(wait, reset, backoff(pauses.refusals, period, chance))
@@ -172,19 +169,19 @@ class Governor:
         if state.told is not None and credit.largest >= SMALL * state.told:
             seen = max(seen, state.told - credit.remaining - state.others.ours - margins.race)
         if seen > 0:
-            self._suspect(seen, now)
+            state.others.note(seen)
+            self._suspect(now)
         self._set_rate(margins)
 
-    def _suspect(self, theirs: float, now: float) -> None:
-        """Take it that others use so much."""
-        self.state.others.note(theirs)
+    def _suspect(self, now: float) -> None:
+        """Take it that others use the key."""
         self.state.suspect = now + SUSPICION * self.state.ledger.period
 
     def _correct(self, limit: int, now: float) -> bool:
         """Take over the limit that the server names; a rate that the user fixed is only lowered."""
         state, given = self.state, self._allowance
         if limit != state.told:
-            state.told, state.corrected = limit, now
+            state.told = limit
             state.credit.forget(state.ledger)
             state.others.forget()
         if given.fixed and given.tier.limit is not None:

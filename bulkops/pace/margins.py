@@ -17,7 +17,7 @@ CUSHION = 0.4
 LEAST_CUSHION = 3
 """So many seconds' worth, and requests at least, that no burst uses up: the even pace after it needs them."""
 
-TAIL = 0.05
+TAIL = 0.15
 """The share of the limit that a burst on a shared key leaves to others."""
 
 RACE = 0.25

@@ -28,8 +28,6 @@ class State:
     """What holds now, before the reserve; None as long as nobody has said."""
     told: int | None = None
     """What the server said."""
-    corrected: float = NEVER
-    """When it said so: what was sent before may be refused although nobody else is there."""
     due: float = NEVER
     """When the even pace lets the next one go."""
     probing: int = 0
