@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from bulkops.pace.tiers import LARGE, LATENESS, bucket_for
+from bulkops.pace.tiers import LATENESS, bucket_for
 
 JITTER = 0.3
 """Seconds by which requests drift apart on their way to the server's counter."""
 
 MOST_JITTER = 0.005
 """The same, at most, as a share of the period."""
+
+LARGE = 50
+"""Of a smaller limit the even pace alone keeps far enough away."""
 
 CUSHION = 0.4
 LEAST_CUSHION = 3
@@ -54,7 +57,6 @@ def margins_for(limit: int, period: float) -> Margins:
         rate=rate,
         burst=bucket.burst,
         catch_up=max(LATENESS, (bucket.burst - 1) / rate),
-        # Of a small limit the even pace alone keeps far enough away.
         unproved=limit - drift if limit >= LARGE else limit,
         cushion=cushion,
         tail=max(cushion, ceil(TAIL * limit)),

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 EVEN_SHARE = 0.98
 """The even pace leaves so little of the limit unused that no way of counting notices the jitter of the ways."""
 
-LARGE = 50
-"""Two at once are let go only of such a limit or more: of a small one that would be too much of it."""
+HIGH = 250
+"""From such a limit on two may go at once, to catch up; of a smaller one that is more than a counter overlooks."""
 
 LATENESS = 0.01
 """Seconds by which timers are late: so much of the pace may be caught up with at once."""
@@ -45,6 +45,6 @@ class Bucket:
 
 
 def bucket_for(limit: int, period: float) -> Bucket:
-    """Return the bucket of the even pace: two at once at most, more only where timers are too coarse for the rate."""
+    """Return the bucket of the even pace: one or two at a time, more only where timers are too coarse for the rate."""
     rate = EVEN_SHARE * limit / period
-    return Bucket(min(limit, max(1, min(2, limit // LARGE), ceil(LATENESS * rate))), rate)
+    return Bucket(min(limit, max(1 + (limit >= HIGH), ceil(LATENESS * rate))), rate)
