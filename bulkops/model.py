@@ -102,12 +102,16 @@ class Await:
 
     `what` names a watch of the profile, `id` the entity. `settled` judges an observation. After `deadline`
     seconds without settling, `errors.Overdue` is raised where the step was yielded.
+
+    When to look is learned from what is `alike`. `file` is what the entity was made of: a larger one may take longer.
     """
 
     what: str
     id: str
     settled: Callable[[Json], bool]
     deadline: float
+    alike: str = ""
+    file: str | None = None
 
 
 @value

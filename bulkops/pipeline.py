@@ -226,7 +226,7 @@ async def _send(
                 beside.start_soon(_heed_disk, checkpoint, engine)
                 beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
                 try:
-                    await engine.run(drive)
+                    await engine.run(drive, pace)
                 finally:
                     observer.end(engine, pace, sender, account.name)
                 beside.cancel_scope.cancel()

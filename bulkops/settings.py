@@ -68,6 +68,8 @@ class Account:
     """What is left to others on the same key."""
     exclusive: bool = False
     """The user says that nobody else uses the key."""
+    poll_share: float | None = None
+    """What looks at awaited things get of the turns while other requests wait; None leaves it to the run."""
 
 
 @dataclass(frozen=True, slots=True)

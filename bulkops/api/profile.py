@@ -93,8 +93,10 @@ class Watch:
     status_field: str
     ready: frozenset[str]
     failed: frozenset[str]
-    first_look: float
-    """Seconds until the first observation; each later wait grows."""
+    words: tuple[str, str]
+    """What settles, for people: one of it, and many."""
+    usual: float
+    """Seconds that it takes to settle, as a rule: what is expected until looks have taught better."""
 
     def request(self, entity_id: str) -> Request:
         """Return the request that looks at one entity."""

@@ -206,7 +206,8 @@ REFERENCE = Profile(
             status_field="status",
             ready=frozenset({"ready"}),
             failed=frozenset({"failed"}),
-            first_look=5.0,
+            words=("index", "indexes"),
+            usual=20.0,
         ),
         "conversation": Watch(
             endpoint=_CONVERSATION_GET,
@@ -214,7 +215,8 @@ REFERENCE = Profile(
             status_field="status",
             ready=frozenset({"completed"}),
             failed=frozenset({"failed"}),
-            first_look=5.0,
+            words=("conversation", "conversations"),
+            usual=60.0,
         ),
     },
     # Pagination

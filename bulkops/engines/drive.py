@@ -79,6 +79,8 @@ class Running:
     attempts: int = 0
     created: list[Created] = field(default_factory=list)
     possible_duplicate: bool = False
+    began_at: float | None = None
+    """When its last effect took place, if that was in an earlier run (epoch seconds)."""
 
 
 @value
@@ -143,7 +145,9 @@ class Drive:
         number, running.number = running.number, running.number + 1
         row = running.start.remembered.get(number)
         if row is not None and (reply := _replayed(running, request, row)) is not None:
+            running.began_at = row.at
             return reply
+        running.began_at = None
         heard = await self.sender.send(_attempt(running, request, number, row))
         running.attempts += heard.life.attempt
         _own(running, request, heard.entity)

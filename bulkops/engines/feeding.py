@@ -111,6 +111,16 @@ class Feed:
         target.state = state
         return self._settle(target, planned.name or "")
 
+    def wants(self, planned: Planned) -> bool:
+        """Return whether something waits for this operation, as far as the lines are known."""
+        target = self._targets.get(planned.key) if planned.line.id is not None else None
+        return target is not None and (bool(target.dependants) or not self.exhausted)
+
+    def held(self) -> int:
+        """Return how many lines wait for operations in doubt."""
+        doubtful = (target for target in self._targets.values() if target.state is State.IN_DOUBT)
+        return len({dependant.offset for target in doubtful for dependant in target.dependants})
+
     def _find_targets(self) -> dict[bytes, _Target]:
         plan = self._plan
         targets = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import Checkpoint, OperationRow
     from bulkops.engines.drive import Drive
+    from bulkops.engines.watching import Budget
     from bulkops.jobfile import Line, Ref
     from bulkops.model import Json
     from bulkops.planning import Plan
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
-LOOKERS = 8
-"""So many looks at awaited things may be under way at once."""
+LOOKERS = 16
+"""At most so many looks at awaited things are under way at once, and at most a quarter of what may be in flight."""
 
 
 class Closing(Protocol):
@@ -92,13 +94,37 @@ class Engine:
         """How many requests have asked whether something had settled."""
         return self.watcher.looks if self.watcher is not None else 0
 
-    async def run(self, drive: Drive) -> None:
+    @property
+    def awaited_by_watch(self) -> Mapping[str, int]:
+        """The same by the names of the profile's watches."""
+        return self.watcher.awaited if self.watcher is not None else {}
+
+    @property
+    def next_look(self) -> float:
+        """Seconds until the next look at what is awaited; infinity when there is none to come."""
+        return self.watcher.next_look() if self.watcher is not None else inf
+
+    @property
+    def at_requests(self) -> int:
+        """How many operations and looks are at their requests, in flight or waiting for a turn."""
+        return self._busy + (self.watcher.looking if self.watcher is not None else 0)
+
+    @property
+    def held(self) -> int:
+        """How many lines wait for operations in doubt."""
+        return self._feed.held()
+
+    async def run(self, drive: Drive, budget: Budget) -> None:
         """Work until every operation has ended or waits for one that is held; or until stopped."""
+        settings = self._settings
         self.watcher = Watcher(
-            self._settings.api,
+            settings.api,
             drive.sender,
             self._resume,
-            time_scale=self._settings.time_scale,
+            budget=budget,
+            account=settings.account.name,
+            share=settings.account.poll_share,
+            time_scale=settings.time_scale,
             told=self._told,
         )
         self._lookers = anyio.CancelScope()
@@ -148,8 +174,21 @@ class Engine:
     async def _look(self, watcher: Watcher, scope: anyio.CancelScope) -> None:
         with scope:
             async with anyio.create_task_group() as lookers:
-                for _ in range(min(LOOKERS, self._settings.in_flight)):
-                    lookers.start_soon(self._guarded, watcher.look)
+                for _ in range(min(LOOKERS, max(1, self._settings.in_flight // 4))):
+                    lookers.start_soon(self._guarded, self._look_on, watcher)
+
+    async def _look_on(self, watcher: Watcher) -> None:
+        while True:
+            due = await watcher.due()
+            while self._busy > self._places(watcher):
+                await self._sleep_until_change()
+            await watcher.look_at(due)
+            if self._busy >= self._places(watcher) - 1:
+                self._wake()
+
+    def _places(self, watcher: Watcher) -> int:
+        """Return how many operations may be at their requests: looks take places among them, but not the last."""
+        return max(1, self._settings.in_flight - watcher.looking)
 
     async def _guarded(self, job: Callable[..., Awaitable[None]], *arguments: object) -> None:
         try:
@@ -167,18 +206,22 @@ class Engine:
                 self._wake()
 
     async def _next(self) -> Running | Planned | Blocked | None:
-        assert self.watcher is not None
+        watcher = self.watcher
+        assert watcher is not None
         while self.stopped_by is None:
+            if self._busy >= self._places(watcher):
+                await self._sleep_until_change()
+                continue
             if self._resumed:
                 return self._resumed.popleft()
-            if self.watcher.waiting < self._settings.most_awaited:
+            if watcher.waiting < self._settings.most_awaited:
                 item = self._feed.take()
                 if item is not None:
                     return item
                 if not self._feed.exhausted:
                     await self._feed.read()
                     continue
-                if not self._busy and not self.watcher.waiting:
+                if not self._busy and not watcher.waiting:
                     break
             await self._sleep_until_change()
         self._wake()
@@ -201,7 +244,7 @@ class Engine:
             raise
         if isinstance(forwarded, Parked):
             assert self.watcher is not None
-            self.watcher.park(running, forwarded.step)
+            self.watcher.park(running, forwarded.step, wanted=self._feed.wants(running.planned))
         else:
             await self._end(running.planned, forwarded, running.start)
 

@@ -80,5 +80,7 @@ class UploadDocument(Operation):
             return dict(uploaded.json)
 
         document_id = uploaded.json[api.document_id_field]
-        index = yield from indexed(api, document_id, self.index["model"], seconds(self.deadline))
+        index = yield from indexed(
+            api, document_id, self.index["model"], seconds(self.deadline), file=self.file
+        )
         return {**uploaded.json, **index}

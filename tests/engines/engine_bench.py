@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from bulkops.emulator.answers import Answer
+    from bulkops.engines.watching import Budget
     from bulkops.errors import Stop
     from bulkops.model import Request, Save
     from bulkops.pace.turns import Pace
@@ -149,6 +150,25 @@ class _NoThread:
         return work(*arguments)
 
 
+@dataclass
+class Unlimited:
+    """A budget without a limit; it remembers what share was given to looks."""
+
+    limit: int | None = None
+    period: float = 60.0
+    waiting: int = 0
+    shares: list[float] = field(default_factory=list)
+
+    def standing(self, _account: str) -> Unlimited:
+        """Return itself."""
+        return self
+
+    def poll_share(self, _account: str, share: float) -> None:
+        """Remember a share that differs from the one before."""
+        if self.shares[-1:] != [share]:
+            self.shares.append(share)
+
+
 class KeptFiles:
     """Files in memory, for what `OutputFiles` does on disk."""
 
@@ -194,6 +214,7 @@ class Run:
     files: KeptFiles
     events: Notes
     sender: Retrying
+    budget: Budget
 
 
 class Job:
@@ -212,14 +233,16 @@ class Job:
 
     @asynccontextmanager
     async def running(
-        self, server: Server, selection: Selection | None = None, pace: Pace | None = None, **settings: Any
+        self,
+        server: Server,
+        selection: Selection | None = None,
+        pace: Pace | None = None,
+        budget: Budget | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Run]:
-        """Prepare a run; `run.engine.run` is to be called in the block, as `go` does."""
-        known = Settings(
-            api=REFERENCE,
-            account=Account("default", "http://127.0.0.1", Secret("k"), Tier("none", 10**6)),
-            **{**self.given, **settings},
-        )
+        """Prepare a run; `run.engine.run` is to be called in the block, as `run` does."""
+        account = Account("default", "http://127.0.0.1", Secret("k"), Tier("none", 10**6))
+        known = Settings(api=REFERENCE, **{"account": account, **self.given, **settings})
         with JobFile.open(self.path) as job, mock.patch.object(feeding, "to_thread", _NoThread):
             plan = make_plan(
                 job, api=REFERENCE, environ={}, reader=self.checkpoint.reader(), selection=selection
@@ -240,7 +263,7 @@ class Job:
             if pace is not None:
                 engine.on_stop(pace.close)
             sender = Retrying(inner, give_up_after=300.0, sleep=engine.sleep)
-            yield Run(plan, engine, report, files, events, sender)
+            yield Run(plan, engine, report, files, events, sender, budget or pace or Unlimited())
             report.verify()
 
     async def run(self, server: Server, selection: Selection | None = None, **more: Any) -> Run:
@@ -255,7 +278,7 @@ class Job:
                     beside.start_soon(_later, stop_after, run.engine.stop, reason)
                 if abort_after is not None:
                     beside.start_soon(_later, abort_after, run.engine.abort)
-                await run.engine.run(drive)
+                await run.engine.run(drive, run.budget)
                 beside.cancel_scope.cancel()
         return run
 

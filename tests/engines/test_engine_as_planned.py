@@ -53,10 +53,11 @@ OF_EACH_SHAPE: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("lines", OF_EACH_SHAPE.values(), ids=OF_EACH_SHAPE)
 def test_requests_and_looks_are_what_a_server_sees(lines: list[dict[str, Any]], tmp_path: Path) -> None:
-    """Without faults, and with indexes that take ten seconds, a run sends what its plan says, to the request."""
+    """Without faults a run sends what its plan says, to the request; looks are counted, and only where planned."""
     (tmp_path / "a.md").write_text("x")
     server = Server(conversations=3)
     run = run_jumping(lambda: Job(tmp_path, lines).run(server))
     assert run.report.count(State.DONE) == run.plan.total
     assert run.plan.requests == server.heard.total() - server.polls
-    assert run.plan.looks == server.polls == run.engine.looks
+    assert run.engine.looks == server.polls
+    assert bool(run.plan.looks) == bool(server.polls)
