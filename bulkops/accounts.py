@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
 KEY_COMMAND_TIMEOUT = 60.0
-_TEXTS = frozenset({"base_url", "tier", "rate", "reserve", "api_key_file", "api_key_command"})
+PERCENT = 100
+_TEXTS = frozenset({"base_url", "tier", "rate", "reserve", "poll_share", "api_key_file", "api_key_command"})
 _FLAGS = frozenset({"exclusive"})
 _KNOWN = _TEXTS | _FLAGS
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|sec|second|min|m|minute|h|hour)", re.ASCII)
@@ -51,6 +52,7 @@ class Wanted:
     reserve: str | None = None
     exclusive: bool = False
     api_key_file: str | None = None
+    poll_share: str | None = None
 
 
 def accounts_path(environ: Mapping[str, str]) -> Path:
@@ -87,15 +89,17 @@ def find_account(
     key = _key(wanted, entry, environ, named=name is not None) if with_key else Secret("")
     fixed = bool(wanted.rate or (not wanted.tier and entry.get("rate")))
     reserve = parse_reserve(wanted.reserve or entry.get("reserve") or "0%")
+    share = wanted.poll_share or entry.get("poll_share")
     return Account(
-        name or "default",
-        base_url,
-        key,
-        scaled(tier, time_scale),
-        source,
-        fixed,
-        Reserve(reserve.share, reserve.per_second * time_scale),
-        wanted.exclusive or bool(entry.get("exclusive")),
+        name=name or "default",
+        base_url=base_url,
+        key=key,
+        tier=scaled(tier, time_scale),
+        tier_source=source,
+        fixed=fixed,
+        reserve=Reserve(reserve.share, reserve.per_second * time_scale),
+        exclusive=wanted.exclusive or bool(entry.get("exclusive")),
+        poll_share=None if share is None else parse_share(share),
     )
 
 
@@ -134,10 +138,18 @@ def parse_reserve(text: str) -> Reserve:
                 f"--reserve {text!r} is neither a share nor a rate; give one such as 20% or 20/min"
             ) from None
         return Reserve(per_second=(tier.limit or 0) / tier.period)
-    share = float(match[1]) / 100
+    share = float(match[1]) / PERCENT
     if share >= 1:
         raise UsageError(f"--reserve {text!r} would leave nothing to send with; give less than 100%")
     return Reserve(share)
+
+
+def parse_share(text: str) -> float:
+    """Return the share that a text such as `10%` spells; UsageError for anything else."""
+    match = _SHARE.fullmatch(text.strip())
+    if match is None or not 1 <= (percent := float(match[1])) <= PERCENT:
+        raise UsageError(f"{text!r} is not a share; give a percentage from 1% to 100%, such as 10%")
+    return percent / PERCENT
 
 
 def _tier(api: Profile, wanted: Wanted, entry: Mapping[str, str]) -> tuple[Tier, str]:

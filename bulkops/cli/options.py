@@ -41,6 +41,13 @@ RUNNING = (
     Option(
         "-j", "--jobs", takes=int, metavar="N", default=16, about="requests in flight, at most (default 16)"
     ),
+    Option(
+        "--poll-share",
+        takes=str,
+        metavar="N%",
+        about="of the requests, looks at what is awaited get at most so many while others wait (10%; 40% when "
+        "later operations wait for what is awaited)",
+    ),
     Option("--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"),
     Option("--halt", takes=str, metavar="fail=N|N%", about="stop when so many, or such a share, have failed"),
     CHANGED,

@@ -80,6 +80,7 @@ def wanted(options: Options) -> Wanted:
         reserve=options.reserve,
         exclusive=options.exclusive,
         api_key_file=None if rehearsal else getattr(options, "api_key_file", None),
+        poll_share=getattr(options, "poll_share", None),
     )
 
 
