@@ -36,6 +36,7 @@ from bulkops.reporting.redacting import Redacting, install_excepthook
 from bulkops.reporting.report import Report, exit_code, summary
 from bulkops.sending import open_sender
 from bulkops.signals import asked_by_signal, obey_signals
+from bulkops.stalling import StallDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +192,12 @@ async def _send(
     question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
+    def told(event: str, /, **facts: object) -> None:
+        observer.told(event, **facts)
+        stalls.told(event, facts)
+
     account = settings.account
+    stalls = StallDetector(settings.api, account.name, order.progress, observer.events)
     allowance = Allowance(
         account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
     )
@@ -203,7 +209,7 @@ async def _send(
             {account.name: allowance},
             headers=settings.api.rate_headers,
             in_flight=settings.in_flight,
-            told=observer.told,
+            told=told,
         ) as pace,
     ):
         pace.expect(account.name, plan.requests + plan.looks)
@@ -213,11 +219,11 @@ async def _send(
             await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
         closing = Closing(checkpoint, files, observer, settings.halt)
-        engine = Engine(plan, settings, checkpoint, closing, open_steps, observer.told)
+        engine = Engine(plan, settings, checkpoint, closing, open_steps, told)
         engine.on_stop(pace.close)
         async with open_sender(
             settings, {account.name: account}, checkpoint, pace,
-            sleep=engine.sleep, told=observer.told, meter=observer.meter,
+            sleep=engine.sleep, told=told, meter=observer.meter,
         ) as sender:  # fmt: skip
             drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender))
             async with anyio.create_task_group() as beside:
@@ -225,6 +231,7 @@ async def _send(
                 beside.start_soon(engine.drain)
                 beside.start_soon(_heed_disk, checkpoint, engine)
                 beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
+                beside.start_soon(stalls.watch, engine, sender, pace, checkpoint, lambda: closing.ended)
                 try:
                     await engine.run(drive, pace)
                 finally:

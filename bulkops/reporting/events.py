@@ -28,6 +28,7 @@ Type: TypeAlias = Literal[
     "paused",
     "lengthened",
     "limit",
+    "stalled",
     "warning",
     "sample",
     "stopped",
