@@ -32,6 +32,7 @@ SCRIPTS = (
     "startup",
     "transports",
     "pacing",
+    "polling",
 )
 
 
