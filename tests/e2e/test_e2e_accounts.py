@@ -79,7 +79,8 @@ def test_an_account_of_the_file(desk: Desk) -> None:
     header = desk.job([{"$job": {"name": "h", "account": "by_command"}}, agent(1)], "header.jsonl")
     ended = desk.bulkops("run", header, "--json")
     assert ended.code == 0, ended.err
-    assert ended.rows[0]["limit"] == {"requests": 500, "seconds": 60.0, "source": "accounts file"}
+    limit = {"requests": 500, "seconds": 60.0, "source": "accounts file"}
+    assert ended.rows[0]["limit"] == {**limit, "used": 0.002}
     assert len(desk.server.world("key-of-command").effects) == 1
 
     ended = desk.bulkops("run", job, "--account", "broken_command", "--run-dir", "x")
