@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,16 @@ class Account:
     """The user says that nobody else uses the key."""
     poll_share: float | None = None
     """What looks at awaited things get of the turns while other requests wait; None leaves it to the run."""
+
+    @property
+    def usable(self) -> Tier:
+        """The tier less what is left to others."""
+        limit = self.tier.limit
+        return (
+            self.tier
+            if limit is None
+            else replace(self.tier, limit=self.reserve.spared(limit, self.tier.period))
+        )
 
 
 @dataclass(frozen=True, slots=True)

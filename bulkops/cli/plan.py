@@ -58,7 +58,7 @@ def run(options: Options) -> int:
 
 def as_json(plan: Plan, account: Account) -> Json:
     """Return the plan for programs."""
-    seconds = plan.seconds(account.tier)
+    seconds = plan.seconds(account.usable)
     return {
         "job": plan.job.name,
         "about": plan.header.about,
@@ -75,7 +75,7 @@ def as_json(plan: Plan, account: Account) -> Json:
         "polls": plan.looks,
         "upload_bytes": plan.upload_bytes,
         "limit": {
-            "requests": account.tier.limit,
+            "requests": account.usable.limit,
             "seconds": account.tier.period,
             "source": account.tier_source,
         },
@@ -104,9 +104,9 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
     looks = f" and about {plan.looks:,} looks at what is awaited" if plan.looks else ""
     lines.append(f"to send: {plan.requests:,} requests{looks}{bytes_}")
-    seconds = plan.seconds(account.tier)
+    seconds = plan.seconds(account.usable)
     limit = (
-        f"{account.tier.limit:,} requests in {account.tier.period:g} s ({account.tier_source})"
+        f"{account.usable.limit:,} requests in {account.tier.period:g} s ({account.tier_source})"
         if account.tier.limit
         else "?"
     )

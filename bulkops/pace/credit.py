@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulkops.model import value
+
 if TYPE_CHECKING:
     from bulkops.pace.ledger import Ledger
 
@@ -15,7 +17,7 @@ FRESH = 1 / 12
 """So long, in periods, a credit is good after the last answer that told one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Flight:
     """A request that was granted: when, and how many had been answered by then."""
 

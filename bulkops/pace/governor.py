@@ -163,7 +163,7 @@ class Governor:
 
     def _watch_others(self, margins: Margins, unexplained: int, now: float) -> None:
         """Compare what remains with what our own requests explain."""
-        state, credit = self.state, self.state.credit
+        state, credit, before = self.state, self.state.credit, self.state.others.count
         state.others.turn(state.ledger.held(now), now, state.ledger.period)
         seen = unexplained if unexplained >= margins.race else 0
         if state.told is not None and credit.largest >= SMALL * state.told:
@@ -171,7 +171,8 @@ class Governor:
         if seen > 0:
             state.others.note(seen)
             self._suspect(now)
-        self._set_rate(margins)
+        if state.others.count != before or margins.limit != state.limit:
+            self._set_rate(margins)
 
     def _suspect(self, now: float) -> None:
         """Take it that others use the key."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from bulkops.model import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ LONGEST_DELTA = 1e8
 """A reset below this is no epoch time but the seconds until then."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Told:
     """What the headers of an answer said; None where they did not, or not in a way that can be meant."""
 
