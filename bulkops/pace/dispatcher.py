@@ -234,7 +234,8 @@ class Dispatcher:
             return None
         if self._even is None or rate != self._rate:
             self._rate = rate
-            self._even = AsyncLimiter(margins.burst, margins.burst / (rate * FASTER))
+            room = margins.burst + 1  # as who is late does not put off the next
+            self._even = AsyncLimiter(room, room / (rate * FASTER))
             self._ahead = AsyncLimiter(margins.limit, self._state.ledger.period)
         return self._ahead if flight.ahead else self._even
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bulkops.pace.credit import Flight
 from bulkops.pace.margins import margins_for
 from bulkops.pace.pauses import backoff, believed_reset, capped_retry_after
+from bulkops.pace.tiers import LATENESS
 
 if TYPE_CHECKING:
     from bulkops.pace.headers import Told
@@ -101,7 +102,9 @@ class Governor:
             gap = 1 / self.rate
             if now >= state.suspect and state.credit.left(now, ledger) > self._spared + margins.cushion:
                 gap *= HURRY
-            state.due = max(min(state.due, now), now - margins.catch_up) + gap
+            # Who is a little late does not put off the next; after a rest the pace begins anew.
+            late = 0 <= now - state.due < max(gap, LATENESS)
+            state.due = (state.due if late else now) + gap
         ledger.granted += 1
         full = ledger.granted - ledger.answered >= state.window.size
         probe = state.pauses.refusals > 0

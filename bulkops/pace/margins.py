@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from bulkops.pace.tiers import LATENESS, bucket_for
+from bulkops.pace.tiers import bucket_for
 
 JITTER = 0.3
 """Seconds by which requests drift apart on their way to the server's counter."""
@@ -30,15 +30,13 @@ LEAST_RACE = 2
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """All in requests, but for the rate (per second) and what may be caught up with (seconds)."""
+    """All in requests, but for the rate (per second)."""
 
     limit: int
     rate: float
     """The even pace with nobody else on the key."""
     burst: int
-    """So many the bucket of the even pace holds."""
-    catch_up: float
-    """So far the even pace may have fallen behind and still catch up."""
+    """So many the even pace may let go at once."""
     unproved: int
     """The most that may be held where no credit proves that there is room for more."""
     cushion: int
@@ -56,7 +54,6 @@ def margins_for(limit: int, period: float) -> Margins:
         limit=limit,
         rate=rate,
         burst=bucket.burst,
-        catch_up=max(LATENESS, (bucket.burst - 1) / rate),
         unproved=limit - drift if limit >= LARGE else limit,
         cushion=cushion,
         tail=max(cushion, ceil(TAIL * limit)),

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 EVEN_SHARE = 0.98
 """The even pace leaves so little of the limit unused that no way of counting notices the jitter of the ways."""
 
-HIGH = 250
-"""From such a limit on two may go at once, to catch up; of a smaller one that is more than a counter overlooks."""
-
 LATENESS = 0.01
-"""Seconds by which timers are late: so much of the pace may be caught up with at once."""
+"""Seconds by which timers are late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +42,6 @@ class Bucket:
 
 
 def bucket_for(limit: int, period: float) -> Bucket:
-    """Return the bucket of the even pace: one or two at a time, more only where timers are too coarse for the rate."""
+    """Return the bucket of the even pace: one at a time, more only where timers are too coarse for the rate."""
     rate = EVEN_SHARE * limit / period
-    return Bucket(min(limit, max(1 + (limit >= HIGH), ceil(LATENESS * rate))), rate)
+    return Bucket(min(limit, max(1, ceil(LATENESS * rate))), rate)
