@@ -27,11 +27,20 @@ def run(options: Options) -> int:
             "This server takes any key that is not empty and forgets everything when it ends (Ctrl-C). To use it:\n"
             f"  ELEVENLABS_API_KEY=any bulkops run JOB --base-url {server.base_url}"
         )
-        try:
-            anyio.run(anyio.sleep_forever)
-        except KeyboardInterrupt:
-            say("\n".join(["ended", *server.statistics.lines()]))
+        anyio.run(_until_told)
+        say("\n".join(["ended", *server.statistics.lines()]))
     return 0
+
+
+async def _until_told() -> None:
+    """Wait for Ctrl-C, or for the signal by which scripts end what they started."""
+    import signal
+
+    import anyio
+
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return
 
 
 def of_rehearsal(options: Options) -> Options:

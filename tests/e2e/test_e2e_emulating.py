@@ -6,7 +6,9 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from tests.e2e.e2e_commands import FAST, KEY, agent, agents, end_of, files_below, results, run_folder
+import pytest
+
+from tests.e2e.e2e_commands import FAST, KEY, agent, agents, end_of, files_below, results, run_folder, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,8 +96,9 @@ def test_without_the_extra(lone_desk: Desk) -> None:
     assert not rehearsed(job).exists()
 
 
-def test_the_server_as_a_command(lone_desk: Desk) -> None:
-    """`emulate` prints its base URL alone on stdout, serves runs, and ends with 0 on Ctrl-C."""
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_as_a_command(lone_desk: Desk, told: signal.Signals) -> None:
+    """`emulate` prints its base URL alone on stdout, serves runs, and ends with 0 and its numbers when told to."""
     with lone_desk.start("emulate", "--port", "0", "--rate", "100000/min", "--latency", "0") as server:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
@@ -103,7 +106,7 @@ def test_the_server_as_a_command(lone_desk: Desk) -> None:
         job = lone_desk.job([*agents(2), {"op": "conversation.export", "conversation_id": "conv_seed_0001"}])
         ended = lone_desk.bulkops("run", job, "--base-url", url, *FAST)
         assert ended.code == 0, ended.err
-        server.send_signal(signal.SIGINT)
+        server.send_signal(told)
         over = end_of(server)
     assert over.code == 0, over.err
     assert over.out == ""
@@ -112,6 +115,29 @@ def test_the_server_as_a_command(lone_desk: Desk) -> None:
     assert "429: none" in over.err
     assert "Traceback" not in over.err
     assert (run_folder(job) / results(job)[2]["files"][0]["path"]).is_file()
+
+
+def test_the_server_takes_its_options(lone_desk: Desk) -> None:
+    """Algorithm, concurrency, others and the journal come from the command line, and the end tells of them."""
+    effects = lone_desk.folder / "effects.jsonl"
+    options = (
+        *("--rate", "600/min", "--limit-algorithm", "gcra", "--limit-burst", 7, "--no-retry-after"),
+        *("--concurrency", 3, "--concurrency-queue", 5, "--foreign", "60/min", "--foreign-burst", 2),
+        *("--time-scale", 10, "--effects", effects),
+    )
+    with lone_desk.start("emulate", "--port", 0, *options) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        job = lone_desk.job(agents(3))
+        done = lone_desk.bulkops("run", job, "--base-url", url, "--rate", "600/min", "--time-scale", 10)
+        assert done.code == 0, done.err
+        server.send_signal(signal.SIGTERM)
+        over = end_of(server)
+    events = [told["event"] for told in table(effects)]
+    assert (events.count("started"), events.count("effect")) == (1, 3)
+    assert "the limit is 600" in over.err
+    assert "others on the key: " in over.err
+    assert "in service at once" in over.err
 
 
 def test_a_port_in_use(lone_desk: Desk) -> None:
