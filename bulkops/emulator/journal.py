@@ -7,19 +7,17 @@ whatever becomes of the client or of this process.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
+
+from .things import Effect
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .things import Effect
 
-
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A request that was received completely; `digest` is the SHA-256 of its body, of an upload that of the file."""
 
     request: int
@@ -47,12 +45,12 @@ class Journal:
 
     def received(self, request: Received, at: float) -> None:
         """Note that a request has come in whole."""
-        self._write({"event": "received", "at": at, **asdict(request)})
+        self._write({"event": "received", "at": at, **request._asdict()})
 
     def effect(self, effect: Effect, request: Received | None) -> None:
         """Note an effect, and the request that had it (None: somebody else's doing)."""
         method, path, digest = (request.method, request.path, request.digest) if request else (None,) * 3
-        told = asdict(effect)
+        told = {name: getattr(effect, name) for name in Effect.__slots__}
         self._write({"event": "effect", **told, "method": method, "path": path, "digest": digest})
 
     def over(
