@@ -66,7 +66,7 @@ LIMIT = (
         about="requests at once: of a token-bucket (the limit), of gcra (5)",
     ),
     Option("--rejects-count", about="count refused requests too, where there are windows"),
-    Option("--no-rate-headers", about="answer without X-RateLimit-*"),
+    Option("--no-rate-headers", about="answer without the headers of the limit"),
     Option("--no-retry-after", about="refuse for the limit without Retry-After"),
 )
 CONCURRENCY = (
@@ -78,7 +78,7 @@ CONCURRENCY = (
         default=0.0,
         about="seconds one too many waits before it is refused (0)",
     ),
-    Option("--no-concurrency-headers", about="answer without *-concurrent-requests"),
+    Option("--no-concurrency-headers", about="answer without the headers of these"),
 )
 OTHERS = (
     Option(
