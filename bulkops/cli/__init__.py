@@ -99,7 +99,7 @@ def _guarded(run: Run, options: Options) -> int:
         tell_problems(error)
         return error.exit_code
     except BulkopsError as error:
-        if isinstance(error, Locked) and options.quiet:
+        if isinstance(error, Locked) and getattr(options, "quiet", False):
             # The job is being done, so cron has nothing to write a mail about.
             return error.exit_code
         from bulkops.reporting.text import safe_text
