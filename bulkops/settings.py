@@ -119,6 +119,8 @@ class Settings:
     """So many operations may wait for something to settle before no new ones are begun."""
     upload_rate: float = 100_000.0
     """The slowest upload that is still given time, in bytes per second."""
+    upload_root: Path | None = None
+    """Only files below this folder are uploaded; None for any that the user may read."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -49,6 +49,9 @@ RUNNING = (
         "later operations wait for what is awaited)",
     ),
     Option("--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"),
+    Option(
+        "--upload-root", takes=str, metavar="DIR", about="upload only files below this folder, following no links"
+    ),
     Option("--halt", takes=str, metavar="fail=N|N%", about="stop when so many, or such a share, have failed"),
     CHANGED,
     Option(

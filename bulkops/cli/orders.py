@@ -110,6 +110,7 @@ def make_settings(options: Options, header: Header, *, environ: dict[str, str]) 
         attempt_deadline=options.timeout,
         give_up_after=options.give_up_after,
         time_scale=options.time_scale,
+        upload_root=Path(options.upload_root).absolute() if options.upload_root else None,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import aiofiles
@@ -12,10 +13,11 @@ import aiofiles.os
 import httpx
 
 from bulkops.errors import OperationFailed
+from bulkops.sending.confining import open_upload
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from bulkops.model import Form
     from bulkops.sending.attempt import Gate
@@ -44,16 +46,17 @@ class GatedForm(httpx.AsyncByteStream):
     """A multipart/form-data body with one file (RFC 7578), made anew for every attempt.
 
     The length is known beforehand. When the file turns out changed or unreadable while it is read, the gate stays
-    closed and `gate.trouble` says why: the server cannot have a complete message.
+    closed and `gate.trouble` says why: the server cannot have a complete message. A file that is not below `root`,
+    where one is given, is not even read.
     """
 
-    def __init__(self, form: Form, gate: Gate) -> None:
+    def __init__(self, form: Form, gate: Gate, root: Path | None = None) -> None:
         self._form = form
         self._gate = gate
+        self._root = root
         self._boundary = secrets.token_hex(16)
         self._head, self._tail = _frame(form, self._boundary)
-        status = _status_of(form.path)
-        self._file_size, self._changed = status.st_size, status.st_mtime_ns
+        self._file = _file_of(form.path, root)
 
     @property
     def content_type(self) -> str:
@@ -63,23 +66,30 @@ class GatedForm(httpx.AsyncByteStream):
     @property
     def content_length(self) -> int:
         """The length of the whole body in bytes."""
-        return len(self._head) + self._file_size + len(self._tail)
+        return len(self._head) + self._file.st_size + len(self._tail)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._head
-        left = self._file_size
+        left = self._file.st_size
         try:
-            async with aiofiles.open(self._form.path, "rb") as file:
+            async with aiofiles.open(self._form.path, "rb", opener=self._open) as file:
                 while left > 0 and (chunk := await file.read(min(FILE_CHUNK, left))):
                     left -= len(chunk)
                     yield chunk
                 now = await aiofiles.os.stat(file.fileno())
         except OSError as error:
             self._withhold(f"cannot be read: {error.strerror}")
-        if left or (now.st_size, now.st_mtime_ns) != (self._file_size, self._changed):
+        if left or _identity(now) != _identity(self._file):
             self._withhold("changed while it was being sent")
         self._gate.passed = True
         yield self._tail
+
+    def _open(self, path: str, _flags: int) -> int:
+        descriptor = open_upload(path, self._root)
+        if _identity(os.fstat(descriptor)) != _identity(self._file):
+            os.close(descriptor)
+            raise OSError(errno.ESTALE, "it is not what it was a moment ago")
+        return descriptor
 
     def _withhold(self, what: str) -> NoReturn:
         message = f"{self._form.path} {what}; nothing was uploaded"
@@ -88,14 +98,23 @@ class GatedForm(httpx.AsyncByteStream):
         raise EOFError(message)
 
 
-def _status_of(path: str) -> os.stat_result:
+def _file_of(path: str, root: Path | None) -> os.stat_result:
     try:
-        status = Path(path).stat()
+        descriptor = open_upload(path, root)
     except OSError as error:
         raise OperationFailed("no_file", f"{path} cannot be read: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise OperationFailed("no_file", f"{path} is not a regular file")
     return status
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when another file, or other content, comes to stand under a name."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _frame(form: Form, boundary: str) -> tuple[bytes, bytes]:

@@ -19,6 +19,7 @@ from bulkops.version import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bulkops.api.profile import Profile
     from bulkops.model import Json, Request
@@ -75,7 +76,7 @@ class Wire:
         `attempt.gate` tells in every case how far the body got.
         """
         request, gate = attempt.request, attempt.gate
-        body = _body_of(request, gate)
+        body = _body_of(request, gate, self._settings.upload_root)
         message = self._message(attempt, body)
         try:
             response = await self._transport.handle_async_request(message)
@@ -167,9 +168,9 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _body_of(request: Request, gate: Gate) -> _Body:
+def _body_of(request: Request, gate: Gate, upload_root: Path | None) -> _Body:
     if request.form is not None:
-        form = GatedForm(request.form, gate)
+        form = GatedForm(request.form, gate, upload_root)
         size = form.content_length
         return _Body(form, (("content-type", form.content_type), ("content-length", str(size))), size)
     if request.body is None:
