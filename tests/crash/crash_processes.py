@@ -10,6 +10,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tests.e2e.e2e_commands import FAST, SOURCE, Desk, Started, end_of
 
@@ -42,7 +43,7 @@ class Server:
 
     def effects(self, key: str) -> list[Made]:
         """Return what happened in the world of a key, in order: the server's own log."""
-        told = self._ask(f"effects?key={key}")["effects"]
+        told = self._ask(f"effects?key={quote(key, safe='')}")["effects"]
         return [Made(one["kind"], one["id"], one["name"], one["at"]) for one in told]
 
     @property

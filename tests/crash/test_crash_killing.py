@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.canary import CANARY
 from tests.crash.crash_broken import BLIND_RETRY, NO_INTENTS, program
 from tests.crash.crash_jobs import mixed
 from tests.crash.crash_oracle import Violations, judge
@@ -80,10 +80,8 @@ def kill_often(
             number += 1
             place = folder / str(number)
             place.mkdir()
-            client = Client(place, server, f"canary-{seed}-{number}-9d41f0", command)
+            client = Client(place, server, f"{CANARY}-{seed}-{number}", command)
             _kill_one_job(client, min(MOST_KILLS, kills - killed.kills), chance, strikes, killed)
-            if not killed.violations:
-                shutil.rmtree(place)
     return killed
 
 

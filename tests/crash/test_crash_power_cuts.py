@@ -21,6 +21,7 @@ from bulkops.checkpoint import line_key, open_reader, operation_key
 from bulkops.cli import main
 from bulkops.emulator import EmulatorSettings, serving_in_thread
 from bulkops.errors import CheckpointError
+from tests.canary import CANARY
 from tests.crash.crash_broken import ACKNOWLEDGED, NORMAL, SHORT_LOG, program
 from tests.crash.crash_disk import Disk, What, changes
 from tests.crash.crash_jobs import Job
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from bulkops.emulator import Emulator
     from tests.crash.crash_disk import Change
 
-KEY = "canary-power-cut-71f0"
+KEY = f"{CANARY}-power-cut"
 GROWING = (What.OPENED, What.WRITTEN)
 SHELVES = ("agents", "conversations", "documents", "tools")
 """Where a world of the emulator keeps things by id."""

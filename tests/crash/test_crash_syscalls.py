@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.canary import CANARY
 from tests.crash.crash_broken import IGNORED_FAILURES, NO_INTENTS, program
 from tests.crash.crash_jobs import Job
 from tests.crash.crash_oracle import Violations, judge
@@ -75,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def desk(server: Server, folder: Path, *, command: tuple[str, ...] = PROGRAM, jobs: str = "4") -> Client:
     """Set up a folder of its own for one run."""
     folder.mkdir(parents=True)
-    return Client(folder, server, f"canary-{folder.parent.name}-{folder.name}", command, ("-j", jobs, "-q"))
+    return Client(folder, server, f"{CANARY}-{folder.parent.name}-{folder.name}", command, ("-j", jobs, "-q"))
 
 
 def check_folder(path: Path, rows: list[dict[str, Any]]) -> list[str]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bulkops
+from tests.canary import CANARY, seen_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bulkops.emulator import Effect, Emulator
 
-KEY = "canary-5f1e9c27b3d84a60"
+KEY = f"{CANARY}-e2e"
 """The API key of these tests; it must never be seen anywhere but in a request."""
 SOURCE = str(Path(bulkops.__file__).parents[1])
 """Where commands find the package: where this process found it."""
@@ -156,6 +157,7 @@ def end_of(process: subprocess.Popen[str]) -> Ended:
         process.kill()
         out, err = process.communicate()
         raise AssertionError(f"still running after {PATIENCE} s; it said: {out}{err}") from None
+    assert not seen_in(f"{out}{err}".encode()), "the key was let out into what the command says"
     return Ended(process.returncode, out or "", err or "")
 
 

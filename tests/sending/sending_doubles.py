@@ -18,6 +18,7 @@ from bulkops.sending import Attempt
 from bulkops.sending.transport import AiohttpTransport
 from bulkops.sending.wire import Wire
 from bulkops.settings import Account, Secret, Settings
+from tests.canary import CANARY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEY = "sk_canary_0123456789abcdef"
+KEY = f"{CANARY}-sending"
 """It may stand in the head of a request and nowhere else."""
 EIGHT_MIB = 8 * 2**20
 LONGEST = 20.0
