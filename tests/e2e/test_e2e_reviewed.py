@@ -7,7 +7,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.e2e_commands import KEY, agent, end_of, run_folder, states, table, until
+from tests.e2e.e2e_commands import agent, end_of, run_folder, states, table, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,12 +79,13 @@ def test_other_lines_that_go_missing_are_told_again(desk: Desk) -> None:
 
 def test_a_key_that_the_server_echoes_is_hidden(desk: Desk) -> None:
     """A refusal that repeats the key in its message shows it neither on the terminal nor in a file."""
-    job = desk.job([{"op": "agent.get", "id": "g", "agent_id": KEY}])
-    ended = desk.run(job)
+    key = "canary-that-could-be-an-id"
+    job = desk.job([{"op": "agent.get", "id": "g", "agent_id": key}])
+    ended = desk.run(job, env={"ELEVENLABS_API_KEY": key})
     assert ended.code == 3
     [row] = table(run_folder(job) / "results.jsonl")
-    assert KEY not in ended.err
-    assert KEY not in row["error"]["message"]
+    assert key not in ended.err
+    assert key not in row["error"]["message"]
 
 
 def test_an_aborted_run_counts_what_it_wrote(desk_at: Callable[..., Desk]) -> None:

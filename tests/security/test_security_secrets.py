@@ -42,7 +42,11 @@ def test_lines_that_are_not_done_are_kept_where_they_can_be_mended(desk: Desk) -
     assert ended.code == 3, ended.err
     assert TOKEN not in ended.out + ended.err
     holding = {path.name for path in files_below(desk.folder) if TOKEN.encode() in path.read_bytes()}
-    assert {"job.jsonl", "failed.jsonl"} <= holding <= {"job.jsonl", "failed.jsonl", "checkpoint.db", "checkpoint.db-wal"}
+    assert (
+        {"job.jsonl", "failed.jsonl"}
+        <= holding
+        <= {"job.jsonl", "failed.jsonl", "checkpoint.db", "checkpoint.db-wal"}
+    )
 
 
 def test_nothing_that_is_read_becomes_code() -> None:
