@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SHARE  ?= 1
 
-.PHONY: help demo test check format lint types imports bench soak clean
+.PHONY: help demo test check format bench soak figures clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +15,8 @@ help:
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make format  rewrite the code in the house's format"
 	@echo "make bench   the figures of the README, measured here (about twenty minutes)"
-	@echo "make soak    the figures of the pace with twenty seeds each (about fifteen minutes; SEEDS=n)"
+	@echo "make soak    the long sizes of the crash tests and of the pace (hours; SHARE=0.1 for a tenth, SEEDS=n);"
+	@echo "             make figures puts what was counted into docs/guarantees.md"
 	@echo "make clean   remove what the others made"
 
 $(READY): pyproject.toml
@@ -48,8 +50,16 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
+# SHARE=0.1 does a tenth. The figures are printed also when something failed.
 soak: $(READY)
-	BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) $(BIN)/python -m pytest tests/pace/test_pace_figures.py
+	@rm -f build/figures.jsonl
+	@SOAK=$(SHARE) BULKOPS_SOAK=1 BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
+	  $(BIN)/python -m pytest tests/crash tests/security tests/checkpoint tests/pace/test_pace_figures.py; code=$$?; \
+	  $(BIN)/python -m tests.crash.crash_figures; exit $$code
+
+# What was counted last, into the page that tells of it.
+figures: $(READY)
+	@$(BIN)/python -m tests.crash.crash_figures docs/guarantees.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo

@@ -1,0 +1,72 @@
+"""The figures that the harnesses wrote down, as a table: `python -m tests.crash.crash_figures [FILE]`.
+
+With a file, the table takes the place of what stands in it between two marks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.crash.crash_sizes import FIGURES
+
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+WRONG = frozenset(
+    {"duplicates", "lost", "wrong_ids", "false_no_effect", "lost_or_half", "wrong_after", "violations"}
+)
+"""What a harness counts that must be zero."""
+
+
+def best(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last of the largest runs of each harness, in the order of their names."""
+    kept: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if line["name"] not in kept or line["soak"] >= kept[line["name"]]["soak"]:
+            kept[line["name"]] = line
+    return [kept[name] for name in sorted(kept)]
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """Return the table in Markdown."""
+    rows = ["| Test | Size | Done | Wrong |", "| --- | --- | --- | --- |"]
+    for line in best(lines):
+        figures = {key: value for key, value in line.items() if key not in ("name", "soak")}
+        done = [_told(key, value) for key, value in figures.items() if key not in WRONG]
+        wrong = [_told(key, value) for key, value in figures.items() if key in WRONG]
+        rows.append(f"| {line['name']} | {_size(line['soak'])} | {', '.join(done)} | {', '.join(wrong)} |")
+    return "\n".join(rows)
+
+
+def put_into(text: str, new: str) -> str:
+    """Return a text with a table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+
+
+def _told(key: str, value: float) -> str:
+    return f"{value:,} {key.replace('_', ' ')}"
+
+
+def _size(share: float) -> str:
+    if not share:
+        return "`make test`"
+    return "`make soak`" if share >= 1 else f"{share:.0%} of `make soak`"
+
+
+def main() -> None:
+    """Print the table, or put it into a file."""
+    if not FIGURES.exists():
+        sys.exit(f"{FIGURES} is not there: run make test or make soak first")
+    new = table([json.loads(line) for line in FIGURES.read_text("utf-8").splitlines()])
+    if len(sys.argv) == 1:
+        print(new)  # noqa: T201 - what it is for
+        return
+    path = Path(sys.argv[1])
+    path.write_text(put_into(path.read_text("utf-8"), new), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
