@@ -1,10 +1,12 @@
 """What becomes of one request: (state, event) → (state, command), without clock, chance or I/O.
 
-The sending stack and the engine only carry out the commands. The failure classes are those of RFC 9110 and 9112
-as far as a client can know them: what counts is not which exception was raised but how far the request got.
+The sending stack and the engine only carry out the commands.
 
-    READY ──Granted──▶ INTENDED ──Durable──▶ SENT ──Ended──▶ READY (RetryAfter) or ENDED
+    READY ──Granted──▶ INTENDED ──Durable──▶ SENT ──Ended──▶ READY (RetryAfter), ENDED or DOUBT
       └─────Granted (reads)──────────────────▲
+    DOUBT ──Found──▶ ENDED    ──Absent──▶ READY    ──Held──▶ HELD ──Chosen──▶ ENDED or READY
+
+A process that ends between Granted and the record of Ended leaves an intent: `begin` puts such a create in DOUBT.
 """
 
 from __future__ import annotations
@@ -13,122 +15,18 @@ from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias, assert_never
 
-from bulkops.model import Effect, value
+from bulkops.ends import Answered, Broken, End, Sent, Verdict, classify
+from bulkops.model import Absent, Effect, Found, Held, value
 
 MOST_FAILURES = 8
 """Passing failures of one request before it counts as failed."""
+MOST_ABSENCES = 3
+"""So often one request may be in doubt and found to have had no effect before it counts as failed."""
 MOST_POSTPONEMENTS = 100
 """Answers 408, 425 and 429 to one request before it counts as failed; the pace pauses everybody meanwhile."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
 LONGEST_ASKED = 120.0
-
-
-class Sent(Enum):
-    """How far a request got whose attempt ended without a status."""
-
-    NOT_CONNECTED = "not connected"
-    """No connection was made."""
-    WITHHELD = "withheld"
-    """Our body gate held the last chunk back, so no server can have a complete message (RFC 9112, section 8)."""
-    GONE = "gone"
-    """Everything may have left; whether it arrived cannot be known."""
-
-
-@value
-class Answered:
-    """An attempt that heard a status.
-
-    `readable`: the answer is whole and is what the API documents. `named`: it carries the id of what was made.
-    `withheld`: the status came before the body gate was passed. `oversized`: the answer broke its size limit.
-    """
-
-    status: int
-    readable: bool = True
-    named: bool = True
-    withheld: bool = False
-    oversized: bool = False
-
-
-@value
-class Broken:
-    """An attempt that heard no status."""
-
-    sent: Sent
-
-
-End: TypeAlias = Answered | Broken
-
-
-class Verdict(Enum):
-    """The class of an attempt's end."""
-
-    DONE = "done"
-    ID_UNKNOWN = "it took effect, but its answer could not be read"
-    REFUSED = "refused"
-    FORBIDDEN = "forbidden"
-    KEY_REFUSED = "key refused"
-    POSTPONED = "postponed"
-    AGAIN = "a passing failure"
-    UNREACHABLE = "unreachable"
-    DOUBT = "it may have taken effect"
-
-
-_POSTPONED = frozenset({408, 425, 429})
-_KEY_REFUSED = frozenset({401, 402})
-_PERMANENT_REDIRECTS = frozenset({307, 308})
-
-
-def classify(effect: Effect, end: End, *, deletes: bool = False, repeated: bool = False) -> Verdict:
-    """Return the class of an attempt's end.
-
-    `deletes` and `repeated`: a deletion that may have happened before and now finds nothing is done.
-    """
-    once = effect in (Effect.CREATE, Effect.SPEND)
-    match end:
-        case Broken(Sent.NOT_CONNECTED):
-            return Verdict.UNREACHABLE
-        case Broken(Sent.WITHHELD):
-            return Verdict.AGAIN
-        case Broken():
-            return Verdict.DOUBT if once else Verdict.AGAIN
-        case Answered():
-            return _classify_status(effect, end, once=once, gone_is_done=deletes and repeated)
-        case _:
-            assert_never(end)
-
-
-def _classify_status(effect: Effect, end: Answered, *, once: bool, gone_is_done: bool) -> Verdict:
-    status = end.status
-    if 200 <= status < 300:
-        return _classify_success(effect, end, once=once)
-    if status == 404 and gone_is_done:
-        return Verdict.DONE
-    if status in _KEY_REFUSED:
-        return Verdict.KEY_REFUSED
-    if status == 403:
-        return Verdict.FORBIDDEN
-    if status in _POSTPONED:
-        return Verdict.POSTPONED
-    if 400 <= status < 500 or status in _PERMANENT_REDIRECTS:
-        return Verdict.REFUSED
-    if end.withheld:
-        return Verdict.AGAIN
-    if once:
-        return Verdict.DOUBT
-    # A redirect is never followed, and a read that is redirected once will be redirected again.
-    return Verdict.REFUSED if 300 <= status < 400 else Verdict.AGAIN
-
-
-def _classify_success(effect: Effect, end: Answered, *, once: bool) -> Verdict:
-    if end.readable and end.named:
-        return Verdict.DONE
-    if once:
-        return Verdict.ID_UNKNOWN
-    if effect is Effect.IDEMPOTENT:
-        # The effect is there, and the answer to it carries nothing that could not be read again.
-        return Verdict.DONE
-    return Verdict.REFUSED if end.oversized else Verdict.AGAIN
 
 
 class Phase(Enum):
@@ -137,6 +35,8 @@ class Phase(Enum):
     READY = "ready"
     INTENDED = "intended"
     SENT = "sent"
+    DOUBT = "in doubt"
+    HELD = "held"
     ENDED = "ended"
 
 
@@ -144,7 +44,7 @@ class Phase(Enum):
 class Life:
     """The state of one request. `attempt` counts the attempts begun, also those of earlier runs.
 
-    `perhaps`: one of them may have taken effect. A create never comes this far with it.
+    `perhaps`: one of them may have taken effect. A create goes on with it only because the user said so.
     """
 
     effect: Effect
@@ -155,6 +55,17 @@ class Life:
     postponements: int = 0
     unreached: int = 0
     perhaps: bool = False
+    absences: int = 0
+    sure: bool = False
+    """It did take effect, and the id of what it made is not known: never to be sent again."""
+
+
+class Choice(Enum):
+    """What a user can decide about a request in doubt."""
+
+    ADOPT = "adopt"
+    RETRY = "retry"
+    SKIP = "skip"
 
 
 @value
@@ -179,7 +90,15 @@ class Ended:
     asked: float = 0.0
 
 
-Event: TypeAlias = Granted | Durable | Ended
+@value
+class Chosen:
+    """The user decided; `entity` is what was named to be adopted."""
+
+    choice: Choice
+    entity: str | None = None
+
+
+Event: TypeAlias = Granted | Durable | Ended | Found | Absent | Held | Chosen
 
 
 @value
@@ -206,9 +125,35 @@ class Refuse:
 
 @value
 class Hold:
-    """The request may have taken effect: the operation is in doubt."""
+    """The request may have taken effect, or did: the operation is in doubt."""
 
     verdict: Verdict
+
+
+@value
+class Adopt:
+    """The request took effect and this is what it made: remember that and hand it to the operation."""
+
+    entity: str
+
+
+@value
+class SendAgain:
+    """Ask the pace again: it had no effect, or the user takes the risk that it had one."""
+
+    possible_duplicate: bool
+
+
+@value
+class Keep:
+    """What became of it cannot be told: hold it until the user decides."""
+
+    reason: str
+
+
+@value
+class Skip:
+    """The user gives the operation up."""
 
 
 @value
@@ -227,7 +172,9 @@ class StopRun:
     verdict: Verdict
 
 
-Command: TypeAlias = WriteIntent | SendNow | Deliver | Refuse | Hold | RetryAfter | StopRun
+Command: TypeAlias = (
+    WriteIntent | SendNow | Deliver | Refuse | Hold | RetryAfter | StopRun | Adopt | SendAgain | Keep | Skip
+)
 
 
 _WRITE_INTENT, _SEND_NOW, _DELIVER = WriteIntent(), SendNow(), Deliver()
@@ -244,6 +191,8 @@ def advance(life: Life, event: Event) -> tuple[Life, Command]:
         return _at(life, Phase.SENT, life.attempt), _SEND_NOW
     if isinstance(event, Ended) and phase in (Phase.INTENDED, Phase.SENT):
         return _ended(life, event)
+    if isinstance(event, Found | Absent | Held | Chosen) and phase in (Phase.DOUBT, Phase.HELD):
+        return _resolved(life, event)
     raise ValueError(f"{event} cannot happen to a request that is {phase.value}")
 
 
@@ -258,6 +207,8 @@ def _at(life: Life, phase: Phase, attempt: int) -> Life:
         life.postponements,
         life.unreached,
         life.perhaps,
+        life.absences,
+        life.sure,
     )
 
 
@@ -273,7 +224,7 @@ def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
         case Verdict.KEY_REFUSED:
             return over, StopRun(verdict)
         case Verdict.ID_UNKNOWN | Verdict.DOUBT:
-            return over, Hold(verdict)
+            return replace(life, phase=Phase.DOUBT, sure=verdict is Verdict.ID_UNKNOWN), Hold(verdict)
         case Verdict.POSTPONED:
             later = replace(life, phase=Phase.READY, postponements=life.postponements + 1)
             # The pace has heard the answer too and pauses everybody; this request needs no wait of its own.
@@ -288,6 +239,26 @@ def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
             return _again(later, over, verdict, backoff(later.unreached, event.chance), spent=False)
         case _:
             assert_never(verdict)
+
+
+def _resolved(life: Life, event: Found | Absent | Held | Chosen) -> tuple[Life, Command]:
+    match event:
+        case Found(entity) | Chosen(Choice.ADOPT, str(entity)):
+            return replace(life, phase=Phase.ENDED), Adopt(entity)
+        case Absent() if not life.sure:
+            # As if it had never been sent. A server that fails each time is not asked for ever.
+            later = replace(life, phase=Phase.READY, perhaps=False, absences=life.absences + 1)
+            if later.absences >= MOST_ABSENCES:
+                return replace(later, phase=Phase.ENDED), Refuse(Verdict.AGAIN)
+            return later, SendAgain(possible_duplicate=False)
+        case Held(reason):
+            return replace(life, phase=Phase.HELD), Keep(reason)
+        case Chosen(Choice.RETRY):
+            return replace(life, phase=Phase.READY, sure=False), SendAgain(possible_duplicate=True)
+        case Chosen(Choice.SKIP):
+            return replace(life, phase=Phase.ENDED), Skip()
+        case _:
+            raise ValueError(f"{event} cannot happen to a request that {Verdict.ID_UNKNOWN.value}")
 
 
 def _again(later: Life, over: Life, verdict: Verdict, wait: float, *, spent: bool) -> tuple[Life, Command]:
@@ -317,15 +288,60 @@ class Remembered:
     attempt: int
     intent: bool
     """It was about to be sent, or sent, and nothing proves that it had no effect."""
+    sure: bool = False
+    """It took effect, and the id of what it made is not known."""
 
 
-def begin(effect: Effect, *, deletes: bool = False, remembered: Remembered | None = None) -> Life | Hold:
-    """Return the state in which a request starts, or that it has to be held.
+def begin(effect: Effect, *, deletes: bool = False, remembered: Remembered | None = None) -> Life:
+    """Return the state in which a request starts.
 
     A create whose intent has no outcome is in doubt; what may be repeated simply is.
     """
     if remembered is None:
         return Life(effect, deletes)
-    if remembered.intent and effect in (Effect.CREATE, Effect.SPEND):
-        return Hold(Verdict.DOUBT)
-    return Life(effect, deletes, attempt=remembered.attempt, perhaps=remembered.intent)
+    doubtful = remembered.intent and effect in (Effect.CREATE, Effect.SPEND)
+    return Life(
+        effect,
+        deletes,
+        Phase.DOUBT if doubtful else Phase.READY,
+        attempt=remembered.attempt,
+        perhaps=remembered.intent,
+        sure=doubtful and remembered.sure,
+    )
+
+
+__all__ = [
+    "Absent",
+    "Adopt",
+    "Answered",
+    "Broken",
+    "Choice",
+    "Chosen",
+    "Command",
+    "Deliver",
+    "Durable",
+    "End",
+    "Ended",
+    "Event",
+    "Found",
+    "Granted",
+    "Held",
+    "Hold",
+    "Keep",
+    "Life",
+    "Phase",
+    "Refuse",
+    "Remembered",
+    "RetryAfter",
+    "SendAgain",
+    "SendNow",
+    "Sent",
+    "Skip",
+    "StopRun",
+    "Verdict",
+    "WriteIntent",
+    "advance",
+    "backoff",
+    "begin",
+    "classify",
+]

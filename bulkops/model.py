@@ -131,6 +131,47 @@ class Save:
 Step: TypeAlias = Request | Pause | Await | Save
 
 
+@value
+class Evidence:
+    """What a finding about a request in doubt rests on.
+
+    `rule` names how it was found. `listed_at` is when the listing was read, by the server's clock and in its
+    words; `candidates` are the ids that could be what the request made.
+    """
+
+    rule: str
+    listed_at: str | None = None
+    pages: int = 0
+    total: int | None = None
+    candidates: tuple[str, ...] = ()
+
+
+@value
+class Found:
+    """It took effect: this is what it made."""
+
+    entity: str
+    evidence: Evidence
+
+
+@value
+class Absent:
+    """It had no effect."""
+
+    evidence: Evidence
+
+
+@value
+class Held:
+    """The API cannot tell what became of it."""
+
+    reason: str
+    evidence: Evidence
+
+
+Finding: TypeAlias = Found | Absent | Held
+
+
 class State(Enum):
     """What has become of an operation (DESIGN.md, promise 3); exactly one holds."""
 

@@ -11,22 +11,32 @@ from hypothesis import strategies as st
 from bulkops.lifecycle import (
     FIRST_BACKOFF,
     LONGEST_BACKOFF,
+    MOST_ABSENCES,
     MOST_FAILURES,
     MOST_POSTPONEMENTS,
+    Absent,
+    Adopt,
     Answered,
     Broken,
+    Choice,
+    Chosen,
     Deliver,
     Durable,
     Ended,
+    Found,
     Granted,
+    Held,
     Hold,
+    Keep,
     Life,
     Phase,
     Refuse,
     Remembered,
     RetryAfter,
+    SendAgain,
     SendNow,
     Sent,
+    Skip,
     StopRun,
     Verdict,
     WriteIntent,
@@ -35,10 +45,11 @@ from bulkops.lifecycle import (
     begin,
     classify,
 )
-from bulkops.model import Effect
+from bulkops.model import Effect, Evidence
 
 if TYPE_CHECKING:
     from bulkops.lifecycle import (
+        Command,
         End,
         Event,
     )
@@ -139,6 +150,8 @@ def test_nothing_is_sent_too_early_and_no_create_twice_without_proof(
             Phase.READY: (Granted,),
             Phase.INTENDED: (Durable, Ended),
             Phase.SENT: (Ended,),
+            Phase.DOUBT: (),
+            Phase.HELD: (),
             Phase.ENDED: (),
         }[life.phase]
         if not isinstance(event, possible):
@@ -162,8 +175,10 @@ def test_nothing_is_sent_too_early_and_no_create_twice_without_proof(
                 assert proven or effect in FREE
                 assert not no_effect or proven
                 assert life.phase is Phase.READY
-            case Deliver() | Refuse() | Hold() | StopRun():
+            case Deliver() | Refuse() | StopRun():
                 assert life.phase is Phase.ENDED
+            case Hold():
+                assert life.phase is Phase.DOUBT
 
 
 @given(st.sampled_from(Effect), st.data())
@@ -177,7 +192,7 @@ def test_attempts_are_bounded_while_the_server_is_there(effect: Effect, data: st
             life, command = advance(life, Durable())
         end = data.draw(reached) if data.draw(st.integers(0, 20)) == 0 else Broken(Sent.WITHHELD)
         life, command = advance(life, Ended(end))
-        if life.phase is Phase.ENDED:
+        if life.phase in (Phase.ENDED, Phase.DOUBT):
             return
     raise AssertionError("it never ended")
 
@@ -238,10 +253,8 @@ def test_the_wait_doubles_up_to_its_bound(failures: int, chance: float) -> None:
 def test_a_later_run_begins_where_the_earlier_one_ended(effect: Effect, *, intent: bool) -> None:
     """An intent without an outcome holds a create; everything else goes on counting its attempts."""
     begun = begin(effect, remembered=Remembered(3, intent=intent))
-    if intent and effect in ONCE:
-        assert begun == Hold(DOUBT)
-    else:
-        assert begun == Life(effect, attempt=3, perhaps=intent)
+    phase = Phase.DOUBT if intent and effect in ONCE else Phase.READY
+    assert begun == Life(effect, phase=phase, attempt=3, perhaps=intent)
     assert begin(effect, deletes=True) == Life(effect, deletes=True)
 
 
@@ -251,3 +264,68 @@ def test_the_wait_that_a_server_asks_for_is_kept() -> None:
     waits = [advance(sent, Ended(Answered(503), 0.0, asked))[1] for asked in (0.0, 20.0, 1e9)]
 
     assert [wait.seconds for wait in waits if isinstance(wait, RetryAfter)] == [0.25, 20.0, 120.0]
+
+
+PROOF = Evidence("count")
+SURE = Life(CREATE, phase=Phase.DOUBT, attempt=2, perhaps=True, sure=True)
+UNSURE = Life(CREATE, phase=Phase.DOUBT, attempt=2, perhaps=True)
+HELD = Life(CREATE, phase=Phase.HELD, attempt=2, perhaps=True)
+
+
+@pytest.mark.parametrize(
+    ("life", "event", "phase", "command"),
+    [
+        (UNSURE, Found("agent_1", PROOF), Phase.ENDED, Adopt("agent_1")),
+        (UNSURE, Absent(PROOF), Phase.READY, SendAgain(possible_duplicate=False)),
+        (UNSURE, Held("why", PROOF), Phase.HELD, Keep("why")),
+        (HELD, Found("agent_1", PROOF), Phase.ENDED, Adopt("agent_1")),
+        (HELD, Chosen(Choice.ADOPT, "agent_2"), Phase.ENDED, Adopt("agent_2")),
+        (HELD, Chosen(Choice.RETRY), Phase.READY, SendAgain(possible_duplicate=True)),
+        (HELD, Chosen(Choice.SKIP), Phase.ENDED, Skip()),
+        (SURE, Found("agent_1", PROOF), Phase.ENDED, Adopt("agent_1")),
+        (SURE, Chosen(Choice.RETRY), Phase.READY, SendAgain(possible_duplicate=True)),
+    ],
+    ids=str,
+)
+def test_a_doubt_is_settled_by_what_is_found_or_chosen(
+    life: Life, event: Event, phase: Phase, command: Command
+) -> None:
+    """Found or adopted: over. Absent: again as if never sent. Neither: held until the user decides."""
+    after, told = advance(life, event)
+    assert (after.phase, told, after.attempt) == (phase, command, 2)
+
+
+@pytest.mark.parametrize("event", [Absent(PROOF), Chosen(Choice.ADOPT)], ids=str)
+def test_what_did_take_effect_is_not_found_to_be_absent(event: Event) -> None:
+    """A 2xx that could not be read is an effect for sure; and nothing is adopted without its id."""
+    with pytest.raises(ValueError, match="cannot happen"):
+        advance(SURE, event)
+
+
+@pytest.mark.parametrize(
+    "life", [Life(CREATE), Life(CREATE, phase=Phase.SENT), Life(CREATE, phase=Phase.ENDED)]
+)
+@pytest.mark.parametrize("event", [Found("a", PROOF), Absent(PROOF), Held("", PROOF), Chosen(Choice.SKIP)])
+def test_only_a_doubt_can_be_settled(life: Life, event: Event) -> None:
+    """Nothing that is found or chosen touches a request that is not in doubt."""
+    with pytest.raises(ValueError, match="cannot happen"):
+        advance(life, event)
+
+
+def test_a_create_that_is_absent_each_time_fails_in_the_end() -> None:
+    """A server that answers 500 for ever is not asked for ever; nothing was made, so the operation failed."""
+    life, sent = UNSURE, 0
+    while True:
+        life, command = advance(life, Absent(PROOF))
+        if not isinstance(command, SendAgain):
+            break
+        life, _command = advance(advance(life, Granted())[0], Durable())
+        life, _command = advance(life, Ended(Answered(500)))
+        sent += 1
+    assert (sent, command, life.phase) == (MOST_ABSENCES - 1, Refuse(AGAIN), Phase.ENDED)
+
+
+def test_a_later_run_remembers_that_it_took_effect() -> None:
+    """What could not be read is not sent again by a later run either."""
+    begun = begin(CREATE, remembered=Remembered(1, intent=True, sure=True))
+    assert (begun.phase, begun.sure) == (Phase.DOUBT, True)

@@ -12,7 +12,7 @@ import orjson
 
 from bulkops.checkpoint import StepState
 from bulkops.errors import InDoubt, OperationFailed
-from bulkops.lifecycle import Hold, Remembered, begin
+from bulkops.lifecycle import Phase, Remembered, Verdict, begin
 from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
 from bulkops.sending import Attempt
 
@@ -207,13 +207,13 @@ def _attempt(running: Running, request: Request, number: int, row: StepRow | Non
     if row is not None:
         remembered = Remembered(row.attempt, intent=row.state in (StepState.INTENT, StepState.UNKNOWN))
     life = begin(request.effect, deletes=request.method == "DELETE", remembered=remembered)
-    if isinstance(life, Hold):
+    if life.phase is Phase.DOUBT:
         reason = (
             row.reason
             if row is not None and row.reason
             else "the run ended before an answer was written down"
         )
-        raise InDoubt(f"{life.verdict.value}: {reason}")
+        raise InDoubt(f"{Verdict.DOUBT.value}: {reason}")
     digest = b"" if request.effect is Effect.READ else request_digest(request)
     return Attempt(request, running.account, running.planned.key, number, life, digest)
 
