@@ -141,11 +141,28 @@ class Paging:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An endpoint that lists: the field with the rows, and the field of a row that identifies it."""
+    """An endpoint that lists: the field with the rows, and the field of a row that identifies it.
+
+    `lists` is the kind of thing (the `makes` of an endpoint that makes it), `one` the endpoint that shows one of
+    them whole. `name_field` and `created_field` say where a row tells its name and its age; without an age, what
+    was there before a job can be told apart only by remembering it.
+    """
 
     endpoint: Endpoint
     rows: str
     id_field: str
+    lists: str
+    one: Endpoint
+    name_field: str = "name"
+    created_field: str | None = None
+    newest_first: bool | None = None
+    """The order that is documented; None where it has to be learnt from the pages."""
+
+    def look(self, entity_id: str) -> Request:
+        """Return the request that reads one thing whole."""
+        one = self.one
+        path = one.filled({self.id_field: entity_id})
+        return Request(one.name, one.method, path, one.effect, max_answer=one.max_answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +236,10 @@ class Profile:
     tiers: Mapping[str, Tier]
     secret_fields: frozenset[str] = field(default_factory=frozenset)
     """Fields of answers that are credentials: they stand in results and checkpoint, nowhere else."""
+
+    def listing_of(self, makes: str | None) -> Listing | None:
+        """Return how things of a kind are listed; None where the API has no listing of them."""
+        return self.agent_list if makes == self.agent_list.lists else None
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return every endpoint by its name."""

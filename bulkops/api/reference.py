@@ -46,6 +46,14 @@ _AGENT = {
     "updated_at": "2025-11-03T14:00:00Z",
 }
 
+_AGENT_GET = Endpoint(
+    name="agent.get",
+    method="GET",
+    path="/agents/{agent_id}",
+    effect=Effect.READ,
+    example=_AGENT,
+)
+
 # Conversations
 _CONVERSATION_GET = Endpoint(
     name="conversation.get",
@@ -101,13 +109,7 @@ REFERENCE = Profile(
         effect=Effect.IDEMPOTENT,
         example=_AGENT,
     ),
-    agent_get=Endpoint(
-        name="agent.get",
-        method="GET",
-        path="/agents/{agent_id}",
-        effect=Effect.READ,
-        example=_AGENT,
-    ),
+    agent_get=_AGENT_GET,
     agent_list=Listing(
         endpoint=Endpoint(
             name="agent.list",
@@ -118,6 +120,10 @@ REFERENCE = Profile(
         ),
         rows="agents",
         id_field="agent_id",
+        lists="agent",
+        one=_AGENT_GET,
+        # The order of the rows is not documented.
+        created_field="created_at",
     ),
     agent_delete=Endpoint(
         name="agent.delete",
