@@ -1,0 +1,326 @@
+"""What became of the operations in doubt: a generator of steps, like a kind. Asks the API, never guesses.
+
+Whoever drives it reads no clock into it: each doubt says whether it is settled, that is, whether so much time has
+passed that what it sent is either in the listing by now or will never be there.
+"""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from collections.abc import Generator
+from hashlib import blake2b
+from typing import TYPE_CHECKING, TypeAlias
+
+from bulkops.errors import OperationFailed
+from bulkops.model import Absent, Evidence, Found, Held, Reply, Request, value
+from bulkops.youngest import created_at, read_youngest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bulkops.api.profile import Listing, Profile
+    from bulkops.model import Finding, Json
+    from bulkops.youngest import Young
+
+SETTLE = 60.0
+"""Seconds after which what was sent is in the listing or will never be there; longer than the server's longest tail."""
+SLACK = 5.0
+"""Seconds by which ages may lie outside of the time in which a doubt arose: both clocks tell whole seconds."""
+STAMP_LENGTH = 12
+
+
+@value
+class Doubt:
+    """A create of which nobody knows what became. Times are epoch seconds of the server's clock.
+
+    `name` and `body` are what was sent. It was sent after `since`, and can have taken effect until `until`. `sure`:
+    it did take effect. `stamp` is the token at the end of the name, where there is one.
+    """
+
+    key: bytes
+    number: int
+    name: str | None
+    body: Json
+    since: float
+    until: float
+    settled: bool
+    sure: bool = False
+    stamp: str | None = None
+
+
+@value
+class Claims:
+    """A step that asks the run which of these ids it knows, and which names are claimed by what is under way."""
+
+    lists: str
+    ids: tuple[str, ...]
+
+
+@value
+class Claimed:
+    """The run's answer: ids that operations own or that were there before the job, and names under way.
+
+    A name is under way when a request with it is being sent, or came to be in doubt after the doubts at hand.
+    """
+
+    owned: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
+
+
+@value
+class Findings:
+    """What one pass came to: a finding for each doubt that is decided, by its key and number.
+
+    `newest_first` is the order of the listing, for the next pass.
+    """
+
+    of: Mapping[tuple[bytes, int], Finding]
+    newest_first: bool | None = None
+
+
+Reconciling: TypeAlias = Generator[Request | Claims, Reply | Claimed, Findings]
+
+
+def is_settled(born: float, now: float, settle: float) -> bool:
+    """Tell whether a listing that starts now can show that something is absent.
+
+    `born` is when the doubt arose in this process, or when the process began; both are seconds of its monotonic
+    clock. A wall clock would do it too early after it was set forward.
+    """
+    return now - born >= settle
+
+
+def stamp_of(checkpoint_id: str, key: bytes, number: int) -> str:
+    """Return the token of one request of one operation: the same for all its attempts, and for no other's."""
+    digest = blake2b(
+        key + number.to_bytes(4), digest_size=10, key=checkpoint_id.encode(), person=b"bulkops stamp"
+    )
+    return b32encode(digest.digest()).decode().lower()[:STAMP_LENGTH]
+
+
+def stamped(name: str, stamp: str) -> str:
+    """Return a name with its stamp."""
+    return f"{name} [{stamp}]"
+
+
+def unlisted(doubts: Iterable[Doubt], what: str) -> Findings:
+    """Return what can be found of things that the API does not list: nothing."""
+    reason = f"the API has no listing of {what}s, so it cannot be asked what became of it"
+    return Findings({_of(doubt): Held(reason, Evidence("no listing")) for doubt in doubts})
+
+
+def reconcile(
+    api: Profile, listing: Listing, doubts: Sequence[Doubt], *, newest_first: bool | None = None
+) -> Reconciling:
+    """Yield the steps that find out what became of creates of one kind of thing.
+
+    What is there is found at once; that something is absent is concluded only for doubts that are settled, and
+    only from a listing that was read whole. What cannot be decided yet has no finding.
+    """
+    since = min(doubt.since for doubt in doubts) - SLACK if listing.created_field is not None else None
+    young = yield from _asked(read_youngest(api, listing, since, newest_first=newest_first))
+    wanted = _Wanted(doubts)
+    rows = [row for row in young.rows if wanted.has(row.get(listing.name_field))]
+    claimed = yield Claims(listing.lists, tuple(row[listing.id_field] for row in rows))
+    assert isinstance(claimed, Claimed)
+    # The oldest first, so that the same listing always comes to the same findings.
+    rows = sorted(
+        (row for row in rows if row[listing.id_field] not in claimed.owned),
+        key=lambda row: (created_at(row, listing) or 0.0, row[listing.id_field]),
+    )
+    found: dict[tuple[bytes, int], Finding] = {}
+    for stamp, doubt in wanted.by_stamp.items():
+        ids = [row[listing.id_field] for row in rows if _bears(row[listing.name_field], stamp)]
+        found |= _judge_stamp(doubt, ids, young)
+    for name, namesakes in wanted.by_name.items():
+        if name is None:
+            reason = "it has no name by which it could be found"
+            found |= {_of(doubt): Held(reason, Evidence("no name")) for doubt in namesakes}
+        elif name not in claimed.busy:
+            called = [row for row in rows if row[listing.name_field] == name]
+            for group, ids, late in (yield from _told_apart(listing, namesakes, called)):
+                found |= _judge(group, ids, late, young)
+    return Findings(found, young.newest_first)
+
+
+class _Wanted:
+    """The doubts, by what they can be known by."""
+
+    def __init__(self, doubts: Iterable[Doubt]) -> None:
+        self.by_stamp: dict[str, Doubt] = {}
+        self.by_name: dict[str | None, list[Doubt]] = {}
+        for doubt in doubts:
+            if doubt.stamp is not None:
+                self.by_stamp[doubt.stamp] = doubt
+            else:
+                self.by_name.setdefault(doubt.name, []).append(doubt)
+
+    def has(self, name: Json) -> bool:
+        """Tell whether a name is that of a doubt."""
+        if not isinstance(name, str):
+            return False
+        return name in self.by_name or name[-STAMP_LENGTH - 1 : -1] in self.by_stamp
+
+
+def _bears(name: str, stamp: str) -> bool:
+    return name[-STAMP_LENGTH - 1 : -1] == stamp
+
+
+def _asked(reading: Generator[Request, Reply, Young]) -> Generator[Request | Claims, Reply | Claimed, Young]:
+    """Yield a reading's requests as steps of ours."""
+    try:
+        request = next(reading)
+        while True:
+            try:
+                reply = yield request
+            except OperationFailed as failure:
+                request = reading.throw(failure)
+            else:
+                assert isinstance(reply, Reply)
+                request = reading.send(reply)
+    except StopIteration as end:
+        young: Young = end.value
+        return young
+
+
+def _told_apart(
+    listing: Listing, namesakes: Sequence[Doubt], rows: Sequence[Json]
+) -> Generator[Request | Claims, Reply | Claimed, list[tuple[list[Doubt], list[str], list[str]]]]:
+    """Return the doubts of one name in groups of equal bodies, with the ids that could be theirs.
+
+    The last of the three are ids of things that were made too late to be theirs. Only where there are several
+    bodies is each thing looked at; it belongs to the one that says the most of it.
+    """
+    groups: list[list[Doubt]] = []
+    for doubt in namesakes:
+        same = next((group for group in groups if equal(group[0].body, doubt.body)), None)
+        if same is None:
+            groups.append([doubt])
+        else:
+            same.append(doubt)
+    groups.sort(key=lambda group: -_leaves(group[0].body))
+    sorted_out: list[tuple[list[Doubt], list[str], list[str]]] = [(group, [], []) for group in groups]
+    for row in rows:
+        row_id = row[listing.id_field]
+        made = created_at(row, listing)
+        if made is not None and is_before(namesakes, made):
+            continue
+        if len(groups) == 1:
+            place = sorted_out[0]
+        else:
+            whole = yield from _looked_at(listing, row_id)
+            fitting = [place for place in sorted_out if carries(whole, place[0][0].body)]
+            if not fitting:
+                continue
+            place = fitting[0]
+        group, within, late = place
+        if made is None or not is_before(group, made):
+            (late if made is not None and is_after(group, made) else within).append(row_id)
+    return sorted_out
+
+
+def is_before(group: Sequence[Doubt], made: float) -> bool:
+    """Tell whether something was made before any of these doubts was sent."""
+    return made < min(doubt.since for doubt in group) - SLACK
+
+
+def is_after(group: Sequence[Doubt], made: float) -> bool:
+    """Tell whether something was made later than any of these doubts can have taken effect."""
+    return made > max(doubt.until for doubt in group) + SLACK
+
+
+def _looked_at(listing: Listing, row_id: str) -> Generator[Request | Claims, Reply | Claimed, Json]:
+    """Return one thing whole; None when it is gone."""
+    try:
+        reply = yield listing.look(row_id)
+    except OperationFailed as failure:
+        if failure.status == 404:  # noqa: PLR2004 - known by its number
+            return None
+        raise
+    assert isinstance(reply, Reply)
+    return reply.json
+
+
+def _judge_stamp(doubt: Doubt, ids: Sequence[str], young: Young) -> dict[tuple[bytes, int], Finding]:
+    """Decide about a doubt whose name says exactly whose it is."""
+    evidence = _evidence("stamp", young, ids)
+    if len(ids) > 1:
+        return {_of(doubt): Held("it was made more than once: all of these bear its stamp", evidence)}
+    if ids:
+        return {_of(doubt): Found(ids[0], evidence)}
+    return _judge_absent([doubt], [], young, "stamp")
+
+
+def _judge(
+    group: Sequence[Doubt], ids: Sequence[str], late: Sequence[str], young: Young
+) -> dict[tuple[bytes, int], Finding]:
+    """Decide about doubts that sent the very same: which of them made what is of no account."""
+    if len(ids) > len(group):
+        reason = (
+            f"{len(ids)} of this name were made meanwhile and only {len(group)} can be ours: "
+            "somebody else makes them too"
+        )
+        return {_of(doubt): Held(reason, _evidence("count", young, ids)) for doubt in group}
+    ordered = sorted(group, key=lambda doubt: (not doubt.sure, not doubt.settled, doubt.since))
+    found: dict[tuple[bytes, int], Finding] = {
+        _of(doubt): Found(entity, _evidence("count", young, ids))
+        for doubt, entity in zip(ordered, ids, strict=False)
+    }
+    return found | _judge_absent(ordered[len(ids) :], late, young, "count")
+
+
+def _judge_absent(
+    doubts: Iterable[Doubt], late: Sequence[str], young: Young, rule: str
+) -> dict[tuple[bytes, int], Finding]:
+    """Decide about doubts whose effect is not in the listing."""
+    found: dict[tuple[bytes, int], Finding] = {}
+    for doubt in doubts:
+        if not may_be_absent(doubt, young):
+            continue
+        evidence = _evidence(rule, young, late)
+        if doubt.sure:
+            found[_of(doubt)] = Held("it did take effect, and it is not in the listing", evidence)
+        elif late:
+            found[_of(doubt)] = Held("what is there was made later than this was sent", evidence)
+        else:
+            found[_of(doubt)] = Absent(evidence)
+    return found
+
+
+def may_be_absent(doubt: Doubt, young: Young) -> bool:
+    """Tell whether it means anything that a doubt's effect is not in a listing."""
+    return doubt.settled and young.whole
+
+
+def carries(whole: Json, sent: Json) -> bool:
+    """Tell whether a thing has everything that was sent; servers add defaults, and write numbers as they like."""
+    if isinstance(sent, dict):
+        if not isinstance(whole, dict):
+            return False
+        return all(carries(whole.get(key), part) for key, part in sent.items())
+    if isinstance(sent, list):
+        if not isinstance(whole, list) or len(whole) != len(sent):
+            return False
+        return all(carries(one, part) for one, part in zip(whole, sent, strict=True))
+    if isinstance(sent, bool) or isinstance(whole, bool):
+        return whole is sent
+    return bool(whole == sent)
+
+
+def equal(one: Json, other: Json) -> bool:
+    """Tell whether two bodies are the same, numbers by value."""
+    return carries(one, other) and carries(other, one)
+
+
+def _leaves(body: Json) -> int:
+    if isinstance(body, dict):
+        return sum(map(_leaves, body.values()))
+    return sum(map(_leaves, body)) if isinstance(body, list) else 1
+
+
+def _of(doubt: Doubt) -> tuple[bytes, int]:
+    return (doubt.key, doubt.number)
+
+
+def _evidence(rule: str, young: Young, candidates: Sequence[str]) -> Evidence:
+    return Evidence(rule, young.listed_at, young.pages, young.total, tuple(candidates))
