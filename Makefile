@@ -15,8 +15,8 @@ help:
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make format  rewrite the code in the house's format"
 	@echo "make bench   the figures of the README, measured here (about twenty minutes)"
-	@echo "make soak    the long sizes of the crash tests and of the pace (hours; SHARE=0.1 for a tenth, SEEDS=n);"
-	@echo "             make figures puts what was counted into docs/guarantees.md"
+	@echo "make soak    the long sizes: simulated histories, crash tests, damage, pace (hours; HISTORIES=n, SHARE=0.1 for a"
+	@echo "             tenth of the crash tests, SEEDS=n); make figures puts what was counted into docs/guarantees.md"
 	@echo "make clean   remove what the others made"
 
 $(READY): pyproject.toml
@@ -50,9 +50,10 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
-# SHARE=0.1 does a tenth. The figures are printed also when something failed.
+# The figures are printed also when something failed.
 soak: $(READY)
 	@rm -f build/figures.jsonl
+	@$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),1000000)
 	@SOAK=$(SHARE) BULKOPS_SOAK=1 BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
 	  $(BIN)/python -m pytest tests/crash tests/security tests/checkpoint tests/pace/test_pace_figures.py; code=$$?; \
 	  $(BIN)/python -m tests.crash.crash_figures; exit $$code

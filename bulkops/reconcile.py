@@ -33,8 +33,9 @@ STAMP_LENGTH = 12
 class Doubt:
     """A create of which nobody knows what became. Times are epoch seconds of the server's clock.
 
-    `name` and `body` are what was sent. It was sent after `since`, and can have taken effect until `until`. `sure`:
-    it did take effect. `stamp` is the token at the end of the name, where there is one.
+    `name` and `body` are what was sent. It was sent after `since` and can have taken effect until `until`; what is
+    not `dated` was sent before anything was heard of the server's clock, so that `since` is only how early it may
+    have been. `sure`: it did take effect. `stamp` is the token at the end of the name, where there is one.
     """
 
     key: bytes
@@ -46,6 +47,7 @@ class Doubt:
     settled: bool
     sure: bool = False
     stamp: str | None = None
+    dated: bool = True
 
 
 @value
@@ -61,10 +63,12 @@ class Claimed:
     """The run's answer: ids that operations own or that were there before the job, and names under way.
 
     A name is under way when a request with it is being sent, or came to be in doubt after the doubts at hand.
+    `others`: there are operations in doubt of which it is not known any more what they sent, or that are held.
     """
 
     owned: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
+    others: bool = False
 
 
 @value
@@ -78,6 +82,7 @@ class Findings:
     newest_first: bool | None = None
 
 
+_Found: TypeAlias = "dict[tuple[bytes, int], Finding]"
 Reconciling: TypeAlias = Generator[Request | Claims, Reply | Claimed, Findings]
 
 
@@ -128,7 +133,7 @@ def reconcile(
         (row for row in rows if row[listing.id_field] not in claimed.owned),
         key=lambda row: (created_at(row, listing) or 0.0, row[listing.id_field]),
     )
-    found: dict[tuple[bytes, int], Finding] = {}
+    found: _Found = {}
     for stamp, doubt in wanted.by_stamp.items():
         ids = [row[listing.id_field] for row in rows if _bears(row[listing.name_field], stamp)]
         found |= _judge_stamp(doubt, ids, young)
@@ -138,8 +143,8 @@ def reconcile(
             found |= {_of(doubt): Held(reason, Evidence("no name")) for doubt in namesakes}
         elif name not in claimed.busy:
             called = [row for row in rows if row[listing.name_field] == name]
-            for group, ids, late in (yield from _told_apart(listing, namesakes, called)):
-                found |= _judge(group, ids, late, young)
+            for group, candidates in (yield from _told_apart(listing, namesakes, called, claimed)):
+                found |= _judge(group, candidates, young)
     return Findings(found, young.newest_first)
 
 
@@ -184,49 +189,48 @@ def _asked(reading: Generator[Request, Reply, Young]) -> Generator[Request | Cla
 
 
 def _told_apart(
-    listing: Listing, namesakes: Sequence[Doubt], rows: Sequence[Json]
-) -> Generator[Request | Claims, Reply | Claimed, list[tuple[list[Doubt], list[str], list[str]]]]:
-    """Return the doubts of one name in groups of equal bodies, with the ids that could be theirs.
+    listing: Listing, namesakes: Sequence[Doubt], rows: Sequence[Json], claimed: Claimed
+) -> Generator[Request | Claims, Reply | Claimed, list[tuple[list[Doubt], list[_Candidate]]]]:
+    """Return the doubts of one name in groups of equal bodies, with what could be theirs.
 
-    The last of the three are ids of things that were made too late to be theirs. Only where there are several
-    bodies is each thing looked at; it belongs to the one that says the most of it.
+    Only where there are several bodies, or things of the name can be those of others, is each thing looked at; it
+    belongs to the body that says the most of it.
     """
-    groups: list[list[Doubt]] = []
+    groups: list[tuple[list[Doubt], list[_Candidate]]] = []
     for doubt in namesakes:
-        same = next((group for group in groups if equal(group[0].body, doubt.body)), None)
+        same = next((group for group, _ in groups if equal(group[0].body, doubt.body)), None)
         if same is None:
-            groups.append([doubt])
+            groups.append(([doubt], []))
         else:
             same.append(doubt)
-    groups.sort(key=lambda group: -_leaves(group[0].body))
-    sorted_out: list[tuple[list[Doubt], list[str], list[str]]] = [(group, [], []) for group in groups]
+    groups.sort(key=lambda place: -_leaves(place[0][0].body))
     for row in rows:
-        row_id = row[listing.id_field]
-        made = created_at(row, listing)
-        if made is not None and is_before(namesakes, made):
-            continue
-        if len(groups) == 1:
-            place = sorted_out[0]
-        else:
-            whole = yield from _looked_at(listing, row_id)
-            fitting = [place for place in sorted_out if carries(whole, place[0][0].body)]
-            if not fitting:
-                continue
-            place = fitting[0]
-        group, within, late = place
-        if made is None or not is_before(group, made):
-            (late if made is not None and is_after(group, made) else within).append(row_id)
-    return sorted_out
+        candidate = _Candidate(row[listing.id_field], created_at(row, listing))
+        fitting = [place for place in groups if not is_before(place[0], candidate.made)]
+        if fitting and (len(groups) > 1 or claimed.others):
+            whole = yield from _looked_at(listing, candidate.id)
+            fitting = [place for place in fitting if carries(whole, place[0][0].body)]
+        if fitting:
+            fitting[0][1].append(candidate)
+    return groups
 
 
-def is_before(group: Sequence[Doubt], made: float) -> bool:
+@value
+class _Candidate:
+    """Something that could be what a doubt made, and when it was made where the listing tells."""
+
+    id: str
+    made: float | None
+
+
+def is_before(group: Sequence[Doubt], made: float | None) -> bool:
     """Tell whether something was made before any of these doubts was sent."""
-    return made < min(doubt.since for doubt in group) - SLACK
+    return made is not None and made < min(doubt.since for doubt in group) - SLACK
 
 
-def is_after(group: Sequence[Doubt], made: float) -> bool:
-    """Tell whether something was made later than any of these doubts can have taken effect."""
-    return made > max(doubt.until for doubt in group) + SLACK
+def is_meanwhile(doubt: Doubt, made: float | None) -> bool:
+    """Tell whether something was made after a doubt was sent, and not later than that can have taken effect."""
+    return made is None or (doubt.dated and doubt.since - SLACK <= made <= doubt.until + SLACK)
 
 
 def _looked_at(listing: Listing, row_id: str) -> Generator[Request | Claims, Reply | Claimed, Json]:
@@ -241,47 +245,66 @@ def _looked_at(listing: Listing, row_id: str) -> Generator[Request | Claims, Rep
     return reply.json
 
 
-def _judge_stamp(doubt: Doubt, ids: Sequence[str], young: Young) -> dict[tuple[bytes, int], Finding]:
+def _judge_stamp(doubt: Doubt, ids: Sequence[str], young: Young) -> _Found:
     """Decide about a doubt whose name says exactly whose it is."""
     evidence = _evidence("stamp", young, ids)
     if len(ids) > 1:
         return {_of(doubt): Held("it was made more than once: all of these bear its stamp", evidence)}
     if ids:
         return {_of(doubt): Found(ids[0], evidence)}
-    return _judge_absent([doubt], [], young, "stamp")
+    return _judge_missing([doubt], [], evidence) if may_be_absent(doubt, young) else {}
 
 
-def _judge(
-    group: Sequence[Doubt], ids: Sequence[str], late: Sequence[str], young: Young
-) -> dict[tuple[bytes, int], Finding]:
-    """Decide about doubts that sent the very same: which of them made what is of no account."""
-    if len(ids) > len(group):
+def _judge(group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Young) -> _Found:
+    """Decide about doubts that sent the very same: which of them made what is of no account, only how many did.
+
+    Before all of them are settled that is known only if each has something that could be its own.
+    """
+    theirs = _matched(group, candidates)
+    taken = {candidate.id for candidate in theirs.values()}
+    left = [candidate for candidate in candidates if candidate.id not in taken]
+    evidence = _evidence("count", young, [candidate.id for candidate in candidates])
+    found: _Found = {of: Found(candidate.id, evidence) for of, candidate in theirs.items()}
+    if not left and len(theirs) == len(group):
+        return found
+    if not all(may_be_absent(doubt, young) for doubt in group):
+        return {}
+    if any(is_meanwhile(doubt, candidate.made) for doubt in group for candidate in left):
         reason = (
-            f"{len(ids)} of this name were made meanwhile and only {len(group)} can be ours: "
+            f"{len(candidates)} of this name were made meanwhile and only {len(theirs)} can be ours: "
             "somebody else makes them too"
         )
-        return {_of(doubt): Held(reason, _evidence("count", young, ids)) for doubt in group}
-    ordered = sorted(group, key=lambda doubt: (not doubt.sure, not doubt.settled, doubt.since))
-    found: dict[tuple[bytes, int], Finding] = {
-        _of(doubt): Found(entity, _evidence("count", young, ids))
-        for doubt, entity in zip(ordered, ids, strict=False)
-    }
-    return found | _judge_absent(ordered[len(ids) :], late, young, "count")
+        return {_of(doubt): Held(reason, evidence) for doubt in group}
+    missing = [doubt for doubt in group if _of(doubt) not in theirs]
+    return found | _judge_missing(missing, left, evidence)
 
 
-def _judge_absent(
-    doubts: Iterable[Doubt], late: Sequence[str], young: Young, rule: str
-) -> dict[tuple[bytes, int], Finding]:
-    """Decide about doubts whose effect is not in the listing."""
-    found: dict[tuple[bytes, int], Finding] = {}
+def _matched(group: Iterable[Doubt], candidates: Iterable[_Candidate]) -> dict[tuple[bytes, int], _Candidate]:
+    """Return a candidate for as many doubts as possible, each of the time in which it was sent.
+
+    What did take effect comes first; candidates come oldest first, to the doubt whose time ends first.
+    """
+    theirs: dict[tuple[bytes, int], _Candidate] = {}
+    left = list(candidates)
+    ordered = sorted(group, key=lambda doubt: doubt.until)
+    for sure in (True, False):
+        for candidate in tuple(left):
+            for doubt in ordered:
+                if doubt.sure is sure and _of(doubt) not in theirs and is_meanwhile(doubt, candidate.made):
+                    theirs[_of(doubt)] = candidate
+                    left.remove(candidate)
+                    break
+    return theirs
+
+
+def _judge_missing(doubts: Iterable[Doubt], unclear: Sequence[_Candidate], evidence: Evidence) -> _Found:
+    """Decide about settled doubts whose effect is not in the listing, as far as it tells."""
+    found: _Found = {}
     for doubt in doubts:
-        if not may_be_absent(doubt, young):
-            continue
-        evidence = _evidence(rule, young, late)
         if doubt.sure:
             found[_of(doubt)] = Held("it did take effect, and it is not in the listing", evidence)
-        elif late:
-            found[_of(doubt)] = Held("what is there was made later than this was sent", evidence)
+        elif unclear:
+            found[_of(doubt)] = Held("what is there was made at another time than this was sent", evidence)
         else:
             found[_of(doubt)] = Absent(evidence)
     return found

@@ -145,9 +145,35 @@ def test_identical_doubts_share_what_is_there_one_to_one() -> None:
     assert sum(isinstance(finding, Absent) for finding in found.values()) == 1
 
 
-def test_what_is_not_settled_waits_longer_than_its_twin() -> None:
-    """The twin that is settled takes the candidate; the other may still appear."""
-    assert told(settle([doubt("a", settled=False), doubt("b")], [agent(1)])[0]) == {"b": "agent_1"}
+def test_identical_doubts_are_decided_together() -> None:
+    """As long as one of them is not settled, what is there may be its own; once each has one, all are found."""
+    doubts = [doubt("a", settled=False), doubt("b")]
+    assert told(settle(doubts, [agent(1)])[0]) == {}
+    assert set(told(settle(doubts, [agent(1), agent(2)])[0]).values()) == {"agent_1", "agent_2"}
+
+
+def test_what_is_there_goes_to_a_doubt_of_its_time() -> None:
+    """Of identical doubts that arose at different times each gets only what was made when it can have been."""
+    early = doubt("early", since=NOW - 1000, until=NOW - 900)
+    found, _ = settle([doubt("late"), early], [agent(1, made=NOW + 1)])
+    assert told(found) == {"late": "agent_1", "early": Absent}
+    found, _ = settle([doubt("late"), early], [agent(1, made=NOW - 950)])
+    assert told(found) == {"late": Absent, "early": "agent_1"}
+
+
+def test_what_is_not_dated_adopts_nothing() -> None:
+    """Sent before the server's clock was known: what is there may be older; only when nothing is, it is absent."""
+    undated = doubt("a", since=NOW - 86_400, dated=False)
+    assert told(settle([undated], [agent(1, made=NOW - 80_000)])[0]) == {"a": Held}
+    assert told(settle([undated], [agent(1, made=NOW - 90_000)])[0]) == {"a": Absent}
+
+
+def test_things_are_looked_at_when_others_are_in_doubt() -> None:
+    """What an edited line once sent may have the name and another body: only a look tells."""
+    one = doubt("a", body={"name": "Anna", "x": 1})
+    whole = {"agent_1": {"name": "Anna", "x": 2}}
+    found, asked = settle([one], [agent(1)], whole=whole, claimed=Claimed(others=True))
+    assert (told(found), len(asked)) == ({"a": Absent}, 2)
 
 
 def test_more_candidates_than_doubts_are_held() -> None:

@@ -22,6 +22,8 @@ class StepState(IntEnum):
     """It took effect and its reply is remembered."""
     UNKNOWN = 4
     """It may have taken effect, and nobody can tell from here: in doubt."""
+    MADE = 5
+    """It took effect, and the id of what it made is not known: in doubt, and never to be sent again."""
 
 
 @value
@@ -30,7 +32,8 @@ class StepRow:
 
     `reply` is the JSON of the answer (or of what is known), `entity` the id it made. `reason` says in words
     why the state is not DONE, or marks one that is taken up again. `request` is a digest of what was asked. `at`
-    is the wall clock's time of the last change, for people.
+    is the wall clock's time of the last change, for people; `since` is when the attempt began by the server's
+    clock, 0 where that was not known yet.
     """
 
     key: bytes
@@ -43,6 +46,7 @@ class StepRow:
     reason: str | None = None
     at: float = 0.0
     request: bytes = b""
+    since: float = 0.0
 
 
 @value

@@ -1,0 +1,69 @@
+"""The real lifecycle and the real reconcile through thousands of histories of crashes, faults and lost answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation.history import history_of
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.oracle import play, violations
+from tests.simulation.shrinking import explain
+
+if TYPE_CHECKING:
+    from tests.simulation.mutants import Mutant
+
+HISTORIES = 20_000
+SEEDS = range(1000)
+"""Within so many histories every mutant has to be caught."""
+
+
+def test_nothing_is_made_twice_lost_or_mistaken() -> None:
+    """By the server's own log: no duplicate, no loss, no wrong id, and the counts add up; in 20,000 histories."""
+    ends: Counter[str] = Counter()
+    for seed in range(HISTORIES):
+        world = play(history_of(seed))
+        ends.update(state.value for state in world.process.states.values())
+        ends["attempts"] += world.attempts
+        ends["crashes"] += len(world.history.crashes)
+        if violations(world):
+            raise AssertionError(explain(seed))
+    # What is held all the time would be safe, and of no use.
+    assert ends["done"] > 4 * ends["in_doubt"]
+    print(f"{HISTORIES:,} histories: {dict(ends)}")  # noqa: T201 - the figures of the suite
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_broken_variant_is_caught(mutant: Mutant) -> None:
+    """What breaks one rule is caught within 1,000 histories; so the histories prove that the rules hold."""
+    seed = mutant.caught_by(SEEDS)
+    assert seed is not None
+    print(f"caught by seed {seed}: {mutant.name}")  # noqa: T201 - the figures of the suite
+
+
+def test_there_are_enough_mutants() -> None:
+    """Thirty different ones at least."""
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 30
+
+
+def test_a_history_replays_exactly() -> None:
+    """The same seed is the same history, to the last event."""
+    for seed in range(20):
+        told = []
+        for _ in range(2):
+            world = play(history_of(seed), prepare=lambda world: setattr(world, "trace", []))
+            told.append((world.trace, world.now, world.process.states))
+        assert told[0] == told[1]
+
+
+def test_a_failing_history_is_told_in_its_smallest_form() -> None:
+    """Without intents, one lost process is enough to make something twice."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "no intent is written")
+    seed = mutant.caught_by(SEEDS)
+    assert seed is not None
+    told = explain(seed, mutant.process)
+    assert f"seed {seed}" in told
+    assert told.count("takes effect: ") == 2
+    assert "were made: 1 operations are done" in told
