@@ -10,11 +10,13 @@ import anyio
 
 from bulkops.checkpoint import OperationRow, digest
 from bulkops.errors import Halted
+from bulkops.lifecycle import Adopt, Refuse, SendAgain
 from bulkops.model import State
 from bulkops.outputs.records import record
 
 if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint
+    from bulkops.lifecycle import Command
     from bulkops.model import Outcome
     from bulkops.observing import Observer
     from bulkops.outputs.files import OutputFiles
@@ -37,6 +39,11 @@ class Closing:
         """Count an operation that is taken up again as not started."""
         # Of the kind that its line has now, under which it was planned.
         self.observer.report.note(planned.line.op, State.NOT_STARTED, was)
+
+    def settled(self, command: Command) -> None:
+        """Count what follows of an operation that was in doubt."""
+        self.observer.report.found += isinstance(command, Adopt)
+        self.observer.report.absent += isinstance(command, SendAgain | Refuse) and not _resent(command)
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
@@ -113,3 +120,8 @@ class Closing:
             raise Halted(
                 f"{self.failed} of the {self.ended} operations that ended in this run failed (--halt)"
             )
+
+
+def _resent(command: Command) -> bool:
+    """Tell whether the user has it sent again, whatever became of it."""
+    return isinstance(command, SendAgain) and command.possible_duplicate

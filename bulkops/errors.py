@@ -85,6 +85,8 @@ class InDoubt(BulkopsError):
         super().__init__(reason)
         self.reason = reason
         self.attempts = 0
+        self.sure = False
+        """It did take effect; what it made is not known."""
 
 
 class Stop(BulkopsError):

@@ -148,10 +148,11 @@ class Evidence:
 
 @value
 class Found:
-    """It took effect: this is what it made."""
+    """It took effect: this is what it made. `row` is how the API lists it."""
 
     entity: str
     evidence: Evidence
+    row: Json = None
 
 
 @value
@@ -213,3 +214,7 @@ class Outcome:
     passed: bool | None = None
     """For operations that check something: did the check pass?"""
     possible_duplicate: bool = False
+    resolved_by: str | None = None
+    """Who told what became of a request that was in doubt: `reconcile:RULE` or `user`."""
+    evidence: Json = None
+    """What that rests on."""

@@ -98,6 +98,8 @@ class Observer:
         match event:
             case "settled":
                 self.meter.settled(facts["what"], facts["seconds"], facts["looks"])
+            case "settling":
+                self.progress.note(settling(facts["count"], facts["seconds"]))
             case "unreachable":
                 self.progress.note(f"the server cannot be reached, trying again: {facts['reason']}")
                 self.events.note("retry", **facts)
@@ -187,3 +189,12 @@ class Observer:
             engine.awaited,
             standing.paused_seconds,
         )
+
+
+def settling(count: int, seconds: float) -> str:
+    """Say, once, what a run waits for when nothing else is left to do."""
+    until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+    return (
+        f"{count:,} in doubt: asking the API what became of them; what is not there by {until} "
+        f"(in {seconds:.0f} s, --settle) is sent again"
+    )

@@ -36,6 +36,8 @@ class Operation(ABC):
     kind: ClassVar[str]
     example: ClassVar[Mapping[str, Json]]
     many: ClassVar[str | None] = None
+    makes: ClassVar[str | None] = None
+    """The kind of thing that it makes, as the API lists such things."""
 
     @abstractmethod
     def steps(self, api: Profile) -> Steps:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import anyio
 
+from bulkops import wall_clock
 from bulkops.checkpoint import StepState, open_reader
 from bulkops.checkpoint.ballast import ballast_size, check_room
 from bulkops.checkpoint.belonging import belonging, check_belongs
@@ -31,10 +33,11 @@ from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
 from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.planning.census import GONE_KNOWN
+from bulkops.reconcile import stamp_of
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
 from bulkops.reporting.report import Report, exit_code, summary
-from bulkops.sending import open_sender
+from bulkops.sending import ServerClock, open_sender
 from bulkops.signals import asked_by_signal, obey_signals
 from bulkops.stalling import StallDetector
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Checkpoint, Reader, StepRow
     from bulkops.checkpoint.store import SqliteCheckpoint
+    from bulkops.engines.local import Ask
     from bulkops.jobfile import Header
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress
@@ -74,6 +78,8 @@ class Order:
     rescue: Path = field(default_factory=usual_folder)
     """The folder for what is in flight when the checkpoint cannot be written any more."""
     metrics: Path | None = None
+    ask: Ask | None = None
+    """Asks the user about what the API cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,7 @@ async def _send(
 
     account = settings.account
     stalls = StallDetector(settings.api, account.name, order.progress, observer.events)
+    clock = ServerClock()
     allowance = Allowance(
         account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
     )
@@ -215,17 +222,23 @@ async def _send(
         pace.expect(account.name, plan.requests + plan.looks)
         for word, text in belonging(settings, checkpoint.meta("checkpoint_id") or "").items():
             await checkpoint.set_meta(word, text)
+        steady = wall_clock.is_steady(checkpoint.meta("clock"))
+        await checkpoint.set_meta("clock", wall_clock.reading())
         if order.selection.changed is not None:
             await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
         closing = Closing(checkpoint, files, observer, settings.halt)
-        engine = Engine(plan, settings, checkpoint, closing, open_steps, told)
+        engine = Engine(
+            plan, settings, checkpoint, closing, open_steps,
+            told=told, clock=clock, steady=steady, ask=order.ask,
+        )  # fmt: skip
         engine.on_stop(pace.close)
         async with open_sender(
             settings, {account.name: account}, checkpoint, pace,
-            sleep=engine.sleep, told=told, meter=observer.meter,
+            clock=clock, sleep=engine.sleep, told=told, meter=observer.meter,
         ) as sender:  # fmt: skip
-            drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender))
+            stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
+            drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender), stamp)
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)
@@ -280,13 +293,13 @@ def _wrap_up(order: Order, report: Report, stop: Stop | None, *, whole: bool) ->
 
 def _project(reader: Reader, order: Order, report: Report, stop: Stop | None) -> None:
     folder = order.folder.path
-    projections.write_results(
+    report.possible_duplicates = projections.write_results(
         reader.records(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps()
     )
     if order.base is None or stop is None:
         # One that was stopped half-way still holds the user's corrections: they are taken up by the next run of it.
         projections.write_failed(reader.rows(projections.TO_REPEAT), folder / "failed.jsonl")
-    projections.write_in_doubt(reader.rows([State.IN_DOUBT]), folder / "in_doubt.jsonl")
+    projections.write_in_doubt(reader.rows([State.IN_DOUBT]), folder / "in_doubt.jsonl", order.named.resolve)
     report.count_checks(reader.checks())
 
 

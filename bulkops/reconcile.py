@@ -135,8 +135,8 @@ def reconcile(
     )
     found: _Found = {}
     for stamp, doubt in wanted.by_stamp.items():
-        ids = [row[listing.id_field] for row in rows if _bears(row[listing.name_field], stamp)]
-        found |= _judge_stamp(doubt, ids, young)
+        bearing = {row[listing.id_field]: row for row in rows if _bears(row[listing.name_field], stamp)}
+        found |= _judge_stamp(doubt, bearing, young)
     for name, namesakes in wanted.by_name.items():
         if name is None:
             reason = "it has no name by which it could be found"
@@ -205,7 +205,7 @@ def _told_apart(
             same.append(doubt)
     groups.sort(key=lambda place: -_leaves(place[0][0].body))
     for row in rows:
-        candidate = _Candidate(row[listing.id_field], created_at(row, listing))
+        candidate = _Candidate(row[listing.id_field], created_at(row, listing), row)
         fitting = [place for place in groups if not is_before(place[0], candidate.made)]
         if fitting and (len(groups) > 1 or claimed.others):
             whole = yield from _looked_at(listing, candidate.id)
@@ -221,6 +221,7 @@ class _Candidate:
 
     id: str
     made: float | None
+    row: Json = None
 
 
 def is_before(group: Sequence[Doubt], made: float | None) -> bool:
@@ -245,13 +246,13 @@ def _looked_at(listing: Listing, row_id: str) -> Generator[Request | Claims, Rep
     return reply.json
 
 
-def _judge_stamp(doubt: Doubt, ids: Sequence[str], young: Young) -> _Found:
+def _judge_stamp(doubt: Doubt, bearing: Mapping[str, Json], young: Young) -> _Found:
     """Decide about a doubt whose name says exactly whose it is."""
-    evidence = _evidence("stamp", young, ids)
-    if len(ids) > 1:
+    evidence = _evidence("stamp", young, list(bearing))
+    if len(bearing) > 1:
         return {_of(doubt): Held("it was made more than once: all of these bear its stamp", evidence)}
-    if ids:
-        return {_of(doubt): Found(ids[0], evidence)}
+    for entity, row in bearing.items():
+        return {_of(doubt): Found(entity, evidence, row)}
     return _judge_missing([doubt], [], evidence) if may_be_absent(doubt, young) else {}
 
 
@@ -264,7 +265,7 @@ def _judge(group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Youn
     taken = {candidate.id for candidate in theirs.values()}
     left = [candidate for candidate in candidates if candidate.id not in taken]
     evidence = _evidence("count", young, [candidate.id for candidate in candidates])
-    found: _Found = {of: Found(candidate.id, evidence) for of, candidate in theirs.items()}
+    found: _Found = {of: Found(candidate.id, evidence, candidate.row) for of, candidate in theirs.items()}
     if not left and len(theirs) == len(group):
         return found
     if not all(may_be_absent(doubt, young) for doubt in group):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from math import ceil
 from typing import TYPE_CHECKING
 
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bulkops.api.profile import Profile, Tier
@@ -100,6 +102,31 @@ class Halt:
         return self.share is not None and ended >= self.sample and failed >= self.share * ended
 
 
+class Policy(Enum):
+    """What is done about an operation in doubt."""
+
+    RECONCILE = "reconcile"
+    """Ask the API what became of it; hold it where the API cannot tell."""
+    RETRY = "retry"
+    """Send it again; it may then be there twice."""
+    SKIP = "skip"
+    """Give it up."""
+    ASK = "ask"
+    """Ask the API, and the user where the API cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The policy for each kind of operation, and for all others."""
+
+    default: Policy = Policy.RECONCILE
+    of_kind: Mapping[str, Policy] = field(default_factory=dict)
+
+    def of(self, kind: str) -> Policy:
+        """Return the policy for a kind."""
+        return self.of_kind.get(kind, self.default)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a run goes about its work. All times in seconds, of the clock that the server's periods run on."""
@@ -115,6 +142,11 @@ class Settings:
     """So long an unreachable server is waited for."""
     time_scale: float = 1.0
     """How many times as fast the server's clock runs; other than 1 only with the emulator."""
+    in_doubt: Policies = field(default_factory=Policies)
+    settle: float = 60.0
+    """So long after a request was in doubt it counts as having had no effect when the API does not list it."""
+    stamps: bool = False
+    """Names of what is made get a token, by which it is known again."""
     most_awaited: int = 10_000
     """So many operations may wait for something to settle before no new ones are begun."""
     upload_rate: float = 100_000.0

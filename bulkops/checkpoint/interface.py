@@ -39,6 +39,9 @@ class Checkpoint(Protocol):
         The caller says what stays true of the steps, so that nothing is made twice by oversight.
         """
 
+    async def settle(self, steps: Sequence[StepRow]) -> None:
+        """Remember what was found out about steps in doubt, all or nothing; durable when it returns."""
+
     async def steps_of(self, key: bytes) -> list[StepRow]:
         """Return the steps of an operation by number, with everything noted before."""
 
@@ -92,6 +95,9 @@ class Reader(Protocol):
 
     def records(self) -> Iterator[bytes]:
         """Yield the record of every ended operation, by line and index."""
+
+    def owners(self, ids: Collection[str]) -> dict[str, bytes]:
+        """Return which of these ids operations have made, and which operation; a look at everything."""
 
     def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""

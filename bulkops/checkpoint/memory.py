@@ -9,6 +9,8 @@ from operator import attrgetter
 from types import coroutine
 from typing import TYPE_CHECKING, Self
 
+import orjson
+
 from bulkops.checkpoint.rows import LineChecks
 from bulkops.checkpoint.schema import FORMAT
 
@@ -59,6 +61,12 @@ class MemoryCheckpoint:
         """Forget the end of an operation and put these steps in the place of its own."""
         self._operations.pop(key, None)
         self._steps.pop(key, None)
+        for step in steps:
+            self.note(step)
+        await _turn()
+
+    async def settle(self, steps: Sequence[StepRow]) -> None:
+        """Remember what was found out about steps in doubt, all at once."""
         for step in steps:
             self.note(step)
         await _turn()
@@ -156,6 +164,16 @@ class MemoryReader:
     def records(self) -> Iterator[bytes]:
         """Yield the record of every ended operation, by line and index."""
         return (row.record for row in self.rows())
+
+    def owners(self, ids: Collection[str]) -> dict[str, bytes]:
+        """Return which of these ids operations have made, and which operation."""
+        made = [
+            (one["id"], row.key)
+            for row in self._operations.values()
+            for one in orjson.loads(row.record).get("created", ())
+        ]
+        under_way = [(step.entity, step.key) for steps in self._steps.values() for step in steps.values()]
+        return {entity: key for entity, key in (*made, *under_way) if entity is not None and entity in ids}
 
     def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0
 """Seconds to wait while the writer closes or SQLite repairs its index of the log."""
 
+_MOST_VALUES = 500
+"""So many values fit into one statement, also with an old SQLite."""
+
 
 def open_reader(path: Path) -> CheckpointReader | None:
     """Open a checkpoint for reading; None where nothing is remembered yet.
@@ -116,6 +119,15 @@ class CheckpointReader:
         """Yield the record of every ended operation, by line and index."""
         with _translated(self._path):
             yield from tables.records(self._connection)
+
+    def owners(self, ids: Collection[str]) -> dict[str, bytes]:
+        """Return which of these ids operations have made, and which operation."""
+        found: dict[str, bytes] = {}
+        wanted = sorted(ids)
+        with _translated(self._path):
+            for start in range(0, len(wanted), _MOST_VALUES):
+                found |= tables.owners(self._connection, wanted[start : start + _MOST_VALUES])
+        return found
 
     def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""

@@ -33,7 +33,7 @@ class StepRow:
     `reply` is the JSON of the answer (or of what is known), `entity` the id it made. `reason` says in words
     why the state is not DONE, or marks one that is taken up again. `request` is a digest of what was asked. `at`
     is the wall clock's time of the last change, for people; `since` is when the attempt began by the server's
-    clock, 0 where that was not known yet.
+    clock, 0 where that was not known yet. `evidence` is the JSON that says on what a finding about it rests.
     """
 
     key: bytes
@@ -47,6 +47,7 @@ class StepRow:
     at: float = 0.0
     request: bytes = b""
     since: float = 0.0
+    evidence: bytes | None = None
 
 
 @value

@@ -35,7 +35,8 @@ SCHEMA: Final = (
     """CREATE TABLE step (
         key BLOB NOT NULL, number INTEGER NOT NULL, endpoint TEXT NOT NULL, attempt INTEGER NOT NULL,
         state INTEGER NOT NULL, entity TEXT, reply BLOB, reason TEXT, at REAL NOT NULL,
-        request BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID""",
+        request BLOB NOT NULL, since REAL NOT NULL, evidence BLOB, sum INTEGER NOT NULL,
+        PRIMARY KEY (key, number)) WITHOUT ROWID""",
     """CREATE TABLE pin (line_key BLOB NOT NULL, request BLOB NOT NULL, reply BLOB NOT NULL,
         sum INTEGER NOT NULL, PRIMARY KEY (line_key, request))""",
 )

@@ -96,6 +96,11 @@ class SqliteCheckpoint:
         """Forget the end of an operation and put these steps in the place of its own; durable when it returns."""
         await self._call(partial(tables.reopen, key=key, steps=steps))
 
+    async def settle(self, steps: Sequence[StepRow]) -> None:
+        """Remember what was found out about steps in doubt, all or nothing; durable when it returns."""
+        size = sum(_size(step.reply, step.evidence) for step in steps)
+        await self._call(partial(tables.put_steps, rows=steps), size)
+
     async def steps_of(self, key: bytes) -> list[StepRow]:
         """Return the steps of an operation by number, with everything noted before."""
         found: list[StepRow] = await self._call(partial(tables.steps_of, key=key))

@@ -24,9 +24,9 @@ def step_sum(row: StepRow) -> int:
     reply = row.reply
     head = (
         f"{row.number} {row.attempt} {row.state:d} {row.at!r} {-1 if reply is None else len(reply)}"
-        f" {row.endpoint} {row.entity or ''} {row.reason or ''}"
+        f" {row.endpoint} {row.entity or ''} {row.reason or ''} {row.since!r}"
     )
-    return _sum(head.encode(), row.key, row.request, reply or b"")
+    return _sum(head.encode(), row.key, row.request, reply or b"", row.evidence or b"")
 
 
 def pin_sum(line_key: bytes, request: bytes, reply: bytes) -> int:

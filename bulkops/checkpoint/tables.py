@@ -29,7 +29,7 @@ STATE_CODES: Final = {
 }
 _STATES: Final = {code: state for state, code in STATE_CODES.items()}
 
-_STEP: Final = "key, number, endpoint, attempt, state, entity, reply, reason, at, request"
+_STEP: Final = "key, number, endpoint, attempt, state, entity, reply, reason, at, request, since, evidence"
 _OPERATION: Final = (
     "key, line_key, line, idx, id, (SELECT name FROM kind WHERE code = operation.kind), state, digest,"
     " record, raw, passed"
@@ -41,7 +41,7 @@ _OPERATION: Final = (
 # Blobs are bound as bytearray and NULL as an empty text: for `bytes` and None the module sqlite3 looks for an
 # adapter each time, in vain and by way of exceptions, which takes longer than the whole insertion.
 
-_STEP_PLACES: Final = "(?,?,?,?,?,nullif(?,''),nullif(?,''),nullif(?,''),?,?,?)"
+_STEP_PLACES: Final = "(?,?,?,?,?,nullif(?,''),nullif(?,''),nullif(?,''),?,?,?,nullif(?,''),?)"
 _OPERATION_PLACES: Final = "(?,?,?,?,nullif(?,''),?,?,?,?,nullif(?,''),nullif(?,''),?)"
 
 
@@ -59,6 +59,8 @@ def put_steps(connection: sqlite3.Connection, rows: Iterable[StepRow]) -> None:
             r.reason or "",
             r.at,
             bytearray(r.request),
+            r.since,
+            bytearray(r.evidence) if r.evidence is not None else "",
             step_sum(r),
         )
         for r in rows
@@ -218,6 +220,18 @@ def records(connection: sqlite3.Connection) -> Iterator[bytes]:
     return (record for (record,) in _stream(connection, sql))
 
 
+def owners(connection: sqlite3.Connection, ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the ids that operations have made, with the key of the operation; a look at every row."""
+    places = ",".join("?" * len(ids))
+    # A BLOB would be taken for binary JSON.
+    ended = f"""SELECT made.value ->> 'id', operation.key
+        FROM operation, json_each(CAST(operation.record AS TEXT), '$.created') AS made
+        WHERE made.value ->> 'id' IN ({places})"""
+    under_way = f"SELECT entity, key FROM step WHERE entity IN ({places})"
+    for sql in (ended, under_way):
+        yield from _stream(connection, sql, *ids)
+
+
 def counts(connection: sqlite3.Connection) -> Iterator[tuple[str, State, int]]:
     """Yield how many operations of each kind are in each state."""
     sql = """SELECT (SELECT name FROM kind WHERE code = operation.kind), state, count(*)
@@ -233,11 +247,11 @@ def checks(connection: sqlite3.Connection) -> Iterator[LineChecks]:
     return (LineChecks(*row[:4]) for row in _stream(connection, sql))
 
 
-def _stream(connection: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+def _stream(connection: sqlite3.Connection, sql: str, *values: str) -> Iterator[tuple[Any, ...]]:
     """Yield rows as they are found; left early, the read transaction ends with the iterator."""
     with closing(connection.cursor()) as cursor:
         cursor.arraysize = 256
-        yield from cursor.execute(sql)
+        yield from cursor.execute(sql, values)
 
 
 def _value(connection: sqlite3.Connection, sql: str, *values: Any) -> Any:

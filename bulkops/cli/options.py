@@ -62,6 +62,21 @@ RUNNING = (
         about="seconds for what is in flight when stopped (30)",
     ),
     Option(
+        "--settle",
+        takes=duration,
+        metavar="TIME",
+        default=60.0,
+        about="what was in doubt for so long and is not in the API's listing had no effect (60s)",
+    ),
+    Option(
+        "--stamp",
+        takes=str,
+        metavar="none|suffix",
+        default="none",
+        choices=("none", "suffix"),
+        about="end the names of agents with a token, by which one in doubt is known again for sure",
+    ),
+    Option(
         "--timeout",
         takes=positive,
         metavar="S",
@@ -114,8 +129,21 @@ EMULATE = Option(
     about="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
 )
 DRY_RUN = Option("-n", "--dry-run", about="only say what it would do, like plan")
+POLICY = Option(
+    "--in-doubt",
+    takes=str,
+    metavar="POLICY",
+    default="reconcile",
+    about="what is done about operations in doubt: reconcile (default: ask the API), retry, skip, ask; or by kind: "
+    "reconcile,conversation.create=retry",
+)
 IN_DOUBT = Option(
-    "--in-doubt", about="also send again what is in doubt; what did take effect is then there twice"
+    "--in-doubt",
+    takes=str,
+    metavar="[=POLICY]",
+    default="reconcile",
+    bare="retry",
+    about="also send again what is in doubt; what did take effect is then there twice",
 )
 
 VERBS = {
@@ -128,7 +156,7 @@ VERBS = {
     "run": Verb(
         "do a job; run it again and it continues",
         JOB,
-        options=(RUN_DIR, EMULATE, DRY_RUN),
+        options=(RUN_DIR, EMULATE, DRY_RUN, POLICY),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,
@@ -142,6 +170,16 @@ VERBS = {
         running=RUNNING,
         safety=SAFETY,
         telling=TELLING,
+    ),
+    "resolve": Verb(
+        "settle an operation in doubt by hand",
+        (*JOB, ("ID", "the operation: its id, ID[N] for one of several, or what in_doubt.jsonl names")),
+        options=(
+            RUN_DIR,
+            Option("--adopt", takes=str, metavar="ENTITY", about="it took effect: this is what it made"),
+            Option("--retry", about="send it again; it may then be there twice"),
+            Option("--skip", about="give it up"),
+        ),
     ),
     "status": Verb("say where a job stands, also while it runs", JOB, options=(RUN_DIR, OF_REHEARSAL, JSON)),
     "results": Verb(

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from bulkops.accounts import Wanted, find_account
 from bulkops.api import PROFILES
 from bulkops.checkpoint import open_reader
+from bulkops.cli.parsing import near
 from bulkops.errors import UsageError
-from bulkops.settings import Halt, RunFolder, Settings, run_folder
+from bulkops.operations import KINDS
+from bulkops.settings import Halt, Policies, Policy, RunFolder, Settings, run_folder
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Profile
@@ -111,6 +113,35 @@ def make_settings(options: Options, header: Header, *, environ: dict[str, str]) 
         give_up_after=options.give_up_after,
         time_scale=options.time_scale,
         upload_root=Path(options.upload_root).absolute() if options.upload_root else None,
+        in_doubt=parse_policies(options.in_doubt),
+        settle=options.settle,
+        stamps=options.stamp == "suffix",
+    )
+
+
+def parse_policies(text: str) -> Policies:
+    """Return the policies that `retry` or `reconcile,conversation.create=retry` spells; UsageError for others."""
+    default, of_kind = Policy.RECONCILE, dict[str, Policy]()
+    for part in text.split(","):
+        kind, equals, word = part.strip().rpartition("=")
+        if word not in {policy.value for policy in Policy}:
+            known = ", ".join(policy.value for policy in Policy)
+            raise UsageError(f"--in-doubt: there is no policy {word!r}; there are: {known}")
+        if equals and kind not in KINDS:
+            raise UsageError(f"--in-doubt: there is no kind {kind!r}{near(kind, KINDS)}")
+        if equals:
+            of_kind[kind] = Policy(word)
+        else:
+            default = Policy(word)
+    return Policies(default, of_kind)
+
+
+def taken_up(api: Profile, policies: Policies) -> frozenset[str]:
+    """Return the kinds whose operations in doubt a run takes up: where something can be done about them."""
+    return frozenset(
+        name
+        for name, kind in KINDS.items()
+        if policies.of(name) is not Policy.RECONCILE or api.listing_of(kind.makes) is not None
     )
 
 

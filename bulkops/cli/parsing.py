@@ -37,7 +37,8 @@ class Option:
     """One option: its flags (the last one names it), what it takes and what it is for.
 
     `takes` makes a value of its text and raises ValueError for what cannot be one; None makes it a flag. An
-    option that is `several` collects its values in a list.
+    option that is `several` collects its values in a list. `bare` is the value of the flag alone; another one
+    follows it after `=`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Option:
         default: Any = None,
         choices: Sequence[str] = (),
         several: bool = False,
+        bare: str | None = None,
     ) -> None:
         self.flags = flags
         self.about = about
@@ -56,6 +58,7 @@ class Option:
         self.metavar = metavar
         self.default = False if takes is None else default
         self.choices = choices
+        self.bare = bare
         self.several = several
 
     @property
@@ -166,7 +169,9 @@ class _Reading:
                 self._refuse(f"{flag} takes no value")
             values[option.name] = True
             return
-        if not equals:
+        if not equals and option.bare is not None:
+            text = option.bare
+        elif not equals:
             if not words:
                 self._refuse(f"{flag} needs a value: {flag} {option.metavar}")
             text = words.pop(0)

@@ -17,6 +17,7 @@ from bulkops.model import State
 from bulkops.outputs.atomic import atomic_write
 from bulkops.outputs.projections import doubt
 from bulkops.reporting.history import read_history
+from bulkops.reporting.report import Job
 
 if TYPE_CHECKING:
     from bulkops.cli.orders import JobPlace
@@ -61,7 +62,10 @@ def _known(place: JobPlace) -> Known:
             ended=collect(() if reader is None else reader.rows()),
             doubts=[]
             if reader is None
-            else [orjson.loads(doubt(row)) for row in reader.rows([State.IN_DOUBT])],
+            else [
+                orjson.loads(doubt(row, Job(str(place.base or place.job)).resolve))
+                for row in reader.rows([State.IN_DOUBT])
+            ],
             under_way=under_way(folder),
             now=time.time(),
         )

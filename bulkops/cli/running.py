@@ -7,11 +7,14 @@ import shlex
 import shutil
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import orjson
 
+from bulkops.api.profile import is_entity_id
+from bulkops.checkpoint import open_reader
 from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.rescue import usual_folder
@@ -19,20 +22,23 @@ from bulkops.cli import orders
 from bulkops.cli.parsing import say, to_nowhere
 from bulkops.errors import UsageError
 from bulkops.jobfile import JobFile
+from bulkops.lifecycle import Choice, Chosen
+from bulkops.model import State
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.reporting.progress import choose
-from bulkops.reporting.report import Job, last_line, pace_line, summary
+from bulkops.reporting.report import Job, doubts_line, last_line, pace_line, summary
 from bulkops.reporting.text import safe_text
+from bulkops.settings import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bulkops.cli.parsing import Options
     from bulkops.jobfile import Header
     from bulkops.pipeline import Ending
     from bulkops.planning import Selection
-    from bulkops.settings import RunFolder, Settings
+    from bulkops.settings import Policies, RunFolder, Settings
 
 T = TypeVar("T")
 EMULATED_KEY = "key-of-the-emulator"
@@ -42,8 +48,14 @@ REHEARSED = "rehearsal"
 
 def run_job(options: Options, selection: Selection) -> int:
     """Run a job and return the exit code."""
+    policies = orders.parse_policies(options.in_doubt)
+    asks = Policy.ASK in {policies.default, *policies.of_kind.values()}
+    if asks and not (sys.stdin is not None and sys.stdin.isatty()):
+        raise UsageError("--in-doubt ask needs a terminal; without one, take reconcile")
     with _emulator(options) if options.emulate else _no_emulator() as environ:
         place = orders.place_of(options)
+        taken_up = orders.taken_up(orders.profile(options), policies)
+        _warn_of_duplicates(place, policies)
 
         def settings(header: Header) -> Settings:
             return orders.make_settings(options, header, environ=environ)
@@ -57,7 +69,8 @@ def run_job(options: Options, selection: Selection) -> int:
                 environ=environ,
                 progress=choose(_heard(), quiet=options.quiet),
                 named=_named(options, place.folder, place.base),
-                selection=selection,
+                selection=replace(selection, in_doubt=taken_up),
+                ask=ask if asks else None,
                 base=place.base,
                 log_file=Path(options.log_file) if options.log_file else None,
                 another_key=options.another_key,
@@ -80,6 +93,41 @@ def _lock_wish(options: Options) -> LockWish:
         unsafe=options.unsafe_fs,
         note=note,
     )
+
+
+def _warn_of_duplicates(place: orders.JobPlace, policies: Policies) -> None:
+    """Say how many operations may be there twice after a run that sends again what is in doubt."""
+    reader = open_reader(place.folder.checkpoint)
+    if reader is None:
+        return
+    with reader:
+        held = sum(
+            states.get(State.IN_DOUBT, 0)
+            for kind, states in reader.counts_by_kind().items()
+            if policies.of(kind) is Policy.RETRY
+        )
+    if held:
+        say(
+            f"Sending again what is in doubt ({held:,}): where a first attempt did take effect, it is now there "
+            "twice. The results of these operations say possible_duplicate."
+        )
+
+
+def ask(name: str, reason: str, candidates: Sequence[str]) -> Chosen | None:
+    """Ask on the terminal what to do about one operation in doubt; None holds it."""
+    say(f"{name} is in doubt: {reason}")
+    for candidate in candidates:
+        say(f"  it could be {candidate}")
+    print("[a ID] adopt · [r]etry · [s]kip · anything else holds it: ", end="", file=sys.stderr, flush=True)
+    word, _, entity = sys.stdin.readline().strip().partition(" ")
+    match word:
+        case "a" if is_entity_id(entity.strip()):
+            return Chosen(Choice.ADOPT, entity.strip())
+        case "r":
+            return Chosen(Choice.RETRY)
+        case "s":
+            return Chosen(Choice.SKIP)
+    return None
 
 
 class _Heard:
@@ -150,6 +198,7 @@ def _tell(options: Options, ending: Ending, named: Job, folder: RunFolder) -> in
         if limit is not None and not options.quiet:
             say(limit)
         say(f"results: {folder.path / 'results.jsonl'}")
+        say(doubts_line(ending.report))
         say(last_line(ending.report, named, ending.code))
     return ending.code
 

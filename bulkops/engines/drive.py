@@ -12,12 +12,13 @@ import orjson
 
 from bulkops.checkpoint import StepState
 from bulkops.errors import InDoubt, OperationFailed
-from bulkops.lifecycle import Phase, Remembered, Verdict, begin
+from bulkops.lifecycle import Life, Phase, Remembered, Verdict, begin
 from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
+from bulkops.reconcile import stamped
 from bulkops.sending import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import StepRow
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 BEFORE = -1
 """The number of the step in which an operation that is taken up again keeps what its earlier ends told."""
+DOUBTFUL = (StepState.INTENT, StepState.UNKNOWN, StepState.MADE)
 STARTED_OVER = "started over"
 """The reason of a step of a failed operation: its reply holds as long as the request is the same."""
 
@@ -65,9 +67,32 @@ class Start:
     """The line as it was when the operation came to be in doubt."""
 
 
+@value
+class Doubtful:
+    """The operation waits: nobody knows what became of this request of its own.
+
+    `remembered`: an earlier run sent it. `edited`: the line no longer asks for what was sent.
+    """
+
+    request: Request
+    number: int
+    life: Life
+    reason: str
+    remembered: bool = False
+    edited: bool = False
+
+
+@value
+class Resolved:
+    """Who told what became of a request that was in doubt, and what that rests on."""
+
+    by: str
+    evidence: Json
+
+
 @dataclass(slots=True)
 class Running:
-    """One operation under way. `answer` is what its generator hears next."""
+    """One operation under way. `answer` is what its generator hears next, `again` the request to send first."""
 
     planned: Planned
     operation: Operation
@@ -81,6 +106,10 @@ class Running:
     possible_duplicate: bool = False
     began_at: float | None = None
     """When its last effect took place, if that was in an earlier run (epoch seconds)."""
+    doubtful: Doubtful | None = None
+    again: Doubtful | None = None
+    resent: int = 0
+    resolved: Resolved | None = None
 
 
 @value
@@ -98,13 +127,19 @@ class Drive:
     sender: Sender
     files: Files
     pins: Pins
+    stamp: Callable[[bytes, int], str] | None = None
+    """The token that the names of what is made get."""
+    creating: dict[int, Request] = field(default_factory=dict)
+    """What is being made at this moment, of things that the API lists."""
 
-    async def forward(self, running: Running) -> Outcome | Parked:
+    async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
 
         Stop passes through: it concerns the run, and the operation stays pending.
         """
         try:
+            if running.again is not None:
+                running.answer = await self._take(running, running.again.request)
             while True:
                 step = _next_step(running)
                 if isinstance(step, Await | Pause):
@@ -117,8 +152,17 @@ class Drive:
             return _outcome(running, State.FAILED, failure=failed(failure))
         except InDoubt as doubt:
             running.attempts += doubt.attempts
-            await self.files.discard(running.planned.key)
-            return _outcome(running, State.IN_DOUBT, failure=Failure("in_doubt", doubt.reason))
+            doubtful, running.doubtful = running.doubtful, None
+            return await self.held(running, doubt.reason) if doubtful is None else doubtful
+
+    async def held(self, running: Running, reason: str) -> Outcome:
+        """Return the outcome of an operation that stays in doubt."""
+        return await self.given_up(running, State.IN_DOUBT, Failure("in_doubt", reason))
+
+    async def given_up(self, running: Running, state: State, failure: Failure) -> Outcome:
+        """Return the outcome of an operation that ends where it stands."""
+        await self.files.discard(running.planned.key)
+        return _outcome(running, state, failure=failure)
 
     async def _take(self, running: Running, step: Request | Save) -> Reply | OperationFailed:
         try:
@@ -135,23 +179,62 @@ class Drive:
     async def _ask(self, running: Running, request: Request) -> Reply:
         planned = running.planned
         if request.effect is Effect.READ:
-            attempt = _attempt(running, request, 0, None)
+            attempt = _attempt(running, request, 0, Life(Effect.READ))
             if request.pinned:
                 return Reply(200, await self.pins.ask(planned, request, attempt))
             heard = await self.sender.send(attempt)
             running.attempts += heard.life.attempt
             return Reply(200, heard.json, heard.headers)
 
+        if running.again is not None:
+            again, running.again = running.again, None
+            attempt = _attempt(running, again.request, again.number, again.life)
+            return await self._make(running, attempt)
         number, running.number = running.number, running.number + 1
         row = running.start.remembered.get(number)
+        if request.makes is not None and self.stamp is not None:
+            request = self._stamped(running, request, number, row)
         if row is not None and (reply := _replayed(running, request, row)) is not None:
             running.began_at = row.at
             return reply
         running.began_at = None
-        heard = await self.sender.send(_attempt(running, request, number, row))
+        life = _life(request, row)
+        if life.phase is Phase.DOUBT:
+            raise _remembered_doubt(running, request, number, life, row)
+        return await self._make(running, _attempt(running, request, number, life))
+
+    async def _make(self, running: Running, attempt: Attempt) -> Reply:
+        """Send a request that has an effect."""
+        request, place = attempt.request, id(running)
+        if request.makes is not None:
+            self.creating[place] = request
+        try:
+            heard = await self.sender.send(attempt)
+        except InDoubt as doubt:
+            life = replace(
+                attempt.life, phase=Phase.DOUBT, attempt=doubt.attempts, perhaps=True, sure=doubt.sure
+            )
+            running.doubtful = Doubtful(request, attempt.number, life, doubt.reason)
+            raise
+        finally:
+            self.creating.pop(place, None)
         running.attempts += heard.life.attempt
         _own(running, request, heard.entity)
         return Reply(200, heard.json or {}, heard.headers)
+
+    def _stamped(self, running: Running, request: Request, number: int, row: StepRow | None) -> Request:
+        """Return a request whose thing has a name that ends with its stamp, where the API lists such things.
+
+        What an earlier run sent without a stamp stays as it was.
+        """
+        listing = self.api.listing_of(request.makes)
+        name = sent_name(self.api, request)
+        if listing is None or name is None or self.stamp is None:
+            return request
+        if row is not None and row.request == request_digest(request):
+            return request
+        stamp = self.stamp(running.planned.key, number)
+        return replace(request, body={**request.body, self.api.name_field: stamped(name, stamp)})
 
     def _done(self, running: Running, result: Mapping[str, Json]) -> Outcome:
         passed = running.operation.passed(self.api, result)
@@ -182,6 +265,9 @@ def _replayed(running: Running, request: Request, row: StepRow) -> Reply | None:
         # It is there, and it is not what is asked for now.
         _own(running, request, row.entity)
         return None
+    if row.evidence is not None:
+        evidence = orjson.loads(row.evidence)
+        running.resolved = Resolved(evidence["by"], evidence)
     _own(running, request, row.entity)
     return Reply(200, orjson.loads(row.reply) or {})
 
@@ -202,20 +288,35 @@ def _own(running: Running, request: Request, entity: str | None) -> None:
         running.created.append(made)
 
 
-def _attempt(running: Running, request: Request, number: int, row: StepRow | None) -> Attempt:
-    remembered = None
-    if row is not None:
-        remembered = Remembered(row.attempt, intent=row.state in (StepState.INTENT, StepState.UNKNOWN))
-    life = begin(request.effect, deletes=request.method == "DELETE", remembered=remembered)
-    if life.phase is Phase.DOUBT:
-        reason = (
-            row.reason
-            if row is not None and row.reason
-            else "the run ended before an answer was written down"
-        )
-        raise InDoubt(f"{Verdict.DOUBT.value}: {reason}")
+def sent_name(api: Profile, request: Request) -> str | None:
+    """Return the name that a request gives to what it makes."""
+    name = request.body.get(api.name_field) if isinstance(request.body, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _remembered_doubt(
+    running: Running, request: Request, number: int, life: Life, row: StepRow | None
+) -> InDoubt:
+    assert row is not None
+    why = Verdict.ID_UNKNOWN if life.sure else Verdict.DOUBT
+    reason = row.reason or "the run ended before an answer was written down"
+    edited = row.request not in (b"", request_digest(request))
+    said = reason if reason.startswith(why.value) else f"{why.value}: {reason}"
+    running.doubtful = Doubtful(request, number, life, said, remembered=True, edited=edited)
+    return InDoubt(said)
+
+
+def _attempt(running: Running, request: Request, number: int, life: Life) -> Attempt:
     digest = b"" if request.effect is Effect.READ else request_digest(request)
     return Attempt(request, running.account, running.planned.key, number, life, digest)
+
+
+def _life(request: Request, row: StepRow | None) -> Life:
+    remembered = None
+    if row is not None:
+        doubtful = row.state in DOUBTFUL
+        remembered = Remembered(row.attempt, intent=doubtful, sure=row.state is StepState.MADE)
+    return begin(request.effect, deletes=request.method == "DELETE", remembered=remembered)
 
 
 def _outcome(
@@ -234,6 +335,8 @@ def _outcome(
         attempts=running.attempts,
         passed=passed,
         possible_duplicate=running.possible_duplicate,
+        resolved_by=None if running.resolved is None else running.resolved.by,
+        evidence=None if running.resolved is None else running.resolved.evidence,
     )
 
 

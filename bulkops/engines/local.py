@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 import orjson
+from anyio import to_thread
 
-from bulkops.checkpoint import StepRow, StepState, line_key, operation_key
-from bulkops.engines.drive import BEFORE, STARTED_OVER, Parked, Running, Start, failed
+from bulkops.checkpoint import StepState, line_key, operation_key
+from bulkops.engines.doubts import Doubts
+from bulkops.engines.drive import Doubtful, Parked, Running, failed
 from bulkops.engines.feeding import Blocked, Feed
+from bulkops.engines.reopening import start_of, taken_up_again, told_before
 from bulkops.engines.watching import Watcher
 from bulkops.errors import OperationFailed, Stop
 from bulkops.jobfile import RawLine, pick
-from bulkops.model import Created, Failure, Outcome, State
+from bulkops.lifecycle import Choice, Chosen, Keep, Skip
+from bulkops.model import Evidence, Failure, Held, Outcome, State
 from bulkops.planning import Planned
+from bulkops.sending import ServerClock
+from bulkops.settings import Policy
 from bulkops.told import silent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bulkops.checkpoint import Checkpoint, OperationRow
-    from bulkops.engines.drive import Drive
+    from bulkops.checkpoint import Checkpoint, StepRow
+    from bulkops.engines.drive import Drive, Start
     from bulkops.engines.watching import Budget
     from bulkops.jobfile import Line, Ref
+    from bulkops.lifecycle import Command
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.settings import Settings
     from bulkops.told import Told
 
+Ask: TypeAlias = "Callable[[str, str, Sequence[str]], Chosen | None]"
+"""Asks the user about an operation: its name, why it is held, the ids that could be what it made."""
+MOST_RESENT = 3
+"""So often a run sends one operation again that is in doubt each time, where the user wants that."""
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
 LOOKERS = 16
@@ -47,6 +58,9 @@ class Closing(Protocol):
 
     def reopened(self, planned: Planned, was: State) -> None:
         """Hear that an operation which had ended so is taken up again."""
+
+    def settled(self, command: Command) -> None:
+        """Hear what follows of an operation that was in doubt."""
 
 
 class Engine:
@@ -64,7 +78,11 @@ class Engine:
         checkpoint: Checkpoint,
         closing: Closing,
         open_steps: Mapping[bytes, list[StepRow]],
+        *,
+        clock: ServerClock | None = None,
+        steady: bool = False,
         told: Told = silent,
+        ask: Ask | None = None,
     ) -> None:
         self._told = told
         self._plan = plan
@@ -72,6 +90,11 @@ class Engine:
         self._checkpoint = checkpoint
         self._closing = closing
         self._open_steps = open_steps
+        self._clock = clock or ServerClock()
+        self._steady = steady
+        self._told = told
+        self._ask = ask
+        self._held = 0
         self._feed = Feed(plan)
         self._resumed: deque[Running] = deque()
         self._changed = anyio.Event()
@@ -83,6 +106,7 @@ class Engine:
         self._on_stop: list[Callable[[Stop], None]] = []
         self.stopped_by: Stop | None = None
         self.watcher: Watcher | None = None
+        self.doubts: Doubts | None = None
 
     @property
     def awaited(self) -> int:
@@ -127,15 +151,29 @@ class Engine:
             time_scale=settings.time_scale,
             told=self._told,
         )
+        self.doubts = Doubts(
+            self._settings,
+            self._checkpoint,
+            drive,
+            self._clock,
+            partial(self._ruled, drive),
+            others=self._others_in_doubt,
+            steady=self._steady,
+            told=self._told,
+        )
         self._lookers = anyio.CancelScope()
         async with anyio.create_task_group() as beside:
             # In a task of its own: a scope around the workers would take them with it when it is cancelled.
-            beside.start_soon(self._look, self.watcher, self._lookers)
+            beside.start_soon(self._look, self.watcher, self.doubts, self._lookers)
             async with anyio.create_task_group() as workers:
                 self._workers = workers.cancel_scope
                 for _ in range(self._settings.in_flight):
                     workers.start_soon(self._guarded, self._work, drive)
             self._lookers.cancel()
+        with anyio.move_on_after(LONGEST_ENDING, shield=True):
+            async with anyio.create_task_group() as ending:
+                for running, _ in self.doubts.left():
+                    ending.start_soon(self._end_undecided, drive, running)
 
     def stop(self, reason: Stop) -> None:
         """End the run early, for this reason; the first one counts."""
@@ -171,11 +209,12 @@ class Engine:
         if self.stopped_by is not None:
             raise self.stopped_by
 
-    async def _look(self, watcher: Watcher, scope: anyio.CancelScope) -> None:
+    async def _look(self, watcher: Watcher, doubts: Doubts, scope: anyio.CancelScope) -> None:
         with scope:
             async with anyio.create_task_group() as lookers:
                 for _ in range(min(LOOKERS, max(1, self._settings.in_flight // 4))):
                     lookers.start_soon(self._guarded, self._look_on, watcher)
+                lookers.start_soon(self._guarded, doubts.look)
 
     async def _look_on(self, watcher: Watcher) -> None:
         while True:
@@ -206,15 +245,16 @@ class Engine:
                 self._wake()
 
     async def _next(self) -> Running | Planned | Blocked | None:
-        watcher = self.watcher
+        watcher, doubts = self.watcher, self.doubts
         assert watcher is not None
+        assert doubts is not None
         while self.stopped_by is None:
             if self._busy >= self._places(watcher):
                 await self._sleep_until_change()
                 continue
             if self._resumed:
                 return self._resumed.popleft()
-            if watcher.waiting < self._settings.most_awaited:
+            if watcher.waiting + doubts.waiting < self._settings.most_awaited:
                 item = self._feed.take()
                 if item is not None:
                     return item
@@ -222,7 +262,9 @@ class Engine:
                     await self._feed.read()
                     continue
                 if not self._busy and not watcher.waiting:
-                    break
+                    if not doubts.waiting:
+                        break
+                    doubts.idle()
             await self._sleep_until_change()
         self._wake()
         return None
@@ -245,13 +287,70 @@ class Engine:
         if isinstance(forwarded, Parked):
             assert self.watcher is not None
             self.watcher.park(running, forwarded.step, wanted=self._feed.wants(running.planned))
+        elif isinstance(forwarded, Doubtful):
+            await self._doubt(running, forwarded)
         else:
             await self._end(running.planned, forwarded, running.start)
+
+    async def _doubt(self, running: Running, doubtful: Doubtful) -> None:
+        """Do about an operation in doubt what the user wants to have done."""
+        assert self.doubts is not None
+        request = doubtful.request
+        match self._settings.in_doubt.of(running.planned.line.op):
+            case Policy.RETRY if running.resent < MOST_RESENT:
+                running.resent += 1
+                await self.doubts.rule(running, doubtful, Chosen(Choice.RETRY))
+            case Policy.SKIP:
+                await self.doubts.rule(running, doubtful, Chosen(Choice.SKIP))
+            case _ if doubtful.edited:
+                reason = "its line was edited since, so that nobody can tell what was sent; put it back"
+                await self.doubts.rule(running, doubtful, Held(reason, Evidence("edited")))
+            case _ if self._settings.api.listing_of(request.makes) is None:
+                await self.doubts.rule(running, doubtful, Held(doubtful.reason, Evidence("no listing")))
+            case _:
+                self.doubts.take(running, doubtful)
+
+    async def _ruled(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
+        """Carry out what follows a doubt."""
+        if isinstance(command, Keep) and (chosen := await self._chosen(running, command)) is not None:
+            assert self.doubts is not None
+            await self.doubts.rule(running, doubtful, chosen)
+            return
+        self._closing.settled(command)
+        match command:
+            case Keep(reason):
+                self._held += 1
+                await self._end(running.planned, await drive.held(running, reason), running.start)
+            case Skip():
+                failure = Failure("skipped", f"given up (--in-doubt skip): {doubtful.reason}")
+                outcome = await drive.given_up(running, State.SKIPPED, failure)
+                await self._end(running.planned, outcome, running.start)
+            case _:
+                self._resumed.append(running)
+        self._wake()
+
+    async def _chosen(self, running: Running, keep: Keep) -> Chosen | None:
+        """Return what the user decides, where they want to be asked."""
+        planned = running.planned
+        if self._ask is None or self._settings.in_doubt.of(planned.line.op) is not Policy.ASK:
+            return None
+        name = planned.name or f"line {running.start.line}"
+        evidence = running.resolved.evidence if running.resolved is not None else {}
+        candidates = evidence.get("candidates", [])
+        return await to_thread.run_sync(self._ask, name, keep.reason, candidates, abandon_on_cancel=True)
+
+    def _others_in_doubt(self) -> bool:
+        """Tell whether there are operations in doubt besides those whose doubts are being settled."""
+        return bool(self._held or self._plan.standing.count(State.IN_DOUBT) or self._plan.gone)
+
+    async def _end_undecided(self, drive: Drive, running: Running) -> None:
+        reason = "the run ended before it could be told what became of it; run it again to have the API asked"
+        await self._end(running.planned, await drive.held(running, reason), running.start)
 
     async def _end_aborted(self, running: Running) -> None:
         """Hold an operation whose request may have arrived; any other one is simply not over."""
         steps = await self._checkpoint.steps_of(running.planned.key)
-        if any(step.state is StepState.UNKNOWN for step in steps):
+        if any(step.state in (StepState.UNKNOWN, StepState.MADE) for step in steps):
             reason = "it may have taken effect: the run was aborted while it waited for the answer"
             outcome = Outcome(
                 State.IN_DOUBT, failure=Failure("in_doubt", reason), created=tuple(running.created)
@@ -291,18 +390,19 @@ class Engine:
     async def _begin(self, planned: Planned) -> Start:
         """Look up what earlier runs did; an operation that had ended is opened again."""
         if self._plan.standing.of(planned.key) is State.NOT_STARTED:
-            return _start_of(planned, self._open_steps.get(planned.key, []))
+            return start_of(planned, self._open_steps.get(planned.key, []))
         row = await self._checkpoint.row_of(planned.key)
         if row is None:
-            return _start_of(planned, [])
+            return start_of(planned, [])
         steps = [] if row.state is State.DONE else await self._checkpoint.steps_of(planned.key)
+        resent = self._settings.in_doubt.of(planned.line.op) is Policy.RETRY
         kept = [
-            _told_before(row, steps),
-            *(again for step in steps if (again := _taken_up_again(step)) is not None),
+            told_before(row, steps, resent=resent),
+            *(again for step in steps if (again := taken_up_again(row, step, resent=resent)) is not None),
         ]
         await self._checkpoint.reopen(planned.key, kept)
         self._closing.reopened(planned, row.state)
-        start = _start_of(planned, kept)
+        start = start_of(planned, kept)
         return replace(start, pinned=row.raw) if row.state is State.IN_DOUBT else start
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
@@ -325,44 +425,3 @@ class Engine:
             await self._changed.wait()
         finally:
             self._sleeping -= 1
-
-
-def _start_of(planned: Planned, steps: Sequence[StepRow]) -> Start:
-    """Return the start of an operation of which earlier runs left these steps."""
-    remembered = {step.number: step for step in steps}
-    before = remembered.pop(BEFORE, None)
-    if before is None:
-        return Start(time.time(), planned.line.number, remembered)
-    told = orjson.loads(before.reply or b"{}")
-    return Start(
-        time.time(),
-        told["line"],
-        remembered,
-        tuple(Created(made["kind"], made["id"]) for made in told["created"]),
-        possible_duplicate=told["possible_duplicate"],
-    )
-
-
-def _told_before(row: OperationRow, steps: Sequence[StepRow]) -> StepRow:
-    """Return a step that keeps what the end of an operation told, until it ends again."""
-    record = orjson.loads(row.record)
-    doubtful = any(step.state in (StepState.UNKNOWN, StepState.INTENT) for step in steps)
-    told = {
-        "line": row.line,
-        "created": record["created"],
-        # What is in doubt and sent again may be there twice; where repeating does no harm, it is not in doubt.
-        "possible_duplicate": "possible_duplicate" in record or (row.state is State.IN_DOUBT and doubtful),
-    }
-    return StepRow(row.key, BEFORE, row.kind, 0, StepState.DONE, reply=orjson.dumps(told))
-
-
-def _taken_up_again(row: StepRow) -> StepRow | None:
-    """Return what a failed or held operation's step counts for when the user has it done again."""
-    if row.number == BEFORE:
-        return None
-    if row.state is StepState.DONE:
-        # What was made is there; what can be repeated is repeated, since its answer may be why it failed.
-        return replace(row, reason=STARTED_OVER) if row.entity is not None else None
-    if row.state in (StepState.UNKNOWN, StepState.INTENT):
-        return replace(row, state=StepState.NO_EFFECT)
-    return None

@@ -25,6 +25,7 @@ class CloneAgent(Operation):
     """
 
     kind: ClassVar[str] = "agent.clone"
+    makes: ClassVar[str | None] = "agent"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "agent.clone",
         "agent_id": "agent_abc123",

@@ -20,6 +20,7 @@ class CreateAgent(Operation):
     """Create an agent from `body`, which is sent as it stands (API reference, Create Agent)."""
 
     kind: ClassVar[str] = "agent.create"
+    makes: ClassVar[str | None] = "agent"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "agent.create",
         "body": {

@@ -23,6 +23,7 @@ class CreateConversation(Operation):
     """
 
     kind: ClassVar[str] = "conversation.create"
+    makes: ClassVar[str | None] = "conversation"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "conversation.create",
         "body": {"agent_id": "agent_abc123", "dynamic_variables": {"user_name": "John"}},

@@ -53,6 +53,7 @@ class UploadDocument(Operation):
     """
 
     kind: ClassVar[str] = "document.upload"
+    makes: ClassVar[str | None] = "document"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "document.upload",
         "file": "handbook.md",

@@ -20,6 +20,7 @@ class CreateTool(Operation):
     """Create a webhook tool from `body`, which is sent as it stands (API reference, Create Webhook Tool)."""
 
     kind: ClassVar[str] = "tool.create"
+    makes: ClassVar[str | None] = "tool"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "tool.create",
         "body": {

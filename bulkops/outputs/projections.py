@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulkops.checkpoint import spelled
 from bulkops.model import State
 from bulkops.outputs.atomic import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bulkops.checkpoint.rows import OperationRow, StepRow
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
 
 TO_REPEAT = frozenset({State.FAILED, State.BLOCKED})
 _MADE = b'"created":[{'
+_DOUBLED = b'"possible_duplicate":true'
 
 
 def write_results(
     records: Iterable[bytes], results: Path, created: Path, under_way: Iterable[StepRow] = ()
-) -> None:
+) -> int:
     """Write one line per operation, its record, and one line per entity that was made.
 
     Also what was made by operations that failed later, or have not ended (`under_way`), is told. One pass for
-    both: records are read from disk.
+    both: records are read from disk. Return how many operations may have made something twice.
     """
+    doubled = 0
     with atomic_write(results) as of_operations, atomic_write(created) as of_entities:
         for record in records:
             of_operations.write(record)
             of_operations.write(b"\n")
+            doubled += record.find(_DOUBLED) >= 0
             # Most records of a large job tell of nothing made; they are not worth parsing.
             if record.find(_MADE) >= 0:
                 for line in _created(record):
@@ -41,6 +45,7 @@ def write_results(
             if step.entity is not None:
                 of_entities.write(_made_by(step))
                 of_entities.write(b"\n")
+    return doubled
 
 
 def write_failed(rows: Iterable[OperationRow], path: Path) -> None:
@@ -51,9 +56,12 @@ def write_failed(rows: Iterable[OperationRow], path: Path) -> None:
     _write_lines(map(_line_to_repeat, _once_per_line(rows)), path)
 
 
-def write_in_doubt(rows: Iterable[OperationRow], path: Path) -> None:
-    """Write what is held: since when, why, and what to look for in the account."""
-    _write_lines((doubt(row) for row in rows if row.state is State.IN_DOUBT), path)
+def write_in_doubt(rows: Iterable[OperationRow], path: Path, command: Callable[[str], str]) -> None:
+    """Write what is held: since when, why, what to look for in the account, and what settles it.
+
+    `command` makes, of the id by which an operation is named, the command that settles it by hand.
+    """
+    _write_lines((doubt(row, command) for row in rows if row.state is State.IN_DOUBT), path)
 
 
 def write_summary(summary: Mapping[str, Json], path: Path) -> None:
@@ -124,9 +132,10 @@ def _made_by(step: StepRow) -> bytes:
     return orjson.dumps(made)
 
 
-def doubt(row: OperationRow) -> bytes:
+def doubt(row: OperationRow, command: Callable[[str], str]) -> bytes:
     """Return the line of `in_doubt.jsonl` of an operation that is held."""
     record = orjson.loads(row.record)
+    name = record["id"] or spelled(row.line_key) + (f"[{row.index + 1}]" if "copy" in record else "")
     return orjson.dumps(
         {
             "id": record["id"],
@@ -135,6 +144,8 @@ def doubt(row: OperationRow) -> bytes:
             "since": record["ended_at"],
             "reason": (record["error"] or {}).get("message"),
             "look_for": _look_for(row, record),
+            "evidence": record.get("evidence"),
+            "settle": f"{command(name)} --adopt ID | --retry | --skip",
             "created": record["created"],
         }
     )

@@ -56,6 +56,10 @@ def record(
     }
     if outcome.passed is not None:
         fields["passed"] = outcome.passed
+    if outcome.resolved_by:
+        fields["resolved_by"] = outcome.resolved_by
+    if outcome.evidence is not None:
+        fields["evidence"] = outcome.evidence
     if outcome.possible_duplicate:
         fields["possible_duplicate"] = True
     return orjson.dumps(fields)

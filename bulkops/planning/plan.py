@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 class Selection:
     """Which operations a run takes up besides those that have not started.
 
-    Blocked ones are always looked at again: what they wait for may be done by now. `changed` says what happens
+    Blocked ones are always looked at again: what they wait for may be done by now. `in_doubt` names the kinds
+    whose operations in doubt are taken up, whatever is done about them then. `changed` says what happens
     when done operations are no longer in the file: None refuses, `keep` and `rerun` go on, and `rerun` also does
     lines with an id again that were changed since they were done.
     """
 
     failed: bool = False
-    in_doubt: bool = False
+    in_doubt: frozenset[str] = frozenset()
     changed: str | None = None
 
 
@@ -140,7 +141,7 @@ class Plan:
             case State.FAILED:
                 return self.selection.failed or not self.standing.unchanged(key, digest(line.raw))
             case State.IN_DOUBT:
-                return self.selection.in_doubt
+                return line.op in self.selection.in_doubt
             case State.DONE:
                 edited = self.selection.changed == "rerun" and line.id is not None
                 return edited and not self.standing.unchanged(key, digest(line.raw))

@@ -55,6 +55,11 @@ class Report:
     pauses: int = 0
     paused_seconds: float = 0.0
     pause_reasons: Counter[str] = field(default_factory=Counter)
+    found: int = 0
+    """Operations in doubt that turned out to be done."""
+    absent: int = 0
+    """Operations in doubt that turned out to have had no effect."""
+    possible_duplicates: int = 0
     stopped: str | None = None
     checks_passed: int = 0
     checks_failed: int = 0
@@ -157,6 +162,10 @@ class Job:
         path = f"./{named}" if named.startswith("-") else named
         return shlex.join(["bulkops", verb, *flags, path, *self.options])
 
+    def resolve(self, operation: str) -> str:
+        """Return the command that settles one operation in doubt, without what is decided."""
+        return shlex.join(["bulkops", "resolve", self.path, operation])
+
     def file(self, name: str) -> str:
         """Return the path of a file of the run folder, quoted for a shell."""
         return shlex.quote(str((self.folder or run_folder(Path(self.path)).path) / name))
@@ -215,6 +224,12 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
             "seconds": round(report.paused_seconds, 3),
             "reasons": dict(report.pause_reasons),
         },
+        "doubts": {
+            "in_doubt": report.count(State.IN_DOUBT),
+            "found": report.found,
+            "absent": report.absent,
+            "possible_duplicates": report.possible_duplicates,
+        },
         "seconds": round(report.seconds, 3),
         "started_at": rfc3339(report.started),
         "ended_at": None if report.ended is None else rfc3339(report.ended),
@@ -257,6 +272,15 @@ def standing_line(report: Report, awaited: int, requests: int, period: float) ->
     """Return the line that says where a run stands; `requests` were sent in the last period (seconds)."""
     waiting = f", waiting {awaited:,}" if awaited else ""
     return f"{_told(report)}{waiting}; {_number(requests, 'request')} in the last {duration(period)}"
+
+
+def doubts_line(report: Report) -> str:
+    """Return the line that tells, always, what came of what was in doubt."""
+    return (
+        f"in doubt {report.count(State.IN_DOUBT):,}; reconciled {report.found + report.absent:,} "
+        f"({report.found:,} found, {report.absent:,} absent and sent again); "
+        f"possible duplicates {report.possible_duplicates:,}"
+    )
 
 
 def _told(report: Report) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bulkops.sending.attempt import Attempt, Gate, Heard, Sender
+from bulkops.sending.clock import ServerClock
 from bulkops.sending.measured import Measured
 from bulkops.sending.metered import Metered
 from bulkops.sending.recorded import Recorded
@@ -33,6 +34,7 @@ async def open_sender(
     checkpoint: Checkpoint,
     pace: Pace,
     *,
+    clock: ServerClock | None = None,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     told: Told = silent,
     meter: Meter | None = None,
@@ -42,7 +44,7 @@ async def open_sender(
         wire: Sender = Wire(settings, accounts, transport)
         measured = wire if meter is None else Measured(wire, meter)
         yield Retrying(
-            Metered(Recorded(measured, checkpoint), pace),
+            Metered(Recorded(measured, checkpoint, clock=clock or ServerClock()), pace),
             give_up_after=settings.give_up_after,
             time_scale=settings.time_scale,
             sleep=sleep,
@@ -50,4 +52,4 @@ async def open_sender(
         )
 
 
-__all__ = ["Attempt", "Gate", "Heard", "Retrying", "Sender", "open_sender"]
+__all__ = ["Attempt", "Gate", "Heard", "Retrying", "Sender", "ServerClock", "open_sender"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,11 +24,13 @@ from bulkops.lifecycle import (
     SendNow,
     Sent,
     StopRun,
+    Verdict,
     WriteIntent,
     advance,
 )
 from bulkops.model import Effect
 from bulkops.sending.attempt import Heard
+from bulkops.sending.clock import ServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,37 +54,40 @@ class Recorded:
     inner: Sender
     checkpoint: Checkpoint
     chance: Callable[[], float] = random.random
+    clock: ServerClock = field(default_factory=ServerClock)
 
     async def send(self, attempt: Attempt) -> Heard:
         """Make the attempt; what is heard carries the next state and command of the lifecycle."""
         life, command = advance(attempt.life, _GRANTED)
+        since = (self.clock.now() or 0.0) if life.effect is Effect.CREATE else 0.0
         try:
             if isinstance(command, WriteIntent):
-                await self.checkpoint.intend(_row(attempt, life, StepState.INTENT))
+                await self.checkpoint.intend(_row(attempt, life, StepState.INTENT, since))
                 life, command = advance(life, _DURABLE)
             assert isinstance(command, SendNow)
             heard = await self.inner.send(attempt)
+            self.clock.hear(heard.headers)
         except BaseException as error:
             # Cancelled, or the body could not be produced: the gate knows whether anything can have happened.
             reason = str(error) if isinstance(error, OperationFailed) else "the run was stopped"
             with anyio.move_on_after(LONGEST_RECORDING, shield=True):
-                await self._abandoned(attempt, life, reason)
+                await self._abandoned(attempt, life, reason, since)
             raise
         life, command = advance(life, Ended(heard.end, self.chance(), heard.asked))
         if life.effect is not Effect.READ:
             reply = orjson.dumps(heard.json) if isinstance(command, Deliver) else None
             # Not awaited: it rides along with what follows, the next intent or the operation's outcome.
             self.checkpoint.note(
-                _row(attempt, life, _state_after(command), heard.entity, reply, heard.reason or None)
+                _row(attempt, life, _state_after(command), since, heard.entity, reply, heard.reason or None)
             )
         return _recorded(heard, life, command)
 
-    async def _abandoned(self, attempt: Attempt, life: Life, reason: str) -> None:
+    async def _abandoned(self, attempt: Attempt, life: Life, reason: str, since: float) -> None:
         if life.effect is Effect.READ:
             return
         sent = Sent.GONE if attempt.gate.passed else Sent.WITHHELD
         life, command = advance(life, Ended(Broken(sent)))
-        self.checkpoint.note(_row(attempt, life, _state_after(command), reason=reason))
+        self.checkpoint.note(_row(attempt, life, _state_after(command), since, reason=reason))
         await self.checkpoint.flush()
 
 
@@ -90,6 +95,8 @@ def _state_after(command: Command) -> StepState:
     match command:
         case Deliver():
             return StepState.DONE
+        case Hold(Verdict.ID_UNKNOWN):
+            return StepState.MADE
         case Hold():
             return StepState.UNKNOWN
         case RetryAfter(no_effect=False):
@@ -104,6 +111,7 @@ def _row(
     attempt: Attempt,
     life: Life,
     state: StepState,
+    since: float,
     entity: str | None = None,
     reply: bytes | None = None,
     reason: str | None = None,
@@ -119,6 +127,7 @@ def _row(
         reason,
         time.time(),
         attempt.digest,
+        since,
     )
 
 

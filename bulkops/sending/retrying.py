@@ -74,6 +74,7 @@ class Retrying:
                 case Hold(verdict=verdict):
                     doubt = InDoubt(f"{verdict.value}: {_said(heard)}")
                     doubt.attempts = heard.life.attempt
+                    doubt.sure = heard.life.sure
                     raise doubt
                 case StopRun():
                     raise KeyRefused(f"the server refuses the key: {_said(heard)}")

@@ -247,9 +247,9 @@ def test_reader_open_steps(opened: Opener) -> None:
 
         with checkpoint.reader() as reader:
             found = list(reader.open_steps())
-        assert {key_of(line) for line in range(4)} == {row.key for row in found}
+        assert {key_of(line) for line in range(len(StepState))} == {row.key for row in found}
         assert found == sorted(found, key=lambda row: (row.key, row.number))
-        assert len(found) == 8
+        assert len(found) == 2 * len(StepState)
 
     run(opened, act)
 
@@ -343,5 +343,40 @@ def test_many_at_once(opened: Opener) -> None:
         with checkpoint.reader() as reader:
             assert [ended(line) for line in range(3000)] == list(reader.rows())
             assert list(reader.open_steps()) == []
+
+    run(opened, act)
+
+
+def test_what_was_found_out_is_kept_with_its_evidence(opened: Opener) -> None:
+    """The findings of one pass are there together, every field."""
+    found = [
+        step(1, state=StepState.DONE, entity="agent_1", evidence=b'{"rule":"count"}', since=5.5),
+        step(2, state=StepState.NO_EFFECT, evidence=b"{}"),
+    ]
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(step(1))
+        await checkpoint.settle(found)
+
+    async def again(checkpoint: Checkpoint) -> None:
+        assert [await checkpoint.steps_of(key_of(n)) for n in (1, 2)] == [[row] for row in found]
+
+    run(opened, act)
+    run(opened, again)
+
+
+def test_whose_an_id_is(opened: Opener) -> None:
+    """Ids that ended operations made, and those of operations under way, have an owner; others have none."""
+    record = b'{"created":[{"kind":"agent","id":"agent_1"},{"kind":"agent","id":"agent_2"}]}'
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.close_operation(ended(1, record=record), keep_steps=False)
+        await checkpoint.close_operation(ended(2, record=b'{"created":[]}'), keep_steps=False)
+        checkpoint.note(step(3, state=StepState.DONE, entity="agent_3"))
+        await checkpoint.flush()
+        with checkpoint.reader() as reader:
+            asked = [f"agent_{n}" for n in range(1200)]
+            expected = {"agent_1": key_of(1), "agent_2": key_of(1), "agent_3": key_of(3)}
+            assert reader.owners(asked) == expected
 
     run(opened, act)

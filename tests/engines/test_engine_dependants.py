@@ -9,7 +9,7 @@ import pytest
 from bulkops.emulator.answers import Answer
 from bulkops.errors import Halted
 from bulkops.planning import Selection
-from bulkops.settings import Halt
+from bulkops.settings import Halt, Policies, Policy
 from tests.engines.engine_bench import AGENT, Job, Server, counts
 from tests.jumping import run_jumping
 
@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 def create(line_id: str, **more: Any) -> dict[str, Any]:
     """Return a line that makes an agent named like its id."""
     return {"op": "agent.create", "id": line_id, "body": {**AGENT, "name": line_id}, **more}
+
+
+def tool(line_id: str) -> dict[str, Any]:
+    """Return a line that makes a tool named like its id; the API has no listing of tools."""
+    body = {
+        "name": line_id,
+        "description": "d",
+        "url": "https://a.example",
+        "method": "GET",
+        "parameters": {},
+    }
+    return {"op": "tool.create", "id": line_id, "body": body}
+
+
+RESENT = Selection(failed=True, in_doubt=frozenset({"tool.create"}))
 
 
 def failing(*names: str, status: int = 400) -> Server:
@@ -164,7 +179,7 @@ def test_the_line_in_an_event_is_the_line_of_the_job(tmp_path: Path) -> None:
 def test_what_is_in_doubt_keeps_its_dependants_waiting(tmp_path: Path, runs: int) -> None:
     """What waits for a line in doubt is neither begun nor blocked, in this run and in every later one."""
     dependant = {"op": "agent.get", "id": "read", "agent_id": "${ref:a#agent_id}"}
-    job = Job(tmp_path, [create("a"), dependant, create("z", needs=["read"])])
+    job = Job(tmp_path, [tool("a"), dependant, create("z", needs=["read"])])
 
     async def many() -> Any:
         for _ in range(runs):
@@ -176,12 +191,11 @@ def test_what_is_in_doubt_keeps_its_dependants_waiting(tmp_path: Path, runs: int
 
 def test_after_a_doubt_is_settled_its_dependants_go_on(tmp_path: Path) -> None:
     """Sent again by the user's word, a line in doubt is done as a possible duplicate, and then what waited."""
-    dependant = {"op": "agent.get", "agent_id": "${ref:a#agent_id}"}
-    job = Job(tmp_path, [create("a"), dependant])
+    job = Job(tmp_path, [tool("a"), create("b", needs=["a"])])
 
     async def both() -> Any:
         await job.run(failing("a", status=500))
-        return await job.run(Server(), Selection(failed=True, in_doubt=True))
+        return await job.run(Server(), RESENT, in_doubt=Policies(Policy.RETRY))
 
     assert counts(run_jumping(both)) == {"done": 2}
     assert [row.get("possible_duplicate") for row in job.rows()] == [True, None]
@@ -189,11 +203,11 @@ def test_after_a_doubt_is_settled_its_dependants_go_on(tmp_path: Path) -> None:
 
 def test_a_possible_duplicate_is_told_at_every_later_end(tmp_path: Path) -> None:
     """Sent again in doubt, then refused, then done: the result still says that there may be two."""
-    job = Job(tmp_path, [create("a")])
+    job = Job(tmp_path, [tool("a")])
 
     async def thrice() -> None:
         await job.run(failing("a", status=500))
-        await job.run(failing("a"), Selection(failed=True, in_doubt=True))
+        await job.run(failing("a"), RESENT, in_doubt=Policies(Policy.RETRY))
         assert job.rows()[0]["status"] == "failed"
         await job.run(Server(), Selection(failed=True))
 

@@ -141,10 +141,11 @@ def test_in_doubt_says_what_to_look_for(path: Path) -> None:
         raw=b'{"op":"document.upload","name":"FAQ","file":"faq.md"}',
         failure=Failure("in_doubt", "the answer was lost"),
     )
-    write_in_doubt([held, row(State.FAILED)], path)
+    write_in_doubt([held, row(State.FAILED)], path, "bulkops resolve job.jsonl {}".format)
     [told] = written(path)
     assert (told["id"], told["line"], told["op"]) == ("one", 1, "document.upload")
     assert told["reason"] == "the answer was lost"
+    assert told["settle"] == "bulkops resolve job.jsonl one --adopt ID | --retry | --skip"
     assert (
         told["look_for"]
         == f'a document named "FAQ" that was made between 2026-09-21T14:13:20.250Z and {told["since"]}'
@@ -154,7 +155,7 @@ def test_in_doubt_says_what_to_look_for(path: Path) -> None:
 @pytest.mark.parametrize("raw", [None, b'{"name":"${ref:a#name}"}', b'{"body":{"name":1}}', b'{"body":[]}'])
 def test_in_doubt_makes_up_no_name(path: Path, raw: bytes | None) -> None:
     """Where the line does not say the name, what to look for has none."""
-    write_in_doubt([row(State.IN_DOUBT, raw=raw)], path)
+    write_in_doubt([row(State.IN_DOUBT, raw=raw)], path, str)
     assert written(path)[0]["look_for"].startswith("an agent that was made between")
 
 

@@ -109,7 +109,9 @@ def test_a_plan_agrees_with_a_plain_model(
                 remembered.end(line, state, index=index, occurrence=occurrence, number=place)
         written.append(line)
     path = write(tmp_path / "job.jsonl", written)
-    plan = plan_of(path, remembered, Selection(failed=failed, in_doubt=in_doubt))
+    plan = plan_of(
+        path, remembered, Selection(failed=failed, in_doubt=frozenset({"agent.clone"} if in_doubt else ()))
+    )
 
     again = {State.NOT_STARTED, State.BLOCKED}
     again |= ({State.FAILED} if failed else set()) | ({State.IN_DOUBT} if in_doubt else set())

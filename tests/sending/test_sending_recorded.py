@@ -113,7 +113,7 @@ def test_reads_write_nothing() -> None:
     ("effect", "end", "state"),
     [
         (Effect.CREATE, Answered(200), DONE),
-        (Effect.CREATE, Answered(200, named=False), UNKNOWN),
+        (Effect.CREATE, Answered(200, named=False), StepState.MADE),
         (Effect.CREATE, Answered(500), UNKNOWN),
         (Effect.CREATE, Broken(Sent.GONE), UNKNOWN),
         (Effect.SPEND, Broken(Sent.GONE), UNKNOWN),
