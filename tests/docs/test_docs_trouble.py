@@ -39,7 +39,7 @@ def _serving(command: str, folder: Path, port: str) -> Iterator[str]:
 
 
 def test_docs_trouble_rehearsal(tmp_path: Path) -> None:
-    """Whoever follows the text sees the lost answer held, the refusal blocked, the rest retried."""
+    """Whoever follows the text sees the lost agent found, the lost call held, the refusal blocked, the rest retried."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.e2e_commands import agents, check_ending, results, run_folder, table
+from tests.e2e.e2e_commands import agents, check_ending, end_of, interrupt, results, run_folder, table, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,8 +94,6 @@ def test_a_doubt_left_by_an_interruption_is_settled_by_the_next_run(desk_at: Cal
     desk = desk_at(faults=lost("agent.create", 2, fault="reset_before"))
     job = desk.job(agents(2))
     with desk.start("run", job, *desk.target, "--settle", "60s") as process:
-        from tests.e2e.e2e_commands import interrupt, until
-
         until(lambda: desk.sent >= 3)
         stopped = interrupt(process)
     assert stopped.code == 130, stopped.err
@@ -112,8 +110,6 @@ def test_a_doubt_left_by_a_kill_is_settled_by_the_next_run(desk_at: Callable[...
     desk = desk_at(latency=(1.0, 1.0))
     job = desk.job(agents(4))
     with desk.start("run", job, *desk.target, "-j", 4) as process:
-        from tests.e2e.e2e_commands import end_of, until
-
         until(lambda: desk.sent >= 4)
         process.kill()
         end_of(process)
@@ -228,3 +224,22 @@ def test_reads_and_updates_are_repeated(desk_at: Callable[..., Desk]) -> None:
     ended = desk.run(job, "--time-scale", 20)
     assert ended.code == 0, ended.err
     assert check_ending(job, ended)["requests"]["retries"] == 2
+
+
+def test_an_effect_that_comes_late_is_waited_for(desk_at: Callable[..., Desk]) -> None:
+    """What takes effect seconds after its connection is gone is found, and is not made a second time."""
+    desk = desk_at(faults=[{"endpoint": "agent.create", "nth": 1, "fault": "reset_after", "late": 2.5}])
+    job = desk.job(agents(2))
+    ended = desk.run(job, "--settle", "5s")
+    assert ended.code == 0, ended.err
+    assert sorted(desk.made()) == ["Agent 0", "Agent 1"]
+    assert check_ending(job, ended)["doubts"]["found"] == 1
+
+
+def test_a_settle_time_that_is_too_short_makes_it_twice(desk_at: Callable[..., Desk]) -> None:
+    """The minute is there for this: absent after one second, sent again, and then the first one takes effect."""
+    desk = desk_at(faults=[{"endpoint": "agent.create", "nth": 1, "fault": "reset_after", "late": 2.5}])
+    job = desk.job(agents(1))
+    ended = desk.run(job, "--settle", "1s")
+    assert ended.code == 0, ended.err
+    until(lambda: len(desk.made()) == 2)
