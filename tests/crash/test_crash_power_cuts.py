@@ -258,6 +258,9 @@ def resume(emulator: Emulator, recorded: Recorded, cut: Cut, folder: Path) -> li
         *FAST,
         "--time-scale",
         "50",
+        # Nothing takes effect late here, and there are many states to resume from.
+        "--settle",
+        "1s",
         "-q",
     ]
     said = io.StringIO()
