@@ -28,6 +28,9 @@ EXPECTED = 1.7
 HURRY = 0.96
 """With credit in hand the gaps of the even pace are so much shorter: it makes up for what it leaves unused."""
 
+VERY_LATE = 0.125
+"""Seconds. Whoever comes later than that, or than a gap, has rested: two at short notice are one too many for some."""
+
 THEIRS = 1.15
 """Others are left so many times what they were seen to use, so that they can grow."""
 
@@ -103,7 +106,7 @@ class Governor:
             if now >= state.suspect and state.credit.left(now, ledger) > self._spared + margins.cushion:
                 gap *= HURRY
             # Who is a little late does not put off the next; after a rest the pace begins anew.
-            late = 0 <= now - state.due < max(gap, LATENESS)
+            late = 0 <= now - state.due < max(LATENESS, min(gap, VERY_LATE))
             state.due = (state.due if late else now) + gap
         ledger.granted += 1
         full = ledger.granted - ledger.answered >= state.window.size
