@@ -50,7 +50,10 @@ RUNNING = (
     ),
     Option("--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"),
     Option(
-        "--upload-root", takes=str, metavar="DIR", about="upload only files below this folder, following no links"
+        "--upload-root",
+        takes=str,
+        metavar="DIR",
+        about="upload only files below this folder, following no links",
     ),
     Option("--halt", takes=str, metavar="fail=N|N%", about="stop when so many, or such a share, have failed"),
     CHANGED,

@@ -47,7 +47,7 @@ MOST_RESENT = 3
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
 LOOKERS = 16
-"""At most so many looks at awaited things are under way at once, and at most a quarter of what may be in flight."""
+"""So many looks at awaited things may be under way at once; what is in flight in all, the pace sees to."""
 
 
 class Closing(Protocol):
@@ -212,22 +212,9 @@ class Engine:
     async def _look(self, watcher: Watcher, doubts: Doubts, scope: anyio.CancelScope) -> None:
         with scope:
             async with anyio.create_task_group() as lookers:
-                for _ in range(min(LOOKERS, max(1, self._settings.in_flight // 4))):
-                    lookers.start_soon(self._guarded, self._look_on, watcher)
+                for _ in range(min(LOOKERS, self._settings.in_flight)):
+                    lookers.start_soon(self._guarded, watcher.look)
                 lookers.start_soon(self._guarded, doubts.look)
-
-    async def _look_on(self, watcher: Watcher) -> None:
-        while True:
-            due = await watcher.due()
-            while self._busy > self._places(watcher):
-                await self._sleep_until_change()
-            await watcher.look_at(due)
-            if self._busy >= self._places(watcher) - 1:
-                self._wake()
-
-    def _places(self, watcher: Watcher) -> int:
-        """Return how many operations may be at their requests: looks take places among them, but not the last."""
-        return max(1, self._settings.in_flight - watcher.looking)
 
     async def _guarded(self, job: Callable[..., Awaitable[None]], *arguments: object) -> None:
         try:
@@ -249,9 +236,6 @@ class Engine:
         assert watcher is not None
         assert doubts is not None
         while self.stopped_by is None:
-            if self._busy >= self._places(watcher):
-                await self._sleep_until_change()
-                continue
             if self._resumed:
                 return self._resumed.popleft()
             if watcher.waiting + doubts.waiting < self._settings.most_awaited:

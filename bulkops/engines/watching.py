@@ -43,16 +43,12 @@ class Standing(Protocol):
     """Where an account stands."""
 
     @property
-    def limit(self) -> int | None:
-        """So many requests may go in a period; None while that is not known."""
+    def per_second(self) -> float:
+        """So many requests may go in a second of our clock; infinity while that is not known."""
 
     @property
-    def period(self) -> float:
-        """The period in seconds, of our clock."""
-
-    @property
-    def waiting(self) -> int:
-        """So many requests wait for their turn, looks among them."""
+    def waiting_work(self) -> int:
+        """So many requests that are no looks wait for their turn."""
 
 
 class Budget(Protocol):
@@ -79,12 +75,12 @@ Due: TypeAlias = Awaited[_Parked]
 
 
 class Watcher:
-    """Keep what is parked, say what is due for a look, and hand back what has settled.
+    """Keep what is parked, look at it when a look is due, and hand it back when it has settled.
 
     `resume` takes an operation whose `answer` is set. `share` is what looks get of the turns while other requests
     wait; None leaves it to the watcher. Inside, times are those of the server's clock, which runs `time_scale`
-    times as fast as ours, also those of `told("settled", what=…, seconds=…, looks=…)`, which hears of each thing that
-    settled.
+    times as fast as ours. `told("settled", what=…, seconds=…, looks=…)` hears of each thing that settled, in those
+    seconds.
     """
 
     def __init__(
@@ -99,6 +95,7 @@ class Watcher:
         time_scale: float = 1.0,
         told: Told = silent,
     ) -> None:
+        self._told = told
         self._api = api
         self._sender = sender
         self._resume = resume
@@ -106,7 +103,6 @@ class Watcher:
         self._account = account
         self._share = share
         self._time_scale = time_scale
-        self._told = told
         self._looks: Looks[_Parked] = Looks()
         self._pauses: list[tuple[float, int, Running]] = []
         self._order = 0
@@ -117,7 +113,7 @@ class Watcher:
         """How many wait for what, by the names of the watches."""
         self.waiting = 0
         self.looking = 0
-        """Looks that are under way, or wait for their place or their turn."""
+        """Looks that are under way or wait for their turn."""
         self.looks = 0
         self._give_share()
 
@@ -139,8 +135,13 @@ class Watcher:
         """Return the seconds until something is due; infinity when nothing is."""
         return max(0.0, self._next_due() - self._now()) / self._time_scale
 
-    async def due(self) -> Due:
-        """Return what is due for a look, when it is; `look_at` has to follow."""
+    async def look(self) -> None:
+        """Work as one of the lookers, for ever."""
+        while True:
+            await self._look_at(await self._due())
+
+    async def _due(self) -> Due:
+        """Return what is due for a look, when it is."""
         # One looker waits for the clock, the others for their turn to do so.
         async with self._next:
             while True:
@@ -148,15 +149,15 @@ class Watcher:
                 self._end_pauses(now)
                 self._looks.reprice(self._price(), now)
                 if (due := self._looks.take(now)) is not None:
-                    self.looking += 1
                     return due
                 await self._wait(now)
 
-    async def look_at(self, due: Due) -> None:
-        """Look at something; hand it back when it has settled or is overdue."""
+    async def _look_at(self, due: Due) -> None:
         running, step = due.item.running, due.item.step
         watch = self._api.watches[step.what]
         self.looks += 1
+        self.looking += 1
+        due.item.looks += 1
         try:
             attempt = Attempt(
                 watch.request(step.id), running.account, running.planned.key, 0, Life(Effect.READ)
@@ -169,7 +170,6 @@ class Watcher:
             self.looking -= 1
         now = self._now()
         settled = step.settled(observation)
-        due.item.looks += 1
         self._looks.learn(due, now, settled=settled)
         if settled:
             self._told("settled", what=step.what, seconds=now - due.began, looks=due.item.looks)
@@ -216,10 +216,9 @@ class Watcher:
 
     def _price(self) -> Price:
         standing = self._budget.standing(self._account)
-        rate = UNKNOWN_RATE
-        if standing.limit is not None:
-            rate = standing.limit / standing.period / self._time_scale
-        return price(self.waiting, rate, others_wait=standing.waiting > self.looking)
+        known = standing.per_second < inf
+        rate = standing.per_second / self._time_scale if known else UNKNOWN_RATE
+        return price(self.waiting, rate, others_wait=standing.waiting_work > 0)
 
     def _next_due(self) -> float:
         pause = self._pauses[0][0] if self._pauses else inf

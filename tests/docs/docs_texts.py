@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXTS = ("README.md", "CHANGELOG.md", "jobs/README.md", "docs/emulator.md", "docs/checkpoint.md", "docs/guarantees.md")
+TEXTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "jobs/README.md",
+    "docs/emulator.md",
+    "docs/checkpoint.md",
+    "docs/guarantees.md",
+)
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )

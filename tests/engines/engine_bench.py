@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -154,9 +155,8 @@ class _NoThread:
 class Unlimited:
     """A budget without a limit; it remembers what share was given to looks."""
 
-    limit: int | None = None
-    period: float = 60.0
-    waiting: int = 0
+    per_second: float = inf
+    waiting_work: int = 0
     shares: list[float] = field(default_factory=list)
 
     def standing(self, _account: str) -> Unlimited:
@@ -215,6 +215,7 @@ class Run:
     events: Notes
     sender: Retrying
     budget: Budget
+    observer: Observer
 
 
 class Job:
@@ -257,13 +258,13 @@ class Job:
             steps: dict[bytes, list[Any]] = {}
             for step in self.checkpoint.reader().open_steps():
                 steps.setdefault(step.key, []).append(step)
-            engine = Engine(plan, known, self.checkpoint, closing, steps)
+            engine = Engine(plan, known, self.checkpoint, closing, steps, told=observer.told)
             recorded = Recorded(server, self.checkpoint, chance=lambda: 0.0)
             inner = recorded if pace is None else Metered(recorded, pace)
             if pace is not None:
                 engine.on_stop(pace.close)
             sender = Retrying(inner, give_up_after=300.0, sleep=engine.sleep)
-            yield Run(plan, engine, report, files, events, sender, budget or pace or Unlimited())
+            yield Run(plan, engine, report, files, events, sender, budget or pace or Unlimited(), observer)
             report.verify()
 
     async def run(self, server: Server, selection: Selection | None = None, **more: Any) -> Run:
