@@ -97,8 +97,8 @@ class CheckpointReader:
             with closing(tables.unlike(self._connection)) as unlike:
                 return next(unlike, None)
         except (sqlite3.Error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A row that cannot even be read as what it should be.
-            return f"{type(error).__name__}: {error}"
+            # Its words may be those of the damage itself, which are for no terminal.
+            return f"a row cannot be read as what it should be ({type(error).__name__})"
 
     def states(self) -> Iterator[tuple[bytes, State, bytes]]:
         """Yield key, state and line digest of every ended operation, in no order."""

@@ -30,7 +30,6 @@ CLEAN = "clean"
 """`yes` in `meta` when the last opening ended as it should, with everything written."""
 OPENING = "opening"
 """How many times the checkpoint was opened for writing: the word of `meta` that a rescue file is named after."""
-_OF = "rescue_of"
 
 
 class Rescue:
@@ -87,7 +86,6 @@ class Rescue:
         path = rescue_path(self._meta, self._folder)
         path.unlink(missing_ok=True)
         connection = open_writable(path)
-        tables.put_meta(connection, _OF, self._meta["checkpoint_id"])
         self.told = (
             f" What became of the requests in flight is in {path}; the next run of the job takes it up."
         )
@@ -123,8 +121,11 @@ def absorb(path: Path, meta: Mapping[str, str], folder: Path) -> int:
     if not _is_ours(source):
         return 0
     with closing(open_writable(source)) as rescue:
-        if tables.meta(rescue).get(_OF) != meta["checkpoint_id"]:
-            return 0
+        if any(tables.unlike(rescue)):
+            raise CheckpointError(
+                f"{source}, where the last run saved what was in flight, is damaged. Nothing was sent. Remove it to"
+                " go on; what was in flight is in doubt then."
+            )
         steps, ends = list(tables.steps(rescue)), list(tables.rows(rescue, None))
     _merge(path, steps, ends)
     for name in (source.name, f"{source.name}-wal", f"{source.name}-shm"):

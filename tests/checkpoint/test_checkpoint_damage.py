@@ -28,6 +28,7 @@ FLIPS = 5000 if os.environ.get("BULKOPS_SOAK") == "1" else 300
 
 async def filled(path: Path) -> None:
     """Fill a checkpoint with some of everything, and close it."""
+    content = random.Random(3)
     async with open_checkpoint(path) as checkpoint:
         await checkpoint.set_meta("origin", "reference https://example.org")
         for line in range(60):
@@ -35,11 +36,13 @@ async def filled(path: Path) -> None:
             kind = "agent.clone" if line % 3 else "document.upload"
             raw = None if state is State.DONE else b'{"op": "agent.clone", "line": %d}' % line
             for index in range(1 + line % 2):
-                row = ended(line, index, state=state, kind=kind, raw=raw, record=os.urandom(150 + 40 * line))
+                row = ended(
+                    line, index, state=state, kind=kind, raw=raw, record=content.randbytes(150 + 40 * line)
+                )
                 await checkpoint.close_operation(row, keep_steps=False)
         for line in range(60, 100):
             await checkpoint.intend(step(line, state=list(StepState)[line % 4], entity=f"agent_{line}"))
-        await checkpoint.pin(b"line", b"request", os.urandom(6000))
+        await checkpoint.pin(b"line", b"request", content.randbytes(6000))
 
 
 def unclean(path: Path) -> bytes:

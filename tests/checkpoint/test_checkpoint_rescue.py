@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -219,6 +220,19 @@ def test_doubtful_rescue_is_left_alone(
     change(path, saved)
 
     assert recover(path, safe) == 0
+    assert saved.exists()
+
+
+@pytest.mark.parametrize("disk", [BROKEN], indirect=True)
+def test_damaged_rescue_is_refused(path: Path, safe: Path, disk: FailingDisk) -> None:
+    """A rescue file whose rows are not what was written is refused, and the user is told what removing it means."""
+    failing_run(path, disk, safe)
+    (saved,) = safe.iterdir()
+    with closing(sqlite3.connect(saved, isolation_level=None)) as connection:
+        connection.execute("UPDATE operation SET state = 1 WHERE state = 2")
+
+    with pytest.raises(CheckpointError, match=r"is damaged\. Nothing was sent\. Remove it .* in doubt then"):
+        recover(path, safe)
     assert saved.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,9 +33,10 @@ def under_way(desk: Desk, job: Path, *words: object) -> Started:
 def test_twelve_starts_at_once(slow: Desk) -> None:
     """Of twelve simultaneous starts one does the job, eleven end with 75, and nothing is made twice."""
     job = slow.job(agents(500))
-    started = [slow.start("run", job, *slow.target, "-j", 2) for _ in range(12)]
-    until(lambda: sum(process.poll() is not None for process in started) == 11)
-    ends = [interrupt(process) if process.poll() is None else end_of(process) for process in started]
+    with ExitStack() as stack:
+        started = [stack.enter_context(slow.start("run", job, *slow.target, "-j", 2)) for _ in range(12)]
+        until(lambda: sum(process.poll() is not None for process in started) == 11, seconds=120)
+        ends = [interrupt(process) if process.poll() is None else end_of(process) for process in started]
     assert sorted(end.code for end in ends) == [75] * 11 + [130]
     assert all(" is already being run by " in end.last for end in ends if end.code == 75)
     assert len(set(slow.made())) == len(slow.made())
@@ -51,6 +53,7 @@ def test_a_second_run_hears_of_the_first(slow: Desk) -> None:
     assert (second.code, quiet.code, other.code) == (75, 75, 75)
     assert f"by process {first.pid} on " in second.last
     assert f"(bulkops run {job} " in second.last
+    assert "`bulkops status` shows where it stands" in second.last
     assert (quiet.out, quiet.err) == ("", "")
     assert "another run folder" in other.last
 

@@ -12,7 +12,6 @@ from tests.e2e.e2e_commands import (
     agent,
     agents,
     check_ending,
-    end_of,
     interrupt,
     results,
     run_folder,
@@ -256,18 +255,3 @@ def test_done_lines_that_are_gone_stop_the_run(desk: Desk) -> None:
     kept = desk.run(job, "--changed", "keep")
     assert kept.code == 0, kept.err
     assert sorted(desk.made()) == ["Agent 0", "Agent 1", "Agent 2", "Agent 3"]
-
-
-def test_two_runs_at_the_same_time(desk_at: Callable[..., Desk]) -> None:
-    """A second run of the same job ends with 75 at once, sends nothing and says what to do."""
-    desk = desk_at(latency=0.3)
-    job = desk.job(agents(8))
-    with desk.start("run", job, *desk.target, "-j", 1) as first:
-        until(lambda: desk.sent)
-        second = desk.run(job)
-        elsewhere = desk.run(job, "--run-dir", "elsewhere")
-        ended = end_of(first)
-    assert (second.code, elsewhere.code, ended.code) == (75, 75, 0)
-    assert "already being run" in second.err
-    assert "bulkops status" in second.err
-    assert len(desk.effects()) == 8
