@@ -78,6 +78,8 @@ class GatedForm(httpx.AsyncByteStream):
                     yield chunk
                 now = await aiofiles.os.stat(file.fileno())
         except OSError as error:
+            if error.errno == errno.ESTALE:
+                self._withhold("changed while it was being sent")
             self._withhold(f"cannot be read: {error.strerror}")
         if left or _identity(now) != _identity(self._file):
             self._withhold("changed while it was being sent")
@@ -88,7 +90,7 @@ class GatedForm(httpx.AsyncByteStream):
         descriptor = open_upload(path, self._root)
         if _identity(os.fstat(descriptor)) != _identity(self._file):
             os.close(descriptor)
-            raise OSError(errno.ESTALE, "it is not what it was a moment ago")
+            raise OSError(errno.ESTALE, "it was changed")
         return descriptor
 
     def _withhold(self, what: str) -> NoReturn:
