@@ -102,7 +102,7 @@ def test_docs_flags_exist() -> None:
     known = {"--help", "--version"}.union(*map(_options, VERBS))
     for name in TEXTS:
         text = re.sub(
-            r"^(?:python3|~/bulkops|mv|rm) .*$|`benchmarks/run\.py [^`]*`", "", read(name), flags=re.M
+            r"^(?:python3|~/bulkops|mv|rm) .*$|`benchmarks/run\.py [^`]*`", "", read(name), flags=re.MULTILINE
         )
         told = {flag for flag in _flags(text.replace("--max-x", "")) if flag.startswith("--")}
         assert told <= known, name
