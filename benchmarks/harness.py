@@ -118,7 +118,7 @@ def spend(command: Sequence[str | Path], *, code: int = 0) -> Used:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            env=_environment(),
+            env=environment(),
         )
         limit = threading.Timer(LONGEST, process.kill)
         limit.start()
@@ -197,7 +197,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return our environment without what would change how bulkops or Python work."""
     foreign = ("BULKOPS_", "ELEVENLABS_", "PYTHON", "XDG_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

@@ -28,6 +28,7 @@ SCRIPTS = (
     "checkpoint",
     "memory",
     "plan_lines",
+    "resume",
     "upload_200mb",
     "startup",
     "transports",

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from bulkops import wall_clock
 from bulkops.checkpoint import StepState, open_reader
@@ -17,7 +18,7 @@ from bulkops.checkpoint.ballast import ballast_size, check_room
 from bulkops.checkpoint.belonging import belonging, check_belongs
 from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.recovering import recover
-from bulkops.checkpoint.rescue import usual_folder
+from bulkops.checkpoint.rescue import OPENING, usual_folder
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.closing import Closing
 from bulkops.engines.drive import Drive
@@ -31,7 +32,7 @@ from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
 from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
-from bulkops.planning import Selection, edited_words, make_plan
+from bulkops.planning import KNOWN, Selection, edited_words, known_word, make_plan
 from bulkops.planning.census import GONE_KNOWN
 from bulkops.reconcile import stamp_of
 from bulkops.reporting.events import EventLog
@@ -224,6 +225,8 @@ async def _send(
             await checkpoint.set_meta(word, text)
         steady = wall_clock.is_steady(checkpoint.meta("clock"))
         await checkpoint.set_meta("clock", wall_clock.reading())
+        word = await to_thread.run_sync(known_word, plan, checkpoint.meta(OPENING))
+        await checkpoint.set_meta(KNOWN, word)
         if order.selection.changed is not None:
             await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))

@@ -11,7 +11,7 @@ from bulkops.checkpoint.identity import (
 )
 from bulkops.checkpoint.interface import Checkpoint, Reader
 from bulkops.checkpoint.reader import CheckpointReader, open_reader
-from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow, StepState
+from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow, StepState
 
 __all__ = [
     "Checkpoint",
@@ -21,6 +21,7 @@ __all__ = [
     "Occurrences",
     "OperationRow",
     "Reader",
+    "StateRow",
     "StepRow",
     "StepState",
     "digest",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from types import TracebackType
 
-    from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow
+    from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow
     from bulkops.model import State
 
 
@@ -84,8 +84,20 @@ class Reader(Protocol):
     def meta(self, key: str) -> str | None:
         """Return a word about the whole run."""
 
-    def states(self) -> Iterator[tuple[bytes, State, bytes]]:
-        """Yield key, state and line digest of every ended operation, in no order."""
+    def states(self, states: Collection[State] | None = None) -> Iterator[StateRow]:
+        """Yield what is known of where ended operations stand, in no order: of all, or of those in some states."""
+
+    def state_of(self, key: bytes) -> StateRow | None:
+        """Return the same of one operation, None while it has not ended."""
+
+    def states_on(self, line: int) -> Iterator[StateRow]:
+        """Yield the same of the ended operations that were on the line with this number."""
+
+    def count_on(self, line: int) -> int:
+        """Return how many operations have ended that were on the line with this number."""
+
+    def lines(self) -> Iterator[int]:
+        """Yield the numbers of the lines with ended operations in order, each once."""
 
     def open_steps(self) -> Iterator[StepRow]:
         """Yield the steps of operations that have not ended, by operation and number."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import orjson
 
-from bulkops.checkpoint.rows import LineChecks
+from bulkops.checkpoint.rows import LineChecks, StateRow
 from bulkops.checkpoint.schema import FORMAT
 
 if TYPE_CHECKING:
@@ -141,10 +141,27 @@ class MemoryReader:
         """Return a word about the whole run."""
         return self._meta.get(key)
 
-    def states(self) -> Iterator[tuple[bytes, State, bytes]]:
-        """Yield key, state and line digest of every ended operation, in no order."""
+    def states(self, states: Collection[State] | None = None) -> Iterator[StateRow]:
+        """Yield what is known of where ended operations stand, in no order: of all, or of those in some states."""
         for row in list(self._operations.values()):
-            yield row.key, row.state, row.digest
+            if states is None or row.state in states:
+                yield StateRow(row.key, row.state, row.digest, row.line)
+
+    def state_of(self, key: bytes) -> StateRow | None:
+        """Return the same of one operation, None while it has not ended."""
+        return next((row for row in self.states() if row.key == key), None)
+
+    def states_on(self, line: int) -> Iterator[StateRow]:
+        """Yield the same of the ended operations that were on the line with this number."""
+        return (row for row in self.states() if row.line == line)
+
+    def count_on(self, line: int) -> int:
+        """Return how many operations have ended that were on the line with this number."""
+        return sum(1 for _ in self.states_on(line))
+
+    def lines(self) -> Iterator[int]:
+        """Yield the numbers of the lines with ended operations in order, each once."""
+        yield from sorted({row.line for row in self._operations.values()})
 
     def open_steps(self) -> Iterator[StepRow]:
         """Yield the steps of operations that have not ended, by operation and number."""

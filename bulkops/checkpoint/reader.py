@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
     from types import TracebackType
 
-    from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow
+    from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow
     from bulkops.model import State
 
 _PATIENCE = 10.0
@@ -100,10 +100,30 @@ class CheckpointReader:
             # Its words may be those of the damage itself, which are for no terminal.
             return f"a row cannot be read as what it should be ({type(error).__name__})"
 
-    def states(self) -> Iterator[tuple[bytes, State, bytes]]:
-        """Yield key, state and line digest of every ended operation, in no order."""
+    def states(self, states: Collection[State] | None = None) -> Iterator[StateRow]:
+        """Yield what is known of where ended operations stand, in no order: of all, or of those in some states."""
         with _translated(self._path):
-            yield from tables.states(self._connection)
+            yield from tables.states(self._connection, states)
+
+    def state_of(self, key: bytes) -> StateRow | None:
+        """Return the same of one operation, None while it has not ended."""
+        with _translated(self._path):
+            return tables.state_of(self._connection, key)
+
+    def states_on(self, line: int) -> Iterator[StateRow]:
+        """Yield the same of the ended operations that were on the line with this number."""
+        with _translated(self._path):
+            yield from tables.states_on(self._connection, line)
+
+    def count_on(self, line: int) -> int:
+        """Return how many operations have ended that were on the line with this number."""
+        with _translated(self._path):
+            return tables.count_on(self._connection, line)
+
+    def lines(self) -> Iterator[int]:
+        """Yield the numbers of the lines with ended operations in order, each once."""
+        with _translated(self._path):
+            yield from tables.lines(self._connection)
 
     def open_steps(self) -> Iterator[StepRow]:
         """Yield the steps of operations that have not ended, by operation and number."""

@@ -72,6 +72,16 @@ class OperationRow:
     passed: bool | None = None
 
 
+class StateRow(NamedTuple):
+    """The end of an operation without its texts: its state, and the bytes (`digest`) and number of its line then."""
+
+    # A named tuple, since millions are read.
+    key: bytes
+    state: State
+    digest: bytes
+    line: int
+
+
 class LineChecks(NamedTuple):
     """How the operations of one line that check something came out; `record` is that of the first of them."""
 

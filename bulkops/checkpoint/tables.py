@@ -11,7 +11,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from bulkops.checkpoint.rows import LineChecks, OperationRow, StepRow, StepState
+from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow, StepState
 from bulkops.checkpoint.sums import meta_sum, operation_sum, pin_sum, step_sum
 from bulkops.model import State
 
@@ -30,6 +30,7 @@ STATE_CODES: Final = {
 _STATES: Final = {code: state for state, code in STATE_CODES.items()}
 
 _STEP: Final = "key, number, endpoint, attempt, state, entity, reply, reason, at, request, since, evidence"
+_STATE_ROW: Final = "key, state, digest, line"
 _OPERATION: Final = (
     "key, line_key, line, idx, id, (SELECT name FROM kind WHERE code = operation.kind), state, digest,"
     " record, raw, passed"
@@ -196,11 +197,32 @@ def row_of(connection: sqlite3.Connection, key: bytes) -> OperationRow | None:
     return None if row is None else _operation(row)
 
 
-def states(connection: sqlite3.Connection) -> Iterator[tuple[bytes, State, bytes]]:
-    """Yield key, state and digest of every operation that has a row."""
-    known = _STATES
-    for key, code, digest in _stream(connection, "SELECT key, state, digest FROM operation"):
-        yield key, known[code], digest
+def states(connection: sqlite3.Connection, wanted: Collection[State] | None) -> Iterator[StateRow]:
+    """Yield key, state, digest and line of every operation that has a row, or of those in the wanted states."""
+    where = "" if wanted is None else f"WHERE state IN ({_codes(wanted)})"
+    return _states(_stream(connection, f"SELECT {_STATE_ROW} FROM operation {where}"))
+
+
+def state_of(connection: sqlite3.Connection, key: bytes) -> StateRow | None:
+    """Return the same of one operation."""
+    found = connection.execute(f"SELECT {_STATE_ROW} FROM operation WHERE key = ?", (key,))
+    return next(_states(found), None)
+
+
+def states_on(connection: sqlite3.Connection, line: int) -> Iterator[StateRow]:
+    """Yield the same of the operations that were on a line."""
+    return _states(_stream(connection, f"SELECT {_STATE_ROW} FROM operation WHERE line = ?", line))
+
+
+def count_on(connection: sqlite3.Connection, line: int) -> int:
+    """Return how many operations that have a row were on a line."""
+    return int(_value(connection, "SELECT count(*) FROM operation WHERE line = ?", line))
+
+
+def lines(connection: sqlite3.Connection) -> Iterator[int]:
+    """Yield the numbers of the lines in order, each once; from the index alone, which is small."""
+    sql = "SELECT DISTINCT line FROM operation INDEXED BY operation_by_line ORDER BY line"
+    return (line for (line,) in _stream(connection, sql))
 
 
 def rows(connection: sqlite3.Connection, wanted: Collection[State] | None) -> Iterator[OperationRow]:
@@ -208,9 +230,8 @@ def rows(connection: sqlite3.Connection, wanted: Collection[State] | None) -> It
     chosen = set(State if wanted is None else wanted)
     # Few rows are not done: found by state and sorted. The done ones are too many to sort: walked by line.
     index = "operation_by_line" if State.DONE in chosen else "operation_by_state"
-    codes = ", ".join(str(STATE_CODES[state]) for state in chosen)
     sql = f"""SELECT {_OPERATION} FROM operation INDEXED BY {index}
-        WHERE state IN ({codes}) ORDER BY line, idx, key"""
+        WHERE state IN ({_codes(chosen)}) ORDER BY line, idx, key"""
     return map(_operation, _stream(connection, sql))
 
 
@@ -247,7 +268,7 @@ def checks(connection: sqlite3.Connection) -> Iterator[LineChecks]:
     return (LineChecks(*row[:4]) for row in _stream(connection, sql))
 
 
-def _stream(connection: sqlite3.Connection, sql: str, *values: str) -> Iterator[tuple[Any, ...]]:
+def _stream(connection: sqlite3.Connection, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
     """Yield rows as they are found; left early, the read transaction ends with the iterator."""
     with closing(connection.cursor()) as cursor:
         cursor.arraysize = 256
@@ -261,6 +282,16 @@ def _value(connection: sqlite3.Connection, sql: str, *values: Any) -> Any:
 def _step(row: tuple[Any, ...]) -> StepRow:
     key, number, endpoint, attempt, state, *others = row
     return StepRow(key, number, endpoint, attempt, StepState(state), *others)
+
+
+def _states(rows: Iterator[tuple[Any, ...]]) -> Iterator[StateRow]:
+    known = _STATES
+    for key, code, digest, line in rows:
+        yield StateRow(key, known[code], digest, line)
+
+
+def _codes(states: Collection[State]) -> str:
+    return ", ".join(str(STATE_CODES[state]) for state in states)
 
 
 def _operation(row: tuple[Any, ...]) -> OperationRow:

@@ -58,7 +58,7 @@ class Feed:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._batches: Iterator[list[RawLine]] = plan.raw_batches()
+        self._batches: Iterator[list[RawLine]] = plan.batches_with_work()
         self._lines: deque[RawLine] = deque()
         self._ready: deque[Planned | Blocked] = deque()
         self._freed: deque[_Dependant] = deque()
@@ -133,14 +133,11 @@ class Feed:
 
     def _meet(self, raw: RawLine) -> None:
         plan = self._plan
-        if not plan.has_work(raw.number):
-            if plan.occurrences.repeated:
-                # Equal lines are told apart by their order, so those that are done count as well.
-                line = plan.parse(raw)
-                plan.key_of(line.id, raw.raw)
-            return
         line = plan.parse(raw)
+        # Equal lines are told apart by their order, so those without work count as well.
         key = plan.key_of(line.id, raw.raw)
+        if raw.number not in plan.work:
+            return
         if not line.needs and not line.refs:
             self._prepare(line, key, None)
             return

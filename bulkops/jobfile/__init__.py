@@ -7,21 +7,28 @@ from bulkops.jobfile.header import Header, read_header
 from bulkops.jobfile.lines import Line, parse_line
 from bulkops.jobfile.problems import LineError, LineProblems, problems_text
 from bulkops.jobfile.reading import JobFile, RawLine
+from bulkops.jobfile.sifting import Fingerprint, LineSet, fingerprint, sifted
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.templates import Ref, pick
+from bulkops.jobfile.uploads import wrong_file
 
 __all__ = [
+    "Fingerprint",
     "Header",
     "JobFile",
     "Line",
     "LineError",
     "LineProblems",
+    "LineSet",
     "RawLine",
     "Ref",
     "find_cycle",
+    "fingerprint",
     "parse_line",
     "parse_object",
     "pick",
     "problems_text",
     "read_header",
+    "sifted",
+    "wrong_file",
 ]

@@ -88,12 +88,19 @@ class Line:
 
 
 def parse_line(
-    raw_line: RawLine, header: Header, environ: Mapping[str, str], base: Path, *, known_good: bool = False
+    raw_line: RawLine,
+    header: Header,
+    environ: Mapping[str, str],
+    base: Path,
+    *,
+    known_good: bool = False,
+    look_for_files: bool = True,
 ) -> Line:
     """Return the line, with the header's defaults under it; LineProblems with everything that is wrong.
 
     `environ` is where `${env:…}` looks, `base` the folder at which relative paths start. A line whose very
-    bytes were found good before is `known_good`: it is not checked again, nor are its files looked for.
+    bytes were found good before is `known_good`: it is not checked again, nor are its files looked for. Nor are
+    they without `look_for_files`.
     """
     number, offset, raw = raw_line
     try:
@@ -118,7 +125,9 @@ def parse_line(
 
     needs = written.get("needs") or ()
     if table.files or needs or refs:
-        check_surroundings(written, table, base, refs, problems, look_for_files=not known_good)
+        check_surroundings(
+            written, table, base, refs, problems, look_for_files=look_for_files and not known_good
+        )
     if problems:
         raise LineProblems(problems)
     many = table.kind.many

@@ -61,6 +61,11 @@ class JobFile:
         return Path(os.path.abspath(self.path.parent))
 
     @property
+    def size(self) -> int:
+        """How many bytes it had when it was opened."""
+        return self._first_seen[0]
+
+    @property
     def unchanged(self) -> bool:
         """Whether the file has been left alone since it was opened, as far as its size and time of change tell."""
         try:
@@ -94,7 +99,7 @@ class JobFile:
             position += len(data)
             pieces = data.split(b"\n")
             pieces[0] = carry + pieces[0]
-            self._check_length(pieces[0], number)
+            self.check_length(pieces[0], number)
             carry = pieces.pop()
             batch: list[RawLine] = []
             for piece in pieces:
@@ -108,6 +113,12 @@ class JobFile:
         if carry and not carry.isspace():
             yield [RawLine(number, start, carry.removesuffix(b"\r"))]
 
+    def blocks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the file's bytes from one offset to another, or to its end, as they stand there now."""
+        while data := self._read(BLOCK if end is None else min(BLOCK, end - start), start):
+            yield data
+            start += len(data)
+
     def line_at(self, offset: int, number: int) -> RawLine:
         """Return the line that starts at this offset, as it stands there now."""
         found = b""
@@ -115,7 +126,7 @@ class JobFile:
         while data := self._read(size, offset + len(found)):
             end = data.find(b"\n")
             found += data if end < 0 else data[:end]
-            self._check_length(found, number)
+            self.check_length(found, number)
             if end >= 0:
                 break
             size = BLOCK
@@ -126,18 +137,19 @@ class JobFile:
         end = line.offset + len(line.raw)
         return end + 1 + (self._read(1, end) == b"\r")
 
-    def _read(self, size: int, position: int) -> bytes:
-        try:
-            return os.pread(self._descriptor, size, position)
-        except OSError as error:
-            raise _refusal(os.fspath(self.path), _why(error)) from None
-
-    def _check_length(self, line: bytes, number: int) -> None:
+    def check_length(self, line: bytes, number: int) -> None:
+        """Raise JobError for a line that is too long to be read."""
         if len(line) > LONGEST_LINE:
             limit = LONGEST_LINE // 2**20
             raise JobError(
                 [Problem(self.name, number, None, f"the line is longer than {limit} MiB; split it up")]
             )
+
+    def _read(self, size: int, position: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, size, position)
+        except OSError as error:
+            raise _refusal(os.fspath(self.path), _why(error)) from None
 
 
 def _why(error: OSError | ValueError) -> str:

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from bulkops.planning.census import make_plan
+from bulkops.planning.known import KNOWN, known_word
 from bulkops.planning.plan import Plan, Planned, Selection, edited_words, named
 from bulkops.planning.standing import Standing
 
-__all__ = ["Plan", "Planned", "Selection", "Standing", "edited_words", "make_plan", "named"]
+__all__ = [
+    "KNOWN",
+    "Plan",
+    "Planned",
+    "Selection",
+    "Standing",
+    "edited_words",
+    "known_word",
+    "make_plan",
+    "named",
+]

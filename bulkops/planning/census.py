@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import KeyIndex, StepState, digest, line_key, operation_key, prefix, spelled
+from bulkops.checkpoint import KeyIndex, digest, line_key, prefix, spelled
 from bulkops.errors import JobError, Problem
-from bulkops.jobfile import LineError, LineProblems, find_cycle, parse_line, parse_object, read_header
+from bulkops.jobfile import (
+    LineError,
+    LineProblems,
+    find_cycle,
+    parse_line,
+    parse_object,
+    read_header,
+    wrong_file,
+)
 from bulkops.jobfile.header import under
 from bulkops.model import State
-from bulkops.operation import fields_of
 from bulkops.operations import KINDS
+from bulkops.planning.environment import Watched
+from bulkops.planning.known import Known
 from bulkops.planning.plan import Plan, Selection
-from bulkops.planning.rehearsal import rehearse
+from bulkops.planning.resuming import resumed_plan
 from bulkops.planning.standing import Standing
+from bulkops.planning.tallies import Tallies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import OperationRow, Reader
     from bulkops.jobfile import Header, JobFile, Line, RawLine
-    from bulkops.planning.rehearsal import Rehearsal
 
 NOT_TO_BE_LOST = (State.DONE, State.IN_DOUBT)
 _WAS = {State.DONE: "done", State.IN_DOUBT: "held in doubt"}
@@ -48,7 +56,12 @@ def make_plan(
     `base` is given for a `failed.jsonl`: the job that it is a part of, whose header and ids hold for it too.
     Raises JobError with every problem found.
     """
-    census = _Census(job, api, environ, reader, selection or Selection(), base)
+    selection = selection or Selection()
+    if base is None:
+        resumed = resumed_plan(job, api=api, environ=environ, reader=reader, selection=selection)
+        if resumed is not None:
+            return resumed
+    census = _Census(job, api, environ, reader, selection, base)
     census.read()
     census.check_ids()
     census.check_references()
@@ -56,19 +69,8 @@ def make_plan(
         raise JobError(census.problems)
     census.check_emptiness()
     census.check_gone()
+    census.remember()
     return census.plan
-
-
-class _Tally:
-    """How many lines there are of one shape: of one kind, with the same fields given."""
-
-    __slots__ = ("each", "files", "left", "lines", "lines_left", "op", "operations")
-
-    def __init__(self, sample: Line, each: Rehearsal) -> None:
-        self.op = sample.op
-        self.each = each
-        self.files = [name for name, field in fields_of(sample.kind).items() if field.is_file]
-        self.lines = self.operations = self.left = self.lines_left = 0
 
 
 class _Census:
@@ -93,20 +95,21 @@ class _Census:
         self._edges: dict[str, list[str]] = {}
         self._asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
         self._going_on = KeyIndex()
-        self._tallies: dict[tuple[str, ...], _Tally] = {}
-        self._under_way = _under_way(reader)
+        self._many: dict[int, int] = {}
         self.problems: list[Problem] = []
         source = base or job
         self.plan = Plan(
             job=job,
             header=read_header(source),
             selection=selection,
-            standing=Standing(reader),
+            standing=Standing(reader.states() if reader is not None else ()),
             environ=environ,
             folder=source.folder,
         )
         if base is not None:
             self.plan.header = _from_the_top(self.plan.header)
+        self._environ = Watched(environ)
+        self._tallies = Tallies(self.plan, api, reader)
 
     def read(self) -> None:
         """Check and count every line."""
@@ -128,14 +131,16 @@ class _Census:
                 self._note_sources(line)
             if line.account is not None:
                 self.plan.accounts.setdefault(line.account, line.number)
-            self._count(line, key)
+            if line.count > 1:
+                self._many[line.number] = line.count
+            self._tallies.add(line, key)
         occurrences.freeze()
         self._ids.freeze()
         self._made_ids.freeze()
         self._ids_of_bad.freeze()
         if occurrences.repeated and self._reader is not None and not self.problems:
             self._count_again()
-        self._sum_up()
+        self._tallies.sum_up()
         self.plan.again.freeze()
 
     def check_ids(self) -> None:
@@ -220,10 +225,10 @@ class _Census:
         if self._base is not None or self._reader is None:
             return
         lost = sum(plan.standing.count(state) - plan.count(state) for state in NOT_TO_BE_LOST)
-        if not lost and not self._under_way:
+        if not lost and not self._tallies.under_way:
             return
         rows = self._gone_rows()
-        names = sorted([*(row.key for row in rows), *self._under_way])
+        names = sorted([*(row.key for row in rows), *self._tallies.under_way])
         plan.gone = blake2b(b"".join(names), digest_size=16).hexdigest()
         if plan.selection.changed is not None or plan.gone == self._reader.meta(GONE_KNOWN):
             return
@@ -232,7 +237,7 @@ class _Census:
                 f"line {row.line} ({row.id or row.kind}) was {_WAS[row.state]} and is not there any more"
                 for row in rows
             ),
-            *(f"{what} was begun for a line that is not there" for what in self._under_way.values()),
+            *(f"{what} was begun for a line that is not there" for what in self._tallies.under_way.values()),
         ]
         if len(said) > MOST_GONE_SHOWN:
             said[MOST_GONE_SHOWN:] = [f"… and {len(said) - MOST_GONE_SHOWN:,} more"]
@@ -241,6 +246,25 @@ class _Census:
             "an edited line without an id is a new one) or --changed rerun (also do edited lines with an id again)"
         )
         raise JobError([Problem(plan.job.name, None, None, message) for message in said])
+
+    def remember(self) -> None:
+        """Note for the next run what need not be found out again, where that can be told by the lines' numbers."""
+        plan, reader = self.plan, self._reader
+        if (
+            self._base is not None
+            or plan.gone
+            or plan.edited
+            or plan.occurrences.repeated
+            or self._environ.read
+        ):
+            return
+        if plan.standing.places != self._tallies.places:
+            # Lines have been moved since they ended.
+            return
+        if reader is not None and any(step.number < 0 for step in reader.open_steps()):
+            # What was taken up again keeps the number of the line that it ended on first.
+            return
+        plan.known = Known.of(plan, self._api.name, self._tallies, self._many)
 
     def _gone_rows(self) -> list[OperationRow]:
         """Return what has ended and is not in the file."""
@@ -261,7 +285,7 @@ class _Census:
             for batch in plan.raw_batches():
                 for raw in batch:
                     try:
-                        yield parse_line(raw, plan.header, plan.environ, plan.folder)
+                        yield self._parsed(raw)
                     except LineProblems as found:
                         if first:
                             self._note_problems(raw, found)
@@ -269,6 +293,28 @@ class _Census:
             # What comes after a line that is too long cannot be read; what was found before is told as well.
             if first:
                 self.problems += unreadable.problems
+
+    def _parsed(self, raw: RawLine) -> Line:
+        """Return a good line; one that is done needs its files no more."""
+        plan = self.plan
+        try:
+            return parse_line(raw, plan.header, self._environ, plan.folder)
+        except LineProblems:
+            if plan.standing.empty:
+                raise
+            line = parse_line(raw, plan.header, self._environ, plan.folder, look_for_files=False)
+            key, same = line_key(line.id, line.raw, 0), digest(line.raw)
+            for planned in plan.planned(line, key):
+                done = plan.standing.of(planned.key) is State.DONE
+                if not done or not plan.standing.unchanged(planned.key, same):
+                    raise
+            return line
+
+    def _check_files(self, line: Line) -> None:
+        """Look for the files of a line whose equal is done, so that they were not missed before."""
+        for name in self._tallies.of(line).files:
+            if wrong := wrong_file(line.fields[name]):
+                self._problem(line.number, name, wrong)
 
     def _note_problems(self, raw: RawLine, found: LineProblems) -> None:
         if len(self.problems) < MOST_PROBLEMS_KEPT:
@@ -287,60 +333,14 @@ class _Census:
             if line.id is not None:
                 self._edges.setdefault(line.id, []).append(line_id)
 
-    def _count(self, line: Line, key: bytes) -> None:
-        shape = (line.op, *line.fields)
-        tally = self._tallies.get(shape)
-        if tally is None:
-            tally = self._tallies[shape] = _Tally(line, rehearse(self._api, line))
-        tally.lines += 1
-        tally.operations += line.count
-        known = not self.plan.standing.empty or self._under_way
-        left = self._count_states(line, key) if known else line.count
-        if left:
-            self.plan.mark_work(line.number)
-            tally.left += left
-            tally.lines_left += 1
-            for name in tally.files:
-                self.plan.upload_bytes += left * _size(line.fields[name])
-
-    def _sum_up(self) -> None:
-        """Add up what was counted of each shape."""
-        plan = self.plan
-        for tally in self._tallies.values():
-            plan.lines += tally.lines
-            plan.operations[tally.op] += tally.operations
-            ended = sum(count for (op, _), count in plan.states.items() if op == tally.op)
-            plan.states[tally.op, State.NOT_STARTED] += plan.operations[tally.op] - ended
-            if tally.left:
-                plan.left[tally.op] += tally.left
-                plan.requests += tally.left * tally.each.requests + tally.lines_left * tally.each.shared
-                plan.looks += tally.left * tally.each.looks
-
-    def _count_states(self, line: Line, key: bytes) -> int:
-        plan = self.plan
-        left = 0
-        for index in range(line.count):
-            name = operation_key(key, index)
-            state = plan.standing.of(name)
-            self._under_way.pop(name, None)
-            if state is not State.NOT_STARTED:
-                plan.states[line.op, state] += 1
-            if state is State.DONE and line.id is not None:
-                plan.edited += not plan.standing.unchanged(name, digest(line.raw))
-            if plan.takes_up(name, line):
-                left += 1
-                if state is not State.NOT_STARTED:
-                    plan.again.add(name)
-        return left
-
     def _count_again(self) -> None:
         """Count once more, now that lines which stand there several times can be told apart."""
         plan = self.plan
         plan.start_over()
-        self._tallies.clear()
-        self._under_way = _under_way(self._reader)
+        self._tallies = Tallies(plan, self._api, self._reader)
         for line in self._lines():
-            self._count(line, plan.key_of(line.id, line.raw))
+            if self._tallies.add(line, plan.key_of(line.id, line.raw)):
+                self._check_files(line)
         plan.occurrences.restart()
 
     def _ids_of_base(self) -> KeyIndex:
@@ -374,18 +374,6 @@ class _Census:
         self.problems.append(Problem(self.plan.job.name, number, field, message))
 
 
-def _under_way(reader: Reader | None) -> dict[bytes, str]:
-    """Return what has begun and not ended, and made something or may have: by operation, in words."""
-    steps = reader.open_steps() if reader is not None else ()
-    return {
-        step.key: f"a {step.endpoint} that made {step.entity}"
-        if step.entity
-        else f"a {step.endpoint} that is in doubt"
-        for step in steps
-        if step.entity is not None or step.state in (StepState.INTENT, StepState.UNKNOWN)
-    }
-
-
 def _id_of(raw: RawLine) -> str | None:
     """Return the id of a line that may be bad otherwise."""
     try:
@@ -399,10 +387,3 @@ def _id_of(raw: RawLine) -> str | None:
 def _from_the_top(header: Header) -> Header:
     """Return the header of a base job for a file that has none of its own."""
     return replace(header, start=0, first=1)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
 from bulkops.errors import JobError, Problem, Stop
-from bulkops.jobfile import LineProblems, parse_line
+from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
 from bulkops.model import State, value
 from bulkops.pace.tiers import bucket_for
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.api.profile import Tier
-    from bulkops.jobfile import Header, JobFile, Line, RawLine
+    from bulkops.jobfile import Fingerprint, Header, JobFile, Line, RawLine
+    from bulkops.planning.known import Known
     from bulkops.planning.standing import Standing
 
 
@@ -103,7 +104,12 @@ class Plan:
     """The accounts that lines name, and the first line that does."""
     again: KeyIndex = field(default_factory=KeyIndex)
     """The operations that have ended before and are taken up again."""
-    _work: bytearray = field(default_factory=bytearray)
+    work: LineSet = field(default_factory=LineSet)
+    """The numbers of the lines with an operation that this run does."""
+    known: Known | None = None
+    """What the next run may know without reading the file line by line; None when it has to."""
+    fingerprint: Fingerprint | None = None
+    """That of the whole file, where it was taken along the way."""
 
     @property
     def total(self) -> int:
@@ -124,6 +130,12 @@ class Plan:
     def raw_batches(self) -> Iterator[list[RawLine]]:
         """Yield the job's lines in blocks, without the header."""
         return self.job.batches(self.header.start, self.header.first)
+
+    def batches_with_work(self) -> Iterator[list[RawLine]]:
+        """Yield the lines with work in blocks; all lines where equal ones are told apart by their order."""
+        if self.occurrences.repeated:
+            return self.raw_batches()
+        return sifted(self.job, self.work, self.header.start, self.header.first)
 
     def parse(self, raw: RawLine) -> Line:
         """Return a line of the job that was found good before; Stop when its environment is not what it was."""
@@ -164,18 +176,6 @@ class Plan:
             return line_key(None, raw, occurrence)
         return key
 
-    def mark_work(self, number: int) -> None:
-        """Remember that a line has an operation that this run does."""
-        byte = number >> 3
-        if byte >= len(self._work):
-            self._work.extend(bytes(byte + 4096 - len(self._work)))
-        self._work[byte] |= 1 << (number & 7)
-
-    def has_work(self, number: int) -> bool:
-        """Tell whether a line has an operation that this run does, without looking at it again."""
-        byte = number >> 3
-        return byte < len(self._work) and bool(self._work[byte] & (1 << (number & 7)))
-
     def check_accounts(self, known: Collection[str]) -> None:
         """Raise JobError for lines that name an account which this run does not have."""
         problems = [
@@ -198,4 +198,4 @@ class Plan:
         self.states.clear()
         self.left.clear()
         self.again = KeyIndex()
-        self._work = bytearray()
+        self.work = LineSet()

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import KeyIndex
+from bulkops.checkpoint import KeyIndex, prefix
 from bulkops.model import State
 
 if TYPE_CHECKING:
-    from bulkops.checkpoint import Reader
+    from collections.abc import Iterable
+
+    from bulkops.checkpoint import StateRow
 
 # A job that went well is all done: asked first.
 _ORDER = (State.DONE, State.FAILED, State.BLOCKED, State.IN_DOUBT, State.SKIPPED)
 
 
 class Standing:
-    """The states of operations as they were when the run began."""
+    """The states of operations as they were when the run began; those of which no row is given have not started."""
 
-    def __init__(self, reader: Reader | None) -> None:
+    def __init__(self, rows: Iterable[StateRow]) -> None:
         self._by_state = {state: KeyIndex() for state in _ORDER}
         self._lines = KeyIndex()
-        if reader is not None:
-            for key, state, line_digest in reader.states():
-                self._by_state[state].add(key)
-                if state is not State.BLOCKED:
-                    self._lines.add(_mixed(key, line_digest))
+        self.places = 0
+        """What the `place` of all of them comes to."""
+        for key, state, line_digest, line in rows:
+            self._by_state[state].add(key)
+            if state is not State.BLOCKED:
+                self._lines.add(_mixed(key, line_digest))
+            self.places += place(key, line)
         for index in (*self._by_state.values(), self._lines):
             index.freeze()
         self._states = [(state, index) for state, index in self._by_state.items() if len(index)]
@@ -48,6 +52,11 @@ class Standing:
     def empty(self) -> bool:
         """Whether nothing has ended yet."""
         return not self._states
+
+
+def place(key: bytes, line: int) -> int:
+    """Return a number for an operation on a line: sums of these are equal where all stand on the same lines."""
+    return prefix(key) * line
 
 
 def _mixed(key: bytes, line_digest: bytes) -> bytes:

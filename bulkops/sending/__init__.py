@@ -13,8 +13,6 @@ from bulkops.sending.measured import Measured
 from bulkops.sending.metered import Metered
 from bulkops.sending.recorded import Recorded
 from bulkops.sending.retrying import Retrying
-from bulkops.sending.transport import AiohttpTransport
-from bulkops.sending.wire import Wire
 from bulkops.told import silent
 
 if TYPE_CHECKING:
@@ -40,6 +38,10 @@ async def open_sender(
     meter: Meter | None = None,
 ) -> AsyncIterator[Retrying]:
     """Open the stack: a turn from the pace, then the intent on disk, then the first byte."""
+    # HTTP and TLS take half a second to load: a run that has nothing left to send does without.
+    from bulkops.sending.transport import AiohttpTransport
+    from bulkops.sending.wire import Wire
+
     async with AiohttpTransport() as transport:
         wire: Sender = Wire(settings, accounts, transport)
         measured = wire if meter is None else Measured(wire, meter)

@@ -223,14 +223,20 @@ def test_reads_see_everything_before(opened: Opener) -> None:
 
 
 def test_reader_states(opened: Opener) -> None:
-    """The reader tells key, state and line digest of every ended operation."""
-    rows = [ended(1), ended(2, state=State.FAILED), ended(3, 1, state=State.IN_DOUBT)]
+    """The reader tells key, state, line digest and line of ended operations: of all, by state and by line."""
+    rows = [ended(1), ended(2, state=State.FAILED), ended(3, 1, state=State.IN_DOUBT), ended(3)]
+    told = [(row.key, row.state, row.digest, row.line) for row in rows]
 
     async def act(checkpoint: Checkpoint) -> None:
         for row in rows:
             await checkpoint.close_operation(row, keep_steps=False)
         with checkpoint.reader() as reader:
-            assert {(row.key, row.state, row.digest) for row in rows} == set(reader.states())
+            assert set(told) == set(reader.states())
+            assert {told[1], told[2]} == set(reader.states([State.FAILED, State.IN_DOUBT]))
+            assert set(told[2:]) == set(reader.states_on(3))
+            assert [told[1], None] == [reader.state_of(key_of(2)), reader.state_of(key_of(4))]
+            assert [reader.count_on(3), reader.count_on(4)] == [2, 0]
+            assert list(reader.lines()) == [1, 2, 3]
 
     run(opened, act)
 

@@ -31,6 +31,7 @@ MOST_PLACEHOLDERS = {
     "without_http",
     "memory",
     "plan_lines",
+    "resume",
     "upload_200mb",
 }
 

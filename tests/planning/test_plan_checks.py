@@ -209,7 +209,7 @@ def test_appended_lines_just_work(job: Path) -> None:
     """A new line behind, before or between done ones is what is left."""
     plan = plan_of(write(job, [get("x"), get("a"), get("y"), get("b")]), done(get("a"), get("b")))
     assert plan.left.total() == 2
-    assert [plan.has_work(number) for number in (1, 2, 3, 4)] == [True, False, True, False]
+    assert [number in plan.work for number in (1, 2, 3, 4)] == [True, False, True, False]
 
 
 def test_an_edited_failed_line_is_taken_up(job: Path) -> None:
@@ -218,7 +218,7 @@ def test_an_edited_failed_line_is_taken_up(job: Path) -> None:
     for line in (get("a"), get("b")):
         remembered.end(line, State.FAILED)
     plan = plan_of(write(job, [{**get("a"), "agent_id": "agent_2"}, get("b")]), remembered)
-    assert [plan.has_work(number) for number in (1, 2)] == [True, False]
+    assert [number in plan.work for number in (1, 2)] == [True, False]
     assert plan_of(job, remembered, Selection(failed=True)).left.total() == 2
 
 
@@ -238,7 +238,7 @@ def test_equal_lines_are_distinct_and_resumable(job: Path) -> None:
         remembered.end(get(), State.DONE, occurrence=occurrence)
     plan = plan_of(write(job, [get(), get("x"), get(), get(), get()]), remembered)
     assert (plan.total, plan.left.total(), plan.count(State.DONE)) == (5, 3, 2)
-    assert [plan.has_work(number) for number in range(1, 6)] == [False, True, False, True, True]
+    assert [number in plan.work for number in range(1, 6)] == [False, True, False, True, True]
 
 
 def test_a_changed_header_counts_only_for_what_is_not_done(job: Path) -> None:

@@ -1,0 +1,109 @@
+"""What a run remembers of its job file, so that the next one need not read it line by line: a word of the checkpoint.
+
+It holds for a file that begins with the very bytes that were read then. While it holds, the line numbers in the
+checkpoint are those of the file: every opening of the checkpoint for writing says it anew, and what an opening wrote
+that did not say it makes it void.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Self
+
+import orjson
+
+from bulkops.checkpoint.rescue import OPENING
+from bulkops.jobfile import fingerprint
+from bulkops.model import value
+from bulkops.version import VERSION
+
+if TYPE_CHECKING:
+    from bulkops.checkpoint import Reader
+    from bulkops.jobfile import Fingerprint
+    from bulkops.model import Json
+    from bulkops.planning.plan import Plan
+    from bulkops.planning.tallies import Tallies
+
+KNOWN = "known_file"
+"""The word of the checkpoint."""
+MOST_NAMES = 10_000
+"""Lines with several operations, ids waited for and accounts together: of files with more, nothing is remembered."""
+
+
+@value
+class Known:
+    """What was found out by reading a file whose lines were all good.
+
+    `shapes` are the counts by shape, `many` the number of operations of those lines (by number) that have several,
+    the others are those of the plan.
+    """
+
+    api: str
+    shapes: list[list[Json]]
+    many: dict[int, int]
+    copies: dict[str, int]
+    accounts: dict[str, int]
+    waited_for: list[str]
+    going_on: list[str]
+
+    @classmethod
+    def of(cls, plan: Plan, api: str, tallies: Tallies, many: dict[int, int]) -> Self | None:
+        """Return what is known of a file whose plan was made; None when that is too much to be remembered."""
+        if len(many) + len(plan.copies) + len(plan.accounts) + len(plan.waited_for) > MOST_NAMES:
+            return None
+        return cls(
+            api,
+            list(tallies.shapes()),
+            many,
+            dict(plan.copies),
+            dict(plan.accounts),
+            sorted(plan.waited_for),
+            sorted(plan.going_on),
+        )
+
+
+@value
+class Remembered:
+    """What is known of a file, and which file that is."""
+
+    known: Known
+    size: int
+    line_ends: int
+    digest: str
+    complete: bool
+
+    def is_of(self, found: Fingerprint) -> bool:
+        """Tell whether these are the bytes that were read."""
+        return (self.size, self.line_ends, self.digest) == (found.size, found.line_ends, found.digest)
+
+
+def known_word(plan: Plan, opening: str | None) -> str:
+    """Return the word for the checkpoint, which is opened for this time; empty when nothing may be remembered."""
+    if plan.known is None:
+        return ""
+    whole = plan.fingerprint or fingerprint(plan.job)
+    if not plan.job.unchanged or whole.size != plan.job.size:
+        return ""
+    word = {
+        "version": VERSION,
+        "opening": opening,
+        "known": asdict(plan.known),
+        "size": whole.size,
+        "line_ends": whole.line_ends,
+        "digest": whole.digest,
+        "complete": whole.complete,
+    }
+    return orjson.dumps(word, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def remembered(reader: Reader) -> Remembered | None:
+    """Return what is remembered; None when there is nothing that this version may use."""
+    text = reader.meta(KNOWN)
+    if not text:
+        return None
+    word = orjson.loads(text)
+    if word["version"] != VERSION or word["opening"] != reader.meta(OPENING):
+        return None
+    known = word["known"]
+    known["many"] = {int(number): count for number, count in known["many"].items()}
+    return Remembered(Known(**known), word["size"], word["line_ends"], word["digest"], word["complete"])

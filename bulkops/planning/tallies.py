@@ -1,0 +1,141 @@
+"""Counting: lines by shape, their operations by state, and what is left to do of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from bulkops.checkpoint import StepState, digest, operation_key
+from bulkops.model import State
+from bulkops.operation import fields_of
+from bulkops.planning.rehearsal import Rehearsal, rehearse
+from bulkops.planning.standing import place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bulkops.api.profile import Profile
+    from bulkops.checkpoint import Reader
+    from bulkops.jobfile import Line
+    from bulkops.model import Json
+    from bulkops.planning.plan import Plan
+
+
+class Tally:
+    """How many lines there are of one shape: of one kind, with the same fields given."""
+
+    __slots__ = ("each", "files", "left", "lines", "lines_left", "op", "operations")
+
+    def __init__(self, op: str, files: list[str], each: Rehearsal) -> None:
+        self.op = op
+        self.each = each
+        self.files = files
+        self.lines = self.operations = self.left = self.lines_left = 0
+
+
+class Tallies:
+    """Counts lines into a plan, and of which operations that were under way no line was seen."""
+
+    def __init__(self, plan: Plan, api: Profile, reader: Reader | None) -> None:
+        self._plan = plan
+        self._api = api
+        self._by_shape: dict[tuple[str, ...], Tally] = {}
+        self.under_way = _under_way(reader)
+        self._known = bool(self.under_way) or not plan.standing.empty
+        self.places = 0
+        """What the `place` of all operations that have ended comes to, as they stand in the file."""
+
+    def of(self, line: Line) -> Tally:
+        """Return the tally of a line's shape."""
+        shape = (line.op, *line.fields)
+        tally = self._by_shape.get(shape)
+        if tally is None:
+            files = [name for name, field in fields_of(line.kind).items() if field.is_file]
+            tally = self._by_shape[shape] = Tally(line.op, files, rehearse(self._api, line))
+        return tally
+
+    def add(self, line: Line, key: bytes) -> int:
+        """Count a line with this identity, and what it has left to do; return how many operations that are."""
+        tally = self.of(line)
+        tally.lines += 1
+        tally.operations += line.count
+        return self.add_left(line, key)
+
+    def add_left(self, line: Line, key: bytes) -> int:
+        """Count what a line has left to do that is counted otherwise; return how many operations that are."""
+        left = self._count_states(line, key) if self._known else line.count
+        if left:
+            tally = self.of(line)
+            self._plan.work.add(line.number)
+            tally.left += left
+            tally.lines_left += 1
+            for name in tally.files:
+                self._plan.upload_bytes += left * _size(line.fields[name])
+        return left
+
+    def sum_up(self) -> None:
+        """Add up what was counted of each shape."""
+        plan = self._plan
+        for tally in self._by_shape.values():
+            plan.lines += tally.lines
+            plan.operations[tally.op] += tally.operations
+            if tally.left:
+                plan.left[tally.op] += tally.left
+                plan.requests += tally.left * tally.each.requests + tally.lines_left * tally.each.shared
+                plan.looks += tally.left * tally.each.looks
+        for op, total in plan.operations.items():
+            ended = sum(count for (of, _), count in plan.states.items() if of == op)
+            plan.states[op, State.NOT_STARTED] = total - ended
+
+    def shapes(self) -> Iterator[list[Json]]:
+        """Yield what `take` needs to know of each shape."""
+        for shape, tally in self._by_shape.items():
+            yield [shape, tally.files, list(tally.each), tally.lines, tally.operations]
+
+    def take(self, shapes: Sequence[list[Json]]) -> None:
+        """Count lines that were counted before and are all done; `undo` takes back those that are not."""
+        for shape, files, each, lines, operations in shapes:
+            tally = self._by_shape[tuple(shape)] = Tally(shape[0], files, Rehearsal(*each))
+            tally.lines, tally.operations = lines, operations
+            self._plan.states[tally.op, State.DONE] += operations
+
+    def undo(self, line: Line) -> None:
+        """Take back that the operations of a line are done."""
+        self._plan.states[line.op, State.DONE] -= line.count
+
+    def _count_states(self, line: Line, key: bytes) -> int:
+        plan = self._plan
+        left = 0
+        for index in range(line.count):
+            name = operation_key(key, index)
+            state = plan.standing.of(name)
+            self.under_way.pop(name, None)
+            if state is not State.NOT_STARTED:
+                plan.states[line.op, state] += 1
+                self.places += place(name, line.number)
+            if state is State.DONE and line.id is not None:
+                plan.edited += not plan.standing.unchanged(name, digest(line.raw))
+            if plan.takes_up(name, line):
+                left += 1
+                if state is not State.NOT_STARTED:
+                    plan.again.add(name)
+        return left
+
+
+def _under_way(reader: Reader | None) -> dict[bytes, str]:
+    """Return what has begun and not ended, and made something or may have: by operation, in words."""
+    steps = reader.open_steps() if reader is not None else ()
+    return {
+        step.key: f"a {step.endpoint} that made {step.entity}"
+        if step.entity
+        else f"a {step.endpoint} that is in doubt"
+        for step in steps
+        if step.entity is not None or step.state in (StepState.INTENT, StepState.UNKNOWN)
+    }
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
