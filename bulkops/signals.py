@@ -65,4 +65,5 @@ def asked_by_signal() -> Iterator[Question]:
     try:
         yield question
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        # A question that comes too late ends nothing either.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN if before is signal.SIG_DFL else before)

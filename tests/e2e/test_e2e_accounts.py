@@ -174,7 +174,7 @@ def test_the_key_is_let_out_nowhere(desk_at: Callable[..., Desk]) -> None:
     )
     (desk.folder / "home" / "umask").write_text("")
     ended = desk.run(job, "--log-file", "run.log", "--json", "-j", 1)
-    assert ended.code == 6
+    assert ended.code == 3
     assert KEY not in ended.out + ended.err
     for path in files_below(desk.folder):
         assert KEY.encode() not in path.read_bytes(), path
