@@ -245,6 +245,8 @@ async def _send(
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)
+                if settings.max_duration is not None:
+                    beside.start_soon(_end_after, settings.max_duration, engine)
                 beside.start_soon(_heed_disk, checkpoint, engine)
                 beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
                 beside.start_soon(stalls.watch, engine, sender, pace, checkpoint, lambda: closing.ended)
@@ -255,6 +257,11 @@ async def _send(
                 beside.cancel_scope.cancel()
             await _forgive(engine.stopped_by, sender, checkpoint, observer.report)
     return engine.stopped_by
+
+
+async def _end_after(seconds: float, engine: Engine) -> None:
+    await anyio.sleep(seconds)
+    engine.stop(Stop(f"the {seconds:g} s of --max-duration are over"))
 
 
 async def _heed_disk(checkpoint: SqliteCheckpoint, engine: Engine) -> None:

@@ -135,6 +135,10 @@ class Settings:
     account: Account
     in_flight: int = 16
     halt: Halt | None = None
+    max_requests: int | None = None
+    """So many requests a run sends at most, looks and retries included."""
+    max_duration: float | None = None
+    """So long a run sends, in seconds of our own clock; what is in flight then is finished."""
     drain: float = 30.0
     attempt_deadline: float = 120.0
     """From the turn to the last byte of the answer; an upload gets longer by its size."""
@@ -158,6 +162,8 @@ class Settings:
         """Refuse what cannot be meant."""
         if not 1 <= self.in_flight <= MOST_IN_FLIGHT:
             raise UsageError(f"-j takes a number from 1 to {MOST_IN_FLIGHT}, not {self.in_flight}")
+        if self.max_requests is not None and self.max_requests < 1:
+            raise UsageError(f"--max-requests takes a number from 1, not {self.max_requests}")
 
 
 @dataclass(frozen=True, slots=True)

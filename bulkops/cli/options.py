@@ -56,6 +56,8 @@ RUNNING = (
         about="upload only files below this folder, following no links",
     ),
     Option("--halt", takes=str, metavar="fail=N|N%", about="stop when so many, or such a share, have failed"),
+    Option("--max-requests", takes=int, metavar="N", about="stop after so many requests"),
+    Option("--max-duration", takes=duration, metavar="TIME", about="stop after so long, such as 90m or 2h"),
     CHANGED,
     Option(
         "--drain",

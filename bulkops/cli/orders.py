@@ -108,6 +108,8 @@ def make_settings(options: Options, header: Header, *, environ: dict[str, str]) 
         ),
         in_flight=options.jobs,
         halt=parse_halt(options.halt) if options.halt else None,
+        max_requests=options.max_requests,
+        max_duration=options.max_duration,
         drain=options.drain,
         attempt_deadline=options.timeout,
         give_up_after=options.give_up_after,

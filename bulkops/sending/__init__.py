@@ -46,7 +46,9 @@ async def open_sender(
         wire: Sender = Wire(settings, accounts, transport)
         measured = wire if meter is None else Measured(wire, meter)
         yield Retrying(
-            Metered(Recorded(measured, checkpoint, clock=clock or ServerClock()), pace),
+            Metered(
+                Recorded(measured, checkpoint, clock=clock or ServerClock()), pace, settings.max_requests
+            ),
             give_up_after=settings.give_up_after,
             time_scale=settings.time_scale,
             sleep=sleep,

@@ -135,6 +135,30 @@ def test_halt_stops_the_run(desk: Desk) -> None:
     assert f"Continue: bulkops run {job}" in ended.last
 
 
+def test_no_more_requests_than_allowed(desk: Desk) -> None:
+    """--max-requests 7 ends the run with 7 after as many requests at the server; the next run does the rest."""
+    job = desk.job(agents(20))
+    ended = desk.run(job, "--max-requests", 7)
+    assert ended.code == 7, ended.err
+    assert desk.sent == 7
+    assert check_ending(job, ended)["operations"]["not_started"] == 13
+    assert "--max-requests" in ended.last
+    assert f"Continue: bulkops run {job}" in ended.last
+    assert desk.run(job).code == 0
+    assert len(desk.made()) == 20
+
+
+def test_no_longer_than_allowed(desk: Desk) -> None:
+    """--max-duration 1s ends a run at one request a second with 7; what was in flight is finished, nothing is lost."""
+    job = desk.job(agents(50))
+    ended = desk.run(job, "--max-duration", "1s", "--rate", "60/min")
+    assert ended.code == 7, ended.err
+    assert "--max-duration" in ended.last
+    counts = check_ending(job, ended)["operations"]
+    assert counts["done"] == len(desk.made()) > 0
+    assert counts["in_doubt"] == 0
+
+
 def test_on_error_halt(desk: Desk) -> None:
     """A line that says on_error: halt ends the run with 5 when it fails."""
     job = desk.job(
