@@ -155,13 +155,16 @@ def cuts(recorded: Recorded, count: int, chance: random.Random) -> Iterator[Cut]
         min(last, max(0, chance.choice(turns) + chance.randint(-1, 1))) if half else chance.randint(0, last)
         for half in (number % 2 for number in range(count))
     )
+    at = 0.0
     for number, change in enumerate(recorded.changes):
+        # A call is recorded when it ends: one that took long began before others that are recorded already.
+        at = max(at, change.began)
         for _ in range(moments[number]):
             files = disk.state(chance)
             acknowledged = disk.root.names().get("acknowledged")
             text = acknowledged.content().decode() if acknowledged is not None else ""  # type: ignore[union-attr] # it is a file
             told = [line.split() for line in text.splitlines()]
-            yield Cut(files, change.began, [(what, bytes.fromhex(key), int(n)) for what, key, n in told])
+            yield Cut(files, at, [(what, bytes.fromhex(key), int(n)) for what, key, n in told])
         disk.apply(change)
 
 
