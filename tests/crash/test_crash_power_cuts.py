@@ -53,9 +53,12 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """Start a server whose things can be taken back to what they were at a moment."""
+    """Start a server whose things can be taken back to what they were at a moment.
+
+    One for each test: agents of an earlier one with the same names would be those of somebody else who makes the same.
+    """
     settings = EmulatorSettings(tier=None, index_time=0.0, conversations=40, latency=0.002)
     with serving_in_thread(settings) as emulator:
         yield emulator
@@ -102,7 +105,6 @@ def record(
     folder.mkdir()
     state, before = folder / "state", folder / "before"
     state.mkdir()
-    _reset(emulator)
     job = power_cut_job()
     client = Client(state, Server(emulator.base_url), KEY, program(ACKNOWLEDGED + source), ("-j", "4", "-q"))
     path = job.write(state / "job.jsonl")
@@ -119,12 +121,6 @@ def record(
     effects = [Made(one.kind, one.id, one.name, one.at) for one in world.effects]
     shelves = {name: dict(getattr(world, name)) for name in SHELVES}
     return Recorded(job, folder, before, changes(folder / "log"), effects, shelves)
-
-
-def _reset(emulator: Emulator) -> None:
-    world = emulator.world(KEY)
-    made = {effect.id for effect in world.effects}
-    _rewind(emulator, {name: dict(getattr(world, name)) for name in SHELVES}, made)
 
 
 def _rewind(emulator: Emulator, shelves: dict[str, dict[str, Any]], gone: set[str]) -> None:
