@@ -43,9 +43,9 @@ def test_lines_at_each_tenth(desk: Desk) -> None:
     assert ended.code == 0
     lines = ended.err.splitlines()
     assert lines[0] == "50 operations"
-    tenths = [int(line.partition(" %")[0]) for line in lines[1:-3]]
+    tenths = [int(line.partition(" %")[0]) for line in lines[1:-4]]
     assert tenths == list(range(10, 101, 10))
-    assert lines[-3] == "limit: 1,000,000 per min (flag), 0 % used"
+    assert lines[-4] == "limit: 1,000,000 per min (flag), 0 % used"
     assert lines[-2] == f"results: {job.with_suffix('.run') / 'results.jsonl'}"
     assert re.fullmatch(r"done 50 of 50 in .* s \(50 requests\)\.", lines[-1])
     assert ended.out == ""
