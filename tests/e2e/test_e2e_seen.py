@@ -46,7 +46,7 @@ def test_lines_at_each_tenth(desk: Desk) -> None:
     tenths = [int(line.partition(" %")[0]) for line in lines[1:-4]]
     assert tenths == list(range(10, 101, 10))
     assert lines[-4] == "limit: 1,000,000 per min (flag), 0 % used"
-    assert lines[-2] == f"results: {job.with_suffix('.run') / 'results.jsonl'}"
+    assert lines[-3] == f"results: {job.with_suffix('.run') / 'results.jsonl'}"
     assert re.fullmatch(r"done 50 of 50 in .* s \(50 requests\)\.", lines[-1])
     assert ended.out == ""
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", ended.err)
