@@ -60,7 +60,7 @@ def test_quiet(desk: Desk) -> None:
     bad = desk.run(job, "-q")
     assert bad.code == 3
     check_ending(job, bad)
-    assert len(bad.err.splitlines()) == 2
+    assert len(bad.err.splitlines()) == 3
 
 
 def test_bars_on_a_terminal(desk_at: Callable[..., Desk]) -> None:
