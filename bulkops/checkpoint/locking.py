@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -108,7 +108,7 @@ class RunLock:
             path = self._folder / "lock"
             lock = taken.enter_context(_opened(path, os.O_RDWR | os.O_CREAT))
             _take(lock, f"{self._job} is already being run by {_holder(lock)}")
-            taken.callback(os.ftruncate, lock, 0)
+            taken.callback(_unsign, lock)
             if network_file_system(self._job) is None:
                 # A network file system may refuse a lock on a file that is only read; the folder's lock holds.
                 job = taken.enter_context(_opened(self._job, os.O_RDONLY))
@@ -164,3 +164,9 @@ def _sign(descriptor: int, command: str) -> None:
         text += f" ({command[:_LONGEST_COMMAND]})"
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{text}\n".encode(errors="replace"), 0)
+
+
+def _unsign(descriptor: int) -> None:
+    # What stands there is for people only: a disk that refuses even this does not make a run end otherwise.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -202,4 +203,19 @@ def test_missing_job_is_said(folder: Path, tmp_path: Path) -> None:
         pytest.raises(CheckpointError, match=r"gone\.jsonl cannot be locked"),
         run_lock(folder, tmp_path / "gone.jsonl"),
     ):
+        pass
+
+
+def test_a_lock_file_that_cannot_be_emptied_is_let_go(
+    folder: Path, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that refuses to empty the lock file at the end changes nothing: the run has ended, the lock is free."""
+    with run_lock(folder, job):
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "ftruncate", refuse)
+    monkeypatch.undo()
+    with run_lock(folder, job):
         pass
