@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PROGRAM = (sys.executable, "-m", "bulkops")
 SCALE = 50
 """How many times as fast everything that waits does so."""
+ENVIRONMENT = {"BULKOPS_SETTLE": f"{3 * SCALE}s"}
+"""Longer than the server still works on a request whose client is gone: 3 s, on a machine that has much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,13 @@ class Client:
 
     def __post_init__(self) -> None:
         """Start from an environment that nothing leaks into."""
-        self.env = {**Desk(self.folder).env, "ELEVENLABS_API_KEY": self.key, **self.env}
+        self.env = {
+            **Desk(self.folder).env,
+            "ELEVENLABS_API_KEY": self.key,
+            "TMPDIR": str(self.folder),
+            **ENVIRONMENT,
+            **self.env,
+        }
 
     def start(self, job: Path, *words: str, before: Sequence[str] = (), **more: Any) -> Started:
         """Start to run a job; `before` are the words of a command that starts ours."""
