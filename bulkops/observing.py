@@ -57,6 +57,7 @@ class Observer:
     _written: float = float("-inf")
     _peak: int = 0
     _rest_until: float = 0.0
+    _rest_cause: str = ""
 
     def begin(self, plan: Plan, settings: Settings) -> None:
         """Hear that the run begins; the plan's numbers are told, to be held against what comes of it."""
@@ -106,11 +107,15 @@ class Observer:
             case "retry" | "limit":
                 self.events.note(event, **facts)
             case "paused" | "lengthened":
-                self._rest_until = time.monotonic() + facts["seconds"]
+                self._rest_until, self._rest_cause = time.monotonic() + facts["seconds"], facts["reason"]
                 self.report.pause_reasons[facts["reason"]] += event == "paused"
                 self.events.note(event, **facts)
             case _:
                 pass
+
+    def resting(self) -> tuple[float, str]:
+        """Return for how many seconds the pace still rests, and why."""
+        return max(0.0, self._rest_until - time.monotonic()), self._rest_cause
 
     def ended(self, kind: str, state: State) -> None:
         """Hear that an operation has ended."""
@@ -127,7 +132,7 @@ class Observer:
             standing = pace.standing(account)
             self._peak = max(self._peak, standing.granted_last_period)
             now = time.monotonic()
-            rest = max(0.0, self._rest_until - now)
+            rest, _ = self.resting()
             self.progress.standing(
                 engine.awaited, standing.granted_last_period, standing.limit, standing.period, rest
             )

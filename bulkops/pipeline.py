@@ -199,12 +199,8 @@ async def _send(
     question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
-    def told(event: str, /, **facts: object) -> None:
-        observer.told(event, **facts)
-        stalls.told(event, facts)
-
     account = settings.account
-    stalls = StallDetector(settings.api, account.name, order.progress, observer.events)
+    stalls = StallDetector(settings.api, account.name, observer)
     clock = ServerClock()
     allowance = Allowance(
         account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
@@ -217,7 +213,7 @@ async def _send(
             {account.name: allowance},
             headers=settings.api.rate_headers,
             in_flight=settings.in_flight,
-            told=told,
+            told=observer.told,
         ) as pace,
     ):
         pace.expect(account.name, plan.requests + plan.looks)
@@ -233,12 +229,12 @@ async def _send(
         closing = Closing(checkpoint, files, observer, settings.halt)
         engine = Engine(
             plan, settings, checkpoint, closing, open_steps,
-            told=told, clock=clock, steady=steady, ask=order.ask,
+            told=observer.told, clock=clock, steady=steady, ask=order.ask,
         )  # fmt: skip
         engine.on_stop(pace.close)
         async with open_sender(
             settings, {account.name: account}, checkpoint, pace,
-            clock=clock, sleep=engine.sleep, told=told, meter=observer.meter,
+            clock=clock, sleep=engine.sleep, told=observer.told, meter=observer.meter,
         ) as sender:  # fmt: skip
             stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
             drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender), stamp)
@@ -249,7 +245,7 @@ async def _send(
                     beside.start_soon(_end_after, settings.max_duration, engine)
                 beside.start_soon(_heed_disk, checkpoint, engine)
                 beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
-                beside.start_soon(stalls.watch, engine, sender, pace, checkpoint, lambda: closing.ended)
+                beside.start_soon(stalls.watch, engine, pace, sender, checkpoint)
                 try:
                     await engine.run(drive, pace)
                 finally:

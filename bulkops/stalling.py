@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from bulkops.model import State
 from bulkops.reporting.words import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Checkpoint
     from bulkops.engines.local import Engine
-    from bulkops.model import Json
+    from bulkops.observing import Observer
     from bulkops.pace.turns import Pace
-    from bulkops.reporting.events import EventLog
-    from bulkops.reporting.progress import Progress
     from bulkops.sending import Retrying
 
 LONGEST_REST = 30.0
@@ -49,7 +48,11 @@ class Standstill:
     next_look: float = inf
     """Seconds until the next look at them."""
     in_flight: int = 0
-    """Requests that were sent and not answered, or wait to be repeated."""
+    """Requests that were sent and not answered."""
+    repeated: int = 0
+    """Requests that are sent again after a while."""
+    doubted: int = 0
+    """Operations in doubt about which the API is asked."""
     held: int = 0
     """Lines that wait for operations in doubt."""
     disk: bool = False
@@ -71,6 +74,10 @@ class Standstill:
             found.append(f"{' and '.join(settling)} to settle{look}")
         if self.in_flight:
             found.append(f"the answers to {_many(self.in_flight, 'request')}")
+        if self.repeated and not self.disk:
+            found.append(f"the next attempt at {_many(self.repeated, 'request')}")
+        if self.doubted:
+            found.append(f"what became of {_many(self.doubted, 'operation')} in doubt")
         if self.held:
             found.append(f"operations in doubt, on which {_many(self.held, 'line')} depend")
         return found
@@ -79,64 +86,60 @@ class Standstill:
 class StallDetector:
     """Watches over a run; what it finds is said once for each standstill."""
 
-    def __init__(self, api: Profile, account: str, progress: Progress, events: EventLog) -> None:
+    def __init__(self, api: Profile, account: str, observer: Observer) -> None:
         self._api = api
         self._account = account
-        self._progress = progress
-        self._events = events
-        self._pause = (-inf, "")
+        self._observer = observer
 
-    def told(self, event: str, facts: Mapping[str, Json]) -> None:
-        """Hear of a pause of the pace."""
-        if event in ("paused", "lengthened"):
-            self._pause = (anyio.current_time() + facts["seconds"], str(facts["reason"]))
-
-    async def watch(
-        self, engine: Engine, sender: Retrying, pace: Pace, checkpoint: Checkpoint, ended: Callable[[], int]
-    ) -> None:
-        """Watch until cancelled. `ended` tells how many operations have ended."""
+    async def watch(self, engine: Engine, pace: Pace, sender: Retrying, checkpoint: Checkpoint) -> None:
+        """Watch until cancelled."""
         best, since, said = -1, anyio.current_time(), False
         while True:
             await anyio.sleep(EVERY)
-            # Looks that find nothing settled are no progress, nor are attempts that have to be repeated.
-            moved = sender.requests - sender.retries - engine.looks + ended()
-            if moved > best:
-                best, since, said = moved, anyio.current_time(), False
-            rest = anyio.current_time() - since
-            if not said and rest >= self._longest_rest(pace):
+            now = anyio.current_time()
+            if (moved := self._moved(engine, sender)) > best:
+                best, since, said = moved, now, False
+            if not said and now - since >= self._longest_rest(pace):
                 said = True
-                self._say(rest, await self._standstill(engine, pace, checkpoint))
+                self._say(now - since, await self._standstill(engine, pace, checkpoint))
+
+    def _moved(self, engine: Engine, sender: Retrying) -> int:
+        """Return a number that grows with each step and each end; looks and further attempts are none."""
+        report = self._observer.report
+        ended = report.total - report.count(State.NOT_STARTED)
+        return sender.requests - sender.retries - engine.looks + ended
 
     def _longest_rest(self, pace: Pace) -> float:
-        standing = pace.standing(self._account)
-        slow = SLOW_TURNS * standing.period / standing.limit if standing.limit else 0.0
-        return max(LONGEST_REST, slow)
+        return max(LONGEST_REST, SLOW_TURNS / pace.standing(self._account).per_second)
 
     async def _standstill(self, engine: Engine, pace: Pace, checkpoint: Checkpoint) -> Standstill:
         with anyio.move_on_after(PATIENCE) as patience:
             await checkpoint.flush()
-        standing = pace.standing(self._account)
-        until, cause = self._pause
+        standing, watcher, doubts = pace.standing(self._account), engine.watcher, engine.doubts
         watches = self._api.watches
+        assert watcher is not None
+        assert doubts is not None
+        pause, cause = self._observer.resting()
         return Standstill(
-            pause=until - anyio.current_time(),
+            pause=pause,
             cause=cause,
             queued=standing.waiting,
             limit=standing.limit,
             period=standing.period,
-            awaited={watches[what].words: number for what, number in engine.awaited_by_watch.items()},
-            next_look=engine.next_look,
-            in_flight=engine.at_requests - standing.waiting,
+            awaited={watches[what].words: number for what, number in watcher.awaited.items()},
+            next_look=watcher.next_look(),
+            in_flight=standing.in_flight,
+            repeated=max(0, engine.busy + watcher.looking - standing.waiting - standing.in_flight),
+            doubted=doubts.waiting,
             held=engine.held,
             disk=patience.cancelled_caught,
         )
 
-    def _say(self, rest: float, standstill: Standstill) -> None:
+    def _say(self, seconds: float, standstill: Standstill) -> None:
         words = standstill.words()
-        self._progress.note(
-            f"nothing has moved for {duration(rest)}; waiting for {'; '.join(words) or 'nothing known'}"
-        )
-        self._events.note("stalled", seconds=round(rest, 1), waiting_for=words)
+        told = "; ".join(words) or "nothing known"
+        self._observer.progress.note(f"nothing has moved for {duration(seconds)}; waiting for {told}")
+        self._observer.events.note("stalled", seconds=round(seconds, 1), waiting_for=words)
 
 
 def _many(number: int, thing: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,11 @@ from bulkops.emulator.answers import Answer
 from bulkops.engines.drive import Drive
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import Stop
-from bulkops.model import State
+from bulkops.observing import Observer
 from bulkops.pace.turns import Pace
 from bulkops.reporting.progress import Silent
+from bulkops.reporting.report import Job as Named
+from bulkops.reporting.report import Report
 from bulkops.stalling import StallDetector, Standstill
 from tests.engines.engine_bench import AGENT, Job, Notes, Server
 from tests.jumping import run_jumping
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.model import Request
-    from tests.engines.engine_bench import Run
 
 INDEX, CONVERSATION = (REFERENCE.watches[what].words for what in ("index", "conversation"))
 
@@ -53,11 +55,6 @@ class Stuck(MemoryCheckpoint):
             await anyio.sleep_forever()
 
 
-def ended(run: Run) -> int:
-    """Return how many operations have ended."""
-    return run.report.total - run.report.count(State.NOT_STARTED)
-
-
 def watched(
     job: Job, server: Server, limit: int = 6000, seconds: float = 1000.0
 ) -> tuple[list[str], list[Any]]:
@@ -72,20 +69,18 @@ def watched(
             run.engine.abort()
 
         def told(event: str, **facts: Any) -> None:
-            detector.told(event, facts)
+            run.observer.told(event, **facts)
 
         pace = Pace(
             {"default": Tier("t", limit)}, headers=REFERENCE.rate_headers, chance=lambda: 1.0, told=told
         )
         async with pace, job.running(server, pace=pace) as run:
-            notes: Any = run.events
-            detector = StallDetector(REFERENCE, "default", said, notes)
+            run.observer.progress = said
+            detector = StallDetector(REFERENCE, "default", run.observer)
             drive = Drive(REFERENCE, run.sender, run.files, Pinboard(job.checkpoint, run.sender))
             async with anyio.create_task_group() as beside:
                 beside.start_soon(stop)
-                beside.start_soon(
-                    detector.watch, run.engine, run.sender, pace, job.checkpoint, lambda: ended(run)
-                )
+                beside.start_soon(detector.watch, run.engine, pace, run.sender, job.checkpoint)
                 await run.engine.run(drive, pace)
                 beside.cancel_scope.cancel()
             events.extend(event for event in run.events.noted if event[0] == "stalled")
@@ -131,10 +126,12 @@ def test_each_standstill_is_said(job: Job) -> None:
 
 def test_attempts_in_vain_are_no_progress() -> None:
     """A request that is made again and again moves nothing, however often it is sent."""
-    said = Said()
     sender: Any = SimpleNamespace(requests=0, retries=0)
-    engine: Any = SimpleNamespace(looks=0, awaited_by_watch={}, next_look=inf, at_requests=1, held=0)
-    notes: Any = Notes()
+    watcher = SimpleNamespace(awaited={}, next_look=lambda: inf, looking=0)
+    engine: Any = SimpleNamespace(looks=0, watcher=watcher, doubts=SimpleNamespace(waiting=0), held=0, busy=1)
+    said, notes, report = Said(), Notes(), Report(totals=Counter(), started=0.0)
+    doubles: Any = notes
+    observer = Observer(report=report, progress=said, events=doubles, job=Named("job.jsonl"))
 
     async def trying() -> None:
         while True:
@@ -144,19 +141,19 @@ def test_attempts_in_vain_are_no_progress() -> None:
             await anyio.sleep(1.5)
 
     async def work() -> None:
-        detector = StallDetector(REFERENCE, "default", said, notes)
         async with (
             Pace({"default": Tier("t", 100)}, headers=REFERENCE.rate_headers) as pace,
             anyio.create_task_group() as beside,
         ):
+            detector = StallDetector(REFERENCE, "default", observer)
             beside.start_soon(trying)
-            beside.start_soon(detector.watch, engine, sender, pace, MemoryCheckpoint(), lambda: 0)
+            beside.start_soon(detector.watch, engine, pace, sender, MemoryCheckpoint())
             await anyio.sleep(100)
             beside.cancel_scope.cancel()
 
     run_jumping(work)
     assert [text for _, text in said.notes] == [
-        "nothing has moved for 30 s; waiting for the answers to 1 request"
+        "nothing has moved for 30 s; waiting for the next attempt at 1 request"
     ]
 
 
@@ -176,6 +173,16 @@ def test_an_answer_that_does_not_come_is_said(job: Job) -> None:
     job.write([{"op": "agent.create", "body": AGENT}])
     lines, _ = watched(job, Server(latency=80.0))
     assert lines == ["31: nothing has moved for 30 s; waiting for the answers to 1 request"]
+
+
+def test_a_doubt_that_settles_is_said(job: Job) -> None:
+    """A create whose answer was lost is what is waited for, until the API can tell what became of it."""
+    job.write([{"op": "agent.create", "body": AGENT}])
+    lost = Answer(500, {})
+    lines, _ = watched(job, Server(after=lambda _request, number: lost if number == 1 else None))
+    assert lines[1].startswith(
+        "31: nothing has moved for 30 s; waiting for what became of 1 operation in doubt"
+    )
 
 
 def test_a_disk_that_hangs_is_said_first(job: Job) -> None:
@@ -203,12 +210,16 @@ def test_everything_that_can_be_waited_for_has_its_words() -> None:
         awaited={INDEX: 1200, CONVERSATION: 1},
         next_look=4.2,
         in_flight=1,
+        repeated=2,
+        doubted=1,
         held=2,
     )
     assert standstill.words() == [
         "a turn for 3 requests, 100 in 1 min",
         "1,200 indexes and 1 conversation to settle, next look in 4 s",
         "the answers to 1 request",
+        "the next attempt at 2 requests",
+        "what became of 1 operation in doubt",
         "operations in doubt, on which 2 lines depend",
     ]
     assert Standstill(awaited={INDEX: 0}).words() == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
@@ -119,19 +118,9 @@ class Engine:
         return self.watcher.looks if self.watcher is not None else 0
 
     @property
-    def awaited_by_watch(self) -> Mapping[str, int]:
-        """The same by the names of the profile's watches."""
-        return self.watcher.awaited if self.watcher is not None else {}
-
-    @property
-    def next_look(self) -> float:
-        """Seconds until the next look at what is awaited; infinity when there is none to come."""
-        return self.watcher.next_look() if self.watcher is not None else inf
-
-    @property
-    def at_requests(self) -> int:
-        """How many operations and looks are at their requests, in flight or waiting for a turn."""
-        return self._busy + (self.watcher.looking if self.watcher is not None else 0)
+    def busy(self) -> int:
+        """How many operations are at their requests or wait for a turn."""
+        return self._busy
 
     @property
     def held(self) -> int:
