@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.crash.crash_sizes import lacking
 from tests.e2e.e2e_commands import agents, table
 
 if TYPE_CHECKING:
@@ -37,8 +38,18 @@ def _no_strace() -> str | None:
     return done.stderr.strip() if done.returncode else None
 
 
-mounting = pytest.mark.skipif(bool(_trouble()), reason=f"no disk can be mounted here: {_trouble()}")
-tracing = pytest.mark.skipif(bool(_no_strace()), reason=f"strace does not work here: {_no_strace()}")
+@pytest.fixture
+def mounting() -> None:
+    """Need to mount disks."""
+    if trouble := _trouble():
+        lacking(f"no disk can be mounted here: {trouble}")
+
+
+@pytest.fixture
+def tracing() -> None:
+    """Need to let system calls fail."""
+    if trouble := _no_strace():
+        lacking(f"strace does not work here: {trouble}")
 
 
 def played(desk: Desk, script: str) -> dict[str, str]:
@@ -74,7 +85,7 @@ def run_of(job: Path, desk: Desk, *words: object) -> str:
     )
 
 
-@mounting
+@pytest.mark.usefixtures("mounting")
 def test_a_disk_that_fills_up(desk: Desk) -> None:
     """A full disk ends the run with 74; all that was made is in the checkpoint, and nothing is made twice after."""
     job = desk.job(agents(1500, meta={"note": "x" * 2000}))
@@ -109,7 +120,7 @@ def told_done(status: str) -> str:
     return f"{json.loads(status)['ended']['done']:,}"
 
 
-@mounting
+@pytest.mark.usefixtures("mounting")
 def test_a_disk_without_room(desk: Desk) -> None:
     """A disk without room for the end of the requests in flight is refused before the first request."""
     job = desk.job(agents(3))
@@ -119,7 +130,7 @@ def test_a_disk_without_room(desk: Desk) -> None:
     assert desk.sent == 0
 
 
-@mounting
+@pytest.mark.usefixtures("mounting")
 def test_a_disk_that_is_read_only(desk: Desk) -> None:
     """On a read-only disk nothing is sent, and status, results and plan still tell what was done."""
     job = desk.job(agents(3))
@@ -147,7 +158,7 @@ def test_a_disk_that_is_read_only(desk: Desk) -> None:
     assert desk.sent == 3
 
 
-@tracing
+@pytest.mark.usefixtures("tracing")
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
 def test_one_failing_call(desk: Desk, call: str) -> None:
     """One write or flush that fails, real as the kernel's answer, ends the run; nothing is lost, nothing made twice."""
