@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EXPECTED = 1.7
 """So many have to be expected to remain before one goes, as a server may give back more slowly than it should."""
 
+FIRST_GAP = 1 / 60
+"""Periods that the second one waits at most for the answer to the first, which may tell of limits."""
+
 HURRY = 0.96
 """With credit in hand the gaps of the even pace are so much shorter: it makes up for what it leaves unused."""
 
@@ -105,6 +108,8 @@ class Governor:
             gap = 1 / self.rate
             if now >= state.suspect and state.credit.left(now, ledger) > self._spared + margins.cushion:
                 gap *= HURRY
+            if not ledger.granted:
+                gap = max(gap, FIRST_GAP * ledger.period)
             # Who is a little late does not put off the next; after a rest the pace begins anew.
             late = 0 <= now - state.due < max(LATENESS, min(gap, VERY_LATE))
             state.due = (state.due if late else now) + gap
@@ -122,6 +127,8 @@ class Governor:
 
     def end(self, flight: Flight, now: float) -> None:
         """Hear that a request is over, answered or not."""
+        if not self.state.ledger.answered:
+            self.state.due = min(self.state.due, flight.sent + 1 / self.rate)
         self.state.ledger.answer(now)
         self.state.probing -= flight.probe
 
