@@ -104,7 +104,7 @@ def test_racing_refusals_do_not_stack() -> None:
     run_jumping(run)
 
 
-def test_a_refusal_that_arrives_after_its_pause_starts_nwarm() -> None:
+def test_a_refusal_that_arrives_after_its_pause_starts_none() -> None:
     """A 429 to a request granted before the pause is old news once the pause is over."""
 
     async def run() -> None:
