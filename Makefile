@@ -54,8 +54,9 @@ bench: $(READY)
 soak: $(READY)
 	@rm -f build/figures.jsonl
 	@$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),1000000)
-	@SOAK=$(SHARE) BULKOPS_SOAK=1 BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
-	  $(BIN)/python -m pytest tests/crash tests/security tests/checkpoint tests/pace/test_pace_figures.py; code=$$?; \
+	@SOAK=$(SHARE) BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
+	  $(BIN)/python -m pytest --timeout 0 tests/crash tests/security tests/checkpoint tests/e2e/test_e2e_disks.py \
+	  tests/e2e/test_e2e_browser.py tests/pace/test_pace_figures.py; code=$$?; \
 	  $(BIN)/python -m tests.crash.crash_figures; exit $$code
 
 # What was counted last, into the page that tells of it.

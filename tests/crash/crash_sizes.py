@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -32,7 +32,7 @@ def need(*tools: str) -> None:
         lacking(f"needs {' and '.join(missing)}, which .ci/run installs where it can")
 
 
-def lacking(reason: str) -> None:
+def lacking(reason: str) -> NoReturn:
     """Skip for this reason; in `make soak`, fail."""
     if share():
         pytest.fail(reason)

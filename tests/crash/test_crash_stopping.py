@@ -81,10 +81,18 @@ def test_a_question_at_any_time_ends_nothing(desk_at: Callable[..., Desk]) -> No
     """SIGUSR1, whose default is to end a process, comes all the time, from the lock to the results: exit 0."""
     desk = desk_at()
     job = desk.job(agents(30))
-    with desk.start("run", job, *desk.target) as process:
+    # Into a file: a pipe that nobody reads while the signals come would fill up.
+    with (
+        (desk.folder / "said").open("w") as said,
+        desk.start("run", job, *desk.target, stderr=said) as process,
+    ):
         until((run_folder(job) / "events.jsonl").exists)
-        while process.poll() is None and not (run_folder(job) / "summary.json").exists():
+
+        def asked_to_the_end() -> bool:
             process.send_signal(signal.SIGUSR1)
+            return process.poll() is not None or (run_folder(job) / "summary.json").exists()
+
+        until(asked_to_the_end)
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert len(desk.effects()) == 30

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from bulkops.emulator import EmulatorSettings, Schedule, serving_in_thread
+from tests.crash.crash_sizes import lacking
 from tests.e2e.e2e_commands import Desk, agents, interrupt, run_folder, until
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs a Chromium, and there is none: apt-get install chromium"
-)
 FLAGS = [
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
     "--disable-gpu",
@@ -61,7 +58,16 @@ CONTRAST = """
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def chromium() -> str:
+    """Find the browser."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        lacking("needs a Chromium, and there is none: apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Path:
     """Write the report of a run with faults and indexes that was stopped once and then continued."""
     desk_folder = tmp_path_factory.mktemp("desk")
     settings = EmulatorSettings(
@@ -85,10 +91,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(chromium: str) -> Iterator[Browser]:
     """Start a browser with nothing of its user in it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
 
