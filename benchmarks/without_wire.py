@@ -10,9 +10,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from bulkops import cli, sending
+from bulkops import cli
 from bulkops.lifecycle import Answered
-from bulkops.sending import Heard
+from bulkops.sending import Heard, wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,5 +43,5 @@ class Instant:
 
 
 if __name__ == "__main__":
-    with patch.object(sending, "Wire", Instant):
+    with patch.object(wire, "Wire", Instant):
         sys.exit(cli.main())
