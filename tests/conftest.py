@@ -1,4 +1,4 @@
-"""What holds for the whole suite: at its end, the key that its commands were given stands nowhere."""
+"""What holds for the whole suite: it ends with its figures, and the key of its commands stands nowhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.canary import sightings
+from tests.crash.crash_figures import lines, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+FIGURES_BEFORE = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember which figures were counted before."""
+    config.stash[FIGURES_BEFORE] = len(lines())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what the harnesses counted."""
+    counted = lines()[config.stash[FIGURES_BEFORE] :]
+    if counted:
+        terminalreporter.section("figures")
+        terminalreporter.write_line(table(counted))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,19 +19,27 @@ WRONG = frozenset(
 """What a harness counts that must be zero."""
 
 
-def best(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def lines() -> list[dict[str, Any]]:
+    """Return all that was written down."""
+    try:
+        return [json.loads(line) for line in FIGURES.read_text("utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def best(noted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the last of the largest runs of each harness, in the order of their names."""
     kept: dict[str, dict[str, Any]] = {}
-    for line in lines:
+    for line in noted:
         if line["name"] not in kept or line["soak"] >= kept[line["name"]]["soak"]:
             kept[line["name"]] = line
     return [kept[name] for name in sorted(kept)]
 
 
-def table(lines: list[dict[str, Any]]) -> str:
+def table(noted: list[dict[str, Any]]) -> str:
     """Return the table in Markdown."""
     rows = ["| Test | Size | Done | Wrong |", "| --- | --- | --- | --- |"]
-    for line in best(lines):
+    for line in best(noted):
         figures = {key: value for key, value in line.items() if key not in ("name", "soak")}
         done = [_told(key, value) for key, value in figures.items() if key not in WRONG]
         wrong = [_told(key, value) for key, value in figures.items() if key in WRONG]
@@ -58,9 +66,9 @@ def _size(share: float) -> str:
 
 def main() -> None:
     """Print the table, or put it into a file."""
-    if not FIGURES.exists():
-        sys.exit(f"{FIGURES} is not there: run make test or make soak first")
-    new = table([json.loads(line) for line in FIGURES.read_text("utf-8").splitlines()])
+    if not (noted := lines()):
+        sys.exit(f"there is nothing in {FIGURES}: run make test or make soak first")
+    new = table(noted)
     if len(sys.argv) == 1:
         print(new)  # noqa: T201 - what it is for
         return

@@ -44,4 +44,3 @@ def note(name: str, **figures: Any) -> None:
     FIGURES.parent.mkdir(exist_ok=True)
     with FIGURES.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"name": name, "soak": share(), **figures}) + "\n")
-    print(f"\n{name}: {', '.join(f'{key} {value}' for key, value in figures.items())}")  # noqa: T201 - the figures of a soak

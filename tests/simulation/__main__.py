@@ -7,6 +7,7 @@ import sys
 import time
 from multiprocessing import Pool
 
+from tests.crash.crash_sizes import note
 from tests.simulation.history import history_of
 from tests.simulation.oracle import play, violations
 from tests.simulation.shrinking import explain
@@ -35,10 +36,8 @@ def main() -> int:
             sys.stderr.write(f"\r{min(number * BLOCK, given.histories):,} histories, {len(bad)} went wrong")
     seconds = time.monotonic() - begun
     sys.stderr.write("\n")
-    sys.stdout.write(
-        f"{given.histories:,} simulated histories from seed {given.seed}: {len(bad)} violations "
-        f"({given.histories / seconds:,.0f} histories/s)\n"
-    )
+    sys.stdout.write(f"from seed {given.seed}, {given.histories / seconds:,.0f} histories/s\n")
+    note("simulated histories", histories=given.histories, violations=len(bad))
     if bad:
         sys.stdout.write(f"seeds {bad[:100]}\n{explain(bad[0])}\n")
     return 1 if bad else 0
