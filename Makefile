@@ -35,7 +35,7 @@ demo: $(READY)
 	@$(BIN)/python jobs/demo.py
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -53,7 +53,7 @@ bench: $(READY)
 # The figures are printed also when something failed.
 soak: $(READY)
 	@rm -f build/figures.jsonl
-	@$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),1000000)
+	@SOAK=$(SHARE) $(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),1000000)
 	@SOAK=$(SHARE) BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
 	  $(BIN)/python -m pytest --timeout 0 tests/crash tests/security tests/checkpoint tests/e2e/test_e2e_disks.py \
 	  tests/e2e/test_e2e_browser.py tests/pace/test_pace_figures.py; code=$$?; \

@@ -73,6 +73,7 @@ class Desk:
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
             "ELEVENLABS_API_KEY": KEY,
+            "BULKOPS_SETTLE": "2s",
             "PYTHONPATH": SOURCE,
             "PYTHONWARNINGS": "error::ResourceWarning",
             **self.env,
