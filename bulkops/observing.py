@@ -12,6 +12,7 @@ from anyio import to_thread
 from bulkops.outputs.atomic import written_aside
 from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
+from bulkops.reporting.progress import Moment
 from bulkops.reporting.report import last_line, next_command, standing_line
 from bulkops.version import VERSION
 
@@ -133,8 +134,8 @@ class Observer:
             self._peak = max(self._peak, standing.granted_last_period)
             now = time.monotonic()
             rest, _ = self.resting()
-            self.progress.standing(
-                engine.awaited, standing.granted_last_period, standing.limit, standing.period, rest
+            self.progress.stands(
+                Moment(engine.awaited, standing.granted_last_period, standing.limit, standing.period, rest)
             )
             if question.answered():
                 sent, period = standing.granted_last_period, standing.period

@@ -18,7 +18,7 @@ from bulkops.engines.pinning import Pinboard
 from bulkops.errors import Stop
 from bulkops.observing import Observer
 from bulkops.pace.turns import Pace
-from bulkops.reporting.progress import Silent
+from bulkops.reporting.progress import Progress
 from bulkops.reporting.report import Job as Named
 from bulkops.reporting.report import Report
 from bulkops.stalling import StallDetector, Standstill
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 INDEX, CONVERSATION = (REFERENCE.watches[what].words for what in ("index", "conversation"))
 
 
-class Said(Silent):
+class Said(Progress):
     """Remembers what was said, and when."""
 
     def __init__(self) -> None:

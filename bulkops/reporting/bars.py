@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, TextIO
 from tqdm import tqdm
 
 from bulkops.model import State
+from bulkops.reporting.progress import Progress
 from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration, per
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bulkops.reporting.progress import Moment
 
 EVERY = 0.1
 """Seconds between two looks at the bars; operations in between are only counted."""
@@ -32,8 +35,8 @@ class _Bar(tqdm):  # type: ignore[type-arg] # generic only in its stubs
     monitor_interval = 0
 
 
-class Bars:
-    """Progress as three lines that stay at the bottom of the terminal. See `progress.Progress`."""
+class Bars(Progress):
+    """Progress as three lines that stay at the bottom of the terminal."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -61,25 +64,21 @@ class Bars:
         if self._clock() - self._drawn >= EVERY:
             self._draw()
 
-    def standing(
-        self,
-        awaited: int,
-        requests_last_period: int,
-        limit: int | None,
-        period: float,
-        rest: float = 0.0,
-    ) -> None:
+    def stands(self, moment: Moment) -> None:
         """See `Progress`."""
         if not self._bars:
             return
         _, waiting, rate = self._bars
-        waiting.desc = f"{_WAITING} for {awaited:,} to settle" if awaited else f"{_WAITING} for nothing"
-        rate.n, rate.total = requests_last_period, limit
-        resting = f"; paused, {duration(rest)} left" if rest else ""
-        rate.bar_format = _TEXT if limit is None else _RATE + per(period) + resting
-        rate.desc = (
-            f"{_REQUESTS} {requests_last_period:,} {per(period)}{resting}" if limit is None else _REQUESTS
-        )
+        what = f"{moment.awaited:,} to settle" if moment.awaited else "nothing"
+        waiting.desc = f"{_WAITING} for {what}"
+        rate.n, rate.total = moment.requests_last_period, moment.limit
+        resting = f"; paused, {duration(moment.rest)} left" if moment.rest else ""
+        if moment.limit is None:
+            rate.bar_format = _TEXT
+            rate.desc = f"{_REQUESTS} {rate.n:,} {per(moment.period)}{resting}"
+        else:
+            rate.bar_format = _RATE + per(moment.period) + resting
+            rate.desc = _REQUESTS
         if self._clock() - self._drawn >= EVERY:
             self._draw()
 

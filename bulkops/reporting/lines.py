@@ -7,18 +7,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
 from bulkops.model import State
+from bulkops.reporting.progress import Progress
 from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration, per
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bulkops.reporting.progress import Moment
+
 EVERY = 60.0
 _TENTHS = 10
 
 
-class Lines:
-    """Progress as lines of a log. See `progress.Progress`."""
+class Lines(Progress):
+    """Progress as lines of a log."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -44,28 +47,19 @@ class Lines:
         if self._over() >= self._next_count:
             self._tell()
 
-    def standing(
-        self,
-        awaited: int,
-        requests_last_period: int,
-        limit: int | None,
-        period: float,
-        rest: float = 0.0,
-    ) -> None:
+    def stands(self, moment: Moment) -> None:
         """See `Progress`."""
-        share = "" if limit is None else f" of {limit:,}"
-        waiting = f", {awaited:,} waiting" if awaited else ""
-        resting = f"; paused, {duration(rest)} left" if rest else ""
-        self._standing = f"{waiting}; {requests_last_period:,}{share} requests {per(period)}{resting}"
+        share = "" if moment.limit is None else f" of {moment.limit:,}"
+        waiting = f", {moment.awaited:,} waiting" if moment.awaited else ""
+        resting = f"; paused, {duration(moment.rest)} left" if moment.rest else ""
+        sent = f"{moment.requests_last_period:,}{share} requests {per(moment.period)}"
+        self._standing = f"{waiting}; {sent}{resting}"
         if self._clock() - self._told >= EVERY:
             self._tell()
 
     def note(self, text: str) -> None:
         """See `Progress`."""
         self._print(safe_text(text))
-
-    def finish(self) -> None:
-        """See `Progress`."""
 
     def _over(self) -> int:
         return self._before + self._counts.total()

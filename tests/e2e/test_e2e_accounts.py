@@ -193,7 +193,7 @@ def test_an_internal_error_does_not_show_the_key(desk: Desk) -> None:
         "import bulkops.reporting.progress as progress\n"
         "def ended(self, state):\n"
         "    raise RuntimeError('broken by ' + os.environ['ELEVENLABS_API_KEY'])\n"
-        "progress.Silent.ended = ended\n",
+        "progress.Progress.ended = ended\n",
     )
     ended = desk.run(desk.job(agents(2)), "-q", env=shim)
     assert ended.code == 1

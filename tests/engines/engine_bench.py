@@ -37,7 +37,7 @@ from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs.saved import Saved
 from bulkops.planning import make_plan
-from bulkops.reporting.progress import Silent
+from bulkops.reporting.progress import Progress
 from bulkops.reporting.report import Job as Named
 from bulkops.reporting.report import Report
 from bulkops.sending import Heard, Retrying
@@ -253,7 +253,7 @@ class Job:
                 report.add(kind, state, count)
             files, events = KeptFiles(), Notes()
             doubles: tuple[Any, Any] = (files, events)
-            observer = Observer(report=report, progress=Silent(), events=doubles[1], job=Named("job.jsonl"))
+            observer = Observer(report=report, progress=Progress(), events=doubles[1], job=Named("job.jsonl"))
             closing = Closing(self.checkpoint, doubles[0], observer, known.halt)
             steps: dict[bytes, list[Any]] = {}
             for step in self.checkpoint.reader().open_steps():
