@@ -33,6 +33,7 @@ SCRIPTS = (
     "startup",
     "transports",
     "pacing",
+    "pacing_live",
     "polling",
 )
 
