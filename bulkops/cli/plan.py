@@ -80,6 +80,7 @@ def as_json(plan: Plan, account: Account) -> Json:
             "source": account.tier_source,
         },
         "seconds": None if seconds is None else round(seconds, 1),
+        "at_once_if_told": plan.goes_at_once(account.usable),
     }
 
 
@@ -111,7 +112,9 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
         else "?"
     )
     if seconds is not None:
-        lines.append(f"at {limit}: at least {duration(seconds)}")
+        sooner = seconds and plan.goes_at_once(account.usable)
+        told = ", or at once where the server tells that it takes so many" if sooner else ""
+        lines.append(f"at {limit}: about {duration(seconds)}{told}")
     return lines
 
 

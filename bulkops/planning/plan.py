@@ -10,6 +10,7 @@ from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operatio
 from bulkops.errors import JobError, Problem, Stop
 from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
 from bulkops.model import State, value
+from bulkops.pace.margins import margins_for
 from bulkops.pace.tiers import bucket_for
 
 if TYPE_CHECKING:
@@ -121,11 +122,17 @@ class Plan:
         return sum(number for (_, of), number in self.states.items() if of is state)
 
     def seconds(self, tier: Tier) -> float | None:
-        """Return how long the rest takes at a tier, by its rate alone; None when the tier has no number."""
+        """Return how long the rest takes at the even pace of a tier; None when the tier has no number."""
         if tier.limit is None:
             return None
         bucket = bucket_for(tier.limit, tier.period)
         return max(0.0, self.requests + self.looks - bucket.burst) / bucket.per_second
+
+    def goes_at_once(self, tier: Tier) -> bool:
+        """Tell whether the rest goes ahead of the even pace where the server tells that it still takes so many."""
+        if tier.limit is None:
+            return False
+        return self.requests + self.looks + margins_for(tier.limit, tier.period).tail <= tier.limit
 
     def raw_batches(self) -> Iterator[list[RawLine]]:
         """Yield the job's lines in blocks, without the header."""

@@ -34,7 +34,7 @@ def test_plan_says_what_would_happen(lone_desk: Desk) -> None:
     assert "111 operations; nothing was sent" in ended.out
     assert "What it is for" in ended.out
     assert "2.5 KB to upload" in ended.out
-    assert "at 100 requests in 60 s (default): at least 1 min" in ended.out
+    assert "at 100 requests in 60 s (default): about 1 min" in ended.out
     (told,) = lone_desk.bulkops("plan", job, "--json", "--tier", "pro").rows
     assert told["by_kind"]["agent.clone"] == {"total": 100, "left": 100}
     assert 110 <= told["requests"] <= 115

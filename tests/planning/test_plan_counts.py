@@ -66,6 +66,15 @@ def test_the_time_follows_from_the_tier(tmp_path: Path) -> None:
     assert small.seconds(Tier("standard", 100)) == 0
 
 
+def test_a_short_job_may_go_at_once(tmp_path: Path) -> None:
+    """What fits into the limit with room for others goes ahead of the even pace where the server tells of room."""
+    fits = plan_of(write(tmp_path / "fits.jsonl", [get(f"g{n}") for n in range(85)]))
+    assert fits.goes_at_once(Tier("standard", 100))
+    assert not fits.goes_at_once(Tier("enterprise", None))
+    more = plan_of(write(tmp_path / "more.jsonl", [get(f"g{n}") for n in range(86)]))
+    assert not more.goes_at_once(Tier("standard", 100))
+
+
 def test_a_finished_job_has_nothing_left(tmp_path: Path) -> None:
     """A job whose operations are all done takes no requests."""
     remembered = Remembered()
