@@ -10,7 +10,7 @@ import anyio
 
 from bulkops.checkpoint import OperationRow, digest
 from bulkops.errors import Halted
-from bulkops.lifecycle import Adopt, Refuse, SendAgain
+from bulkops.lifecycle import Adopt, SendAgain
 from bulkops.model import State
 from bulkops.outputs.records import record
 
@@ -43,7 +43,8 @@ class Closing:
     def settled(self, command: Command) -> None:
         """Count what follows of an operation that was in doubt."""
         self.observer.report.found += isinstance(command, Adopt)
-        self.observer.report.absent += isinstance(command, SendAgain | Refuse) and not _resent(command)
+        # One that is absent once more than it may be fails: it is not sent again.
+        self.observer.report.absent += isinstance(command, SendAgain) and not command.possible_duplicate
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
@@ -120,8 +121,3 @@ class Closing:
             raise Halted(
                 f"{self.failed} of the {self.ended} operations that ended in this run failed (--halt)"
             )
-
-
-def _resent(command: Command) -> bool:
-    """Tell whether the user has it sent again, whatever became of it."""
-    return isinstance(command, SendAgain) and command.possible_duplicate

@@ -58,7 +58,7 @@ class Report:
     found: int = 0
     """Operations in doubt that turned out to be done."""
     absent: int = 0
-    """Operations in doubt that turned out to have had no effect."""
+    """How often an operation in doubt turned out to have had no effect and was sent again."""
     possible_duplicates: int = 0
     stopped: str | None = None
     checks_passed: int = 0

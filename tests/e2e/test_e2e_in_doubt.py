@@ -66,6 +66,22 @@ def test_a_run_without_doubts_says_so_and_asks_nothing(desk: Desk) -> None:
     assert desk.sent == 3
 
 
+def test_what_is_absent_each_time_is_not_counted_as_sent_again_the_last_time(
+    desk_at: Callable[..., Desk],
+) -> None:
+    """A create that is absent three times was sent three times, that is twice again; then it fails."""
+    desk = desk_at(faults=lost("agent.create", 1, 2, 3, fault="error_before"))
+    job = desk.job(agents(1))
+    ended = desk.run(job, "--settle", "1s")
+    assert ended.code == 3, ended.err
+    assert check_ending(job, ended)["doubts"]["absent"] == 2
+    assert "reconciled 2 (0 found, 2 absent and sent again)" in ended.err
+    [row] = results(job)
+    assert row["attempts"] == 3
+    assert "sent 3 times, and each time it was found to be absent" in row["error"]["message"]
+    assert desk.made() == []
+
+
 def test_identical_lines_are_told_apart_by_number(desk_at: Callable[..., Desk]) -> None:
     """Of equal lines whose answers are lost as many are found as there are, each with an id of its own."""
     same = {"op": "agent.create", "body": {"name": "Twin", "conversation_config": {}}}
