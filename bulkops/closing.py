@@ -35,10 +35,9 @@ class Closing:
     ended: int = 0
     failed: int = 0
 
-    def reopened(self, planned: Planned, was: State) -> None:
-        """Count an operation that is taken up again as not started."""
-        # Of the kind that its line has now, under which it was planned.
-        self.observer.report.note(planned.line.op, State.NOT_STARTED, was)
+    def reopened(self, kind: str, was: State) -> None:
+        """Count an operation of a kind that is taken up again as not started."""
+        self.observer.report.note(kind, State.NOT_STARTED, was)
 
     def settled(self, command: Command) -> None:
         """Count what follows of an operation that was in doubt."""

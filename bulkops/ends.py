@@ -28,6 +28,7 @@ class Answered:
 
     `readable`: the answer is whole and is what the API documents. `named`: it carries the id of what was made.
     `withheld`: the status came before the body gate was passed. `oversized`: the answer broke its size limit.
+    `repeated`: the answer to another request named that id before, so one of the two was not meant for its request.
     """
 
     status: int
@@ -35,6 +36,7 @@ class Answered:
     named: bool = True
     withheld: bool = False
     oversized: bool = False
+    repeated: bool = False
 
 
 @value
@@ -51,7 +53,7 @@ class Verdict(Enum):
     """The class of an attempt's end."""
 
     DONE = "done"
-    ID_UNKNOWN = "it took effect, but its answer could not be read"
+    ID_UNKNOWN = "it took effect, but what it made is not known"
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
     KEY_REFUSED = "key refused"
@@ -108,7 +110,7 @@ def _classify_status(effect: Effect, end: Answered, *, once: bool, gone_is_done:
 
 
 def _classify_success(effect: Effect, end: Answered, *, once: bool) -> Verdict:
-    if end.readable and end.named:
+    if end.readable and end.named and not end.repeated:
         return Verdict.DONE
     if once:
         return Verdict.ID_UNKNOWN

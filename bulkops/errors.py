@@ -87,6 +87,8 @@ class InDoubt(BulkopsError):
         self.attempts = 0
         self.sure = False
         """It did take effect; what it made is not known."""
+        self.repeated: str | None = None
+        """The id that its answer named, as the answer to another request did."""
 
 
 class Stop(BulkopsError):

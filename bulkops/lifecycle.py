@@ -5,6 +5,7 @@ The sending stack and the engine only carry out the commands.
     READY ──Granted──▶ INTENDED ──Durable──▶ SENT ──Ended──▶ READY (RetryAfter), ENDED or DOUBT
       └─────Granted (reads)──────────────────▲
     DOUBT ──Found──▶ ENDED    ──Absent──▶ READY    ──Held──▶ HELD ──Chosen──▶ ENDED or READY
+    ENDED ──Repeated──▶ DOUBT
 
 A process that ends between Granted and the record of Ended leaves an intent: `begin` puts such a create in DOUBT.
 """
@@ -98,7 +99,12 @@ class Chosen:
     entity: str | None = None
 
 
-Event: TypeAlias = Granted | Durable | Ended | Found | Absent | Held | Chosen
+@value
+class Repeated:
+    """The answer to another request named the id that the answer to this one had named: nobody knows whose it is."""
+
+
+Event: TypeAlias = Granted | Durable | Ended | Found | Absent | Held | Chosen | Repeated
 
 
 @value
@@ -193,6 +199,8 @@ def advance(life: Life, event: Event) -> tuple[Life, Command]:
         return _ended(life, event)
     if isinstance(event, Found | Absent | Held | Chosen) and phase in (Phase.DOUBT, Phase.HELD):
         return _resolved(life, event)
+    if isinstance(event, Repeated) and phase is Phase.ENDED:
+        return replace(life, phase=Phase.DOUBT, perhaps=True, sure=True), Hold(Verdict.ID_UNKNOWN)
     raise ValueError(f"{event} cannot happen to a request that is {phase.value}")
 
 
@@ -332,6 +340,7 @@ __all__ = [
     "Phase",
     "Refuse",
     "Remembered",
+    "Repeated",
     "RetryAfter",
     "SendAgain",
     "SendNow",

@@ -105,6 +105,10 @@ class Observer:
             case "unreachable":
                 self.progress.note(f"the server cannot be reached, trying again: {facts['reason']}")
                 self.events.note("retry", **facts)
+            case "repeated":
+                message = f"two answers named {facts['id']}: both operations are in doubt"
+                self.progress.note(message)
+                self.events.note("warning", message=message)
             case "retry" | "limit":
                 self.events.note(event, **facts)
             case "paused" | "lengthened":

@@ -38,7 +38,7 @@ from bulkops.reconcile import stamp_of
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
 from bulkops.reporting.report import Report, exit_code, summary
-from bulkops.sending import ServerClock, open_sender
+from bulkops.sending import Named, ServerClock, open_sender
 from bulkops.signals import asked_by_signal, obey_signals
 from bulkops.stalling import StallDetector
 
@@ -201,7 +201,7 @@ async def _send(
 ) -> Stop | None:
     account = settings.account
     stalls = StallDetector(settings.api, account.name, observer)
-    clock = ServerClock()
+    clock, named = ServerClock(), Named()
     allowance = Allowance(
         account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
     )
@@ -234,10 +234,10 @@ async def _send(
         engine.on_stop(pace.close)
         async with open_sender(
             settings, {account.name: account}, checkpoint, pace,
-            clock=clock, sleep=engine.sleep, told=observer.told, meter=observer.meter,
+            clock=clock, sleep=engine.sleep, told=observer.told, meter=observer.meter, named=named,
         ) as sender:  # fmt: skip
             stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
-            drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender), stamp)
+            drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender), stamp, named)
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)

@@ -32,6 +32,7 @@ from bulkops.lifecycle import (
     Phase,
     Refuse,
     Remembered,
+    Repeated,
     RetryAfter,
     SendAgain,
     SendNow,
@@ -69,6 +70,8 @@ TABLE: list[tuple[End, tuple[Effect, ...], Verdict]] = [
     *[(Answered(status), EVERY, DONE) for status in (200, 201, 202, 204)],
     (Answered(200, readable=False, named=False), ONCE, ID_UNKNOWN),
     (Answered(200, named=False), ONCE, ID_UNKNOWN),
+    (Answered(200, repeated=True), ONCE, ID_UNKNOWN),
+    (Answered(200, repeated=True), (IDEMPOTENT,), DONE),
     (Answered(200, readable=False, named=False, withheld=True), ONCE, ID_UNKNOWN),
     (Answered(200, readable=False), (IDEMPOTENT,), DONE),
     (Answered(200, readable=False), (READ,), AGAIN),
@@ -119,6 +122,7 @@ ENDS = st.one_of(
         named=st.booleans(),
         withheld=st.booleans(),
         oversized=st.booleans(),
+        repeated=st.booleans(),
     ),
 )
 EVENTS = st.one_of(
@@ -300,6 +304,15 @@ def test_what_did_take_effect_is_not_found_to_be_absent(event: Event) -> None:
     """A 2xx that could not be read is an effect for sure; and nothing is adopted without its id."""
     with pytest.raises(ValueError, match="cannot happen"):
         advance(SURE, event)
+
+
+def test_an_id_that_comes_again_opens_what_had_ended() -> None:
+    """It did take effect, and what it made is not known any more; so it is never found to be absent."""
+    done = Life(CREATE, phase=Phase.ENDED, attempt=2)
+    after, told = advance(done, Repeated())
+    assert (after, told) == (SURE, Hold(ID_UNKNOWN))
+    with pytest.raises(ValueError, match="cannot happen"):
+        advance(SURE, Repeated())
 
 
 @pytest.mark.parametrize(

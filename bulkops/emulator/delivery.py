@@ -122,7 +122,7 @@ async def deliver_before_effect(exchange: Exchange, fault: Fault) -> None:
 
 async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> None:
     """Send the answer, or what a fault makes of it after the effect."""
-    if fault is None or fault.kind is FaultKind.STRANGER:
+    if fault is None or fault.kind in (FaultKind.STRANGER, FaultKind.REPEATED):
         await exchange.answer(answer)
         return
     match fault.kind:
@@ -155,6 +155,11 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> No
             assert_never(fault.kind)
 
 
+def with_ids_of(other: Answer, answer: Answer) -> Answer:
+    """Return an answer with the ids of another one."""
+    return Answer(answer.status, {**answer.body, **_ids(other.body)}, answer.headers)
+
+
 async def _cut(exchange: Exchange, answer: Answer) -> None:
     body = orjson.dumps(answer.body)
     await exchange.start(answer.status, _JSON, len(body), answer)
@@ -185,7 +190,11 @@ def _padding(size: int) -> Iterator[bytes]:
 
 
 def _without_ids(body: Any) -> Any:
-    return {key: value for key, value in body.items() if not key.endswith("_id")}
+    return {key: value for key, value in body.items() if key not in _ids(body)}
+
+
+def _ids(body: Any) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key.endswith("_id")}
 
 
 def _error(fault: Fault) -> Answer:

@@ -39,6 +39,7 @@ class FaultKind(StrEnum):
     NOT_JSON = "not_json"  # 200 with a page of HTML
     HUGE = "huge"  # 200 with `bytes` bytes of JSON, without a Content-Length
     NO_ID = "no_id"  # the answer without its ids
+    REPEATED = "repeated"  # the answer with the ids of the last one to that endpoint
     STRANGER = (
         "stranger"  # somebody else creates agents with these `names` just before; all else goes as usual
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from .answers import Refusal
-from .delivery import before_effect, deliver, deliver_before_effect
+from .delivery import before_effect, deliver, deliver_before_effect, with_ids_of
 from .endpoints import Call
 from .faults import FaultKind
 from .journal import Received
@@ -59,7 +59,8 @@ async def handle(
         finally:
             service.acting = None
 
-    struck = await _answer(service, exchange, act, fault)
+    place = (account.world.label, endpoint.name)
+    struck = await _answer(service, exchange, act, fault, place)
     if service.journal is not None and received is not None:
         kind = struck.kind if struck is not None else None
         service.journal.over(
@@ -72,9 +73,13 @@ async def handle(
 
 
 async def _answer(
-    service: Service, exchange: Exchange, act: Callable[[], Answer], fault: Fault | None
+    service: Service,
+    exchange: Exchange,
+    act: Callable[[], Answer],
+    fault: Fault | None,
+    place: tuple[str, str],
 ) -> Fault | None:
-    """Act and answer, or do what the fault wants; the fault that did strike."""
+    """Act and answer, or do what the fault wants; the fault that did strike. `place`: which world's endpoint it is."""
     if fault is not None and fault.late is not None:
         await deliver_before_effect(exchange, fault)
         service.later(fault.late, act)
@@ -91,6 +96,9 @@ async def _answer(
         answer, fault = refusal.answer, None
     if latency:
         await asyncio.sleep(latency / 2)
+    if fault is not None and fault.kind is FaultKind.REPEATED:
+        answer = with_ids_of(service.last.get(place, answer), answer)
+    service.last[place] = answer
     await deliver(exchange, answer, fault)
     return fault
 

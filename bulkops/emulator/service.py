@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .account import Account
+    from .answers import Answer
     from .journal import Received
     from .settings import EmulatorSettings
     from .things import Effect
@@ -47,6 +48,8 @@ class Service:
         self.effects: list[Effect] = []
         self.journal: Journal | None = None
         self.acting: Received | None = None
+        self.last: dict[tuple[str, str], Answer] = {}
+        """The last answer of each endpoint of each world."""
         self._accounts: dict[str, Account] = {}
         self._changes: list[tuple[float, int]] = []
         self._late: list[asyncio.TimerHandle] = []

@@ -288,6 +288,7 @@ class Doubts:
                 row = event.row if isinstance(event, Found) else None
                 running.answer = Reply(200, row or {doubtful.request.entity: entity})
                 running.created.append(Created(doubtful.request.makes or "", entity))
+                self._drive.named.add(entity)
                 evidence = evidence_of(event) if isinstance(event, Found) else chosen_by_user()
                 running.resolved = Resolved(evidence["by"], evidence)
                 if isinstance(event, Chosen):

@@ -15,7 +15,7 @@ from bulkops.errors import InDoubt, OperationFailed
 from bulkops.lifecycle import Life, Phase, Remembered, Verdict, begin
 from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
 from bulkops.reconcile import stamped
-from bulkops.sending import Attempt
+from bulkops.sending import Attempt, Named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,7 +71,8 @@ class Start:
 class Doubtful:
     """The operation waits: nobody knows what became of this request of its own.
 
-    `remembered`: an earlier run sent it. `edited`: the line no longer asks for what was sent.
+    `remembered`: an earlier run sent it. `edited`: the line no longer asks for what was sent. `repeated` is the id
+    that its answer named, as the answer to another request did.
     """
 
     request: Request
@@ -80,6 +81,7 @@ class Doubtful:
     reason: str
     remembered: bool = False
     edited: bool = False
+    repeated: str | None = None
 
 
 @value
@@ -129,6 +131,8 @@ class Drive:
     pins: Pins
     stamp: Callable[[bytes, int], str] | None = None
     """The token that the names of what is made get."""
+    named: Named = field(default_factory=Named)
+    """The ids that are known: no answer may name one of them again."""
     creating: dict[int, Request] = field(default_factory=dict)
     """What is being made at this moment, of things that the API lists."""
 
@@ -196,6 +200,8 @@ class Drive:
             request = self._stamped(running, request, number, row)
         if row is not None and (reply := _replayed(running, request, row)) is not None:
             running.began_at = row.at
+            if row.entity is not None:
+                self.named.add(row.entity)
             return reply
         running.began_at = None
         life = _life(request, row)
@@ -214,7 +220,7 @@ class Drive:
             life = replace(
                 attempt.life, phase=Phase.DOUBT, attempt=doubt.attempts, perhaps=True, sure=doubt.sure
             )
-            running.doubtful = Doubtful(request, attempt.number, life, doubt.reason)
+            running.doubtful = Doubtful(request, attempt.number, life, doubt.reason, repeated=doubt.repeated)
             raise
         finally:
             self.creating.pop(place, None)
@@ -302,7 +308,10 @@ def _remembered_doubt(
     reason = row.reason or "the run ended before an answer was written down"
     edited = row.request not in (b"", request_digest(request))
     said = reason if reason.startswith(why.value) else f"{why.value}: {reason}"
-    running.doubtful = Doubtful(request, number, life, said, remembered=True, edited=edited)
+    repeated = orjson.loads(row.evidence).get("repeated") if row.evidence is not None else None
+    running.doubtful = Doubtful(
+        request, number, life, said, remembered=True, edited=edited, repeated=repeated
+    )
     return InDoubt(said)
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio import to_thread
 
-from bulkops.checkpoint import line_key, operation_key
+from bulkops.checkpoint import digest, line_key, operation_key
 from bulkops.errors import Stop
 from bulkops.model import State, value
-from bulkops.planning import named
+from bulkops.planning import Planned, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bulkops.checkpoint import OperationRow
     from bulkops.jobfile import Line, RawLine
-    from bulkops.planning import Plan, Planned
+    from bulkops.planning import Plan
 
 
 @value
@@ -48,6 +50,13 @@ class _Target:
     goes_on: bool
     """Its line says that what waits for it goes on although it failed."""
     dependants: list[_Dependant] = field(default_factory=list)
+    again: list[Planned] = field(default_factory=list)
+    """What was ready, and waits again since the operation goes on."""
+
+    def waiting(self) -> Iterator[int]:
+        """Yield where the lines stand that wait for it."""
+        yield from (dependant.offset for dependant in self.dependants)
+        yield from (planned.line.offset for planned in self.again)
 
 
 class Feed:
@@ -64,6 +73,7 @@ class Feed:
         self._freed: deque[_Dependant] = deque()
         self._reading = anyio.Lock()
         self._targets = self._find_targets()
+        self._going_on = False
         self.exhausted = False
         """Every line was met; what is left waits for others."""
 
@@ -111,6 +121,31 @@ class Feed:
         target.state = state
         return self._settle(target, planned.name or "")
 
+    def goes_on(self, key: bytes) -> None:
+        """Note that an operation which had ended goes on: what waits for it and has not begun waits again."""
+        if (target := self._targets.get(key)) is not None:
+            target.state = State.NOT_STARTED
+            self._going_on = True
+
+    def waits_again(self, planned: Planned) -> bool:
+        """Tell whether an operation that was ready has to wait again; `take` gives it once more in its time."""
+        if not self._going_on:
+            return False
+        for _, target in self._sources(planned.line):
+            if target.state in (State.NOT_STARTED, State.IN_DOUBT):
+                target.again.append(planned)
+                return True
+        return False
+
+    async def find(self, row: OperationRow) -> Planned | None:
+        """Return an operation by its end, None where its line is not in the job as it was then."""
+        raw = await to_thread.run_sync(self._line_of, row)
+        return None if raw is None else Planned(row.key, row.line_key, self._plan.parse(raw), row.index)
+
+    def _line_of(self, row: OperationRow) -> RawLine | None:
+        lines = chain.from_iterable(self._plan.raw_batches())
+        return next((raw for raw in lines if digest(raw.raw) == row.digest), None)
+
     def wants(self, planned: Planned) -> bool:
         """Return whether something waits for this operation, as far as the lines are known."""
         target = self._targets.get(planned.key) if planned.line.id is not None else None
@@ -119,7 +154,7 @@ class Feed:
     def held(self) -> int:
         """Return how many lines wait for operations in doubt."""
         doubtful = (target for target in self._targets.values() if target.state is State.IN_DOUBT)
-        return len({dependant.offset for target in doubtful for dependant in target.dependants})
+        return len({offset for target in doubtful for offset in target.waiting()})
 
     def _find_targets(self) -> dict[bytes, _Target]:
         plan = self._plan
@@ -158,8 +193,7 @@ class Feed:
                 yield named(line_id, number, count) or "", self._targets[operation_key(key, number)]
 
     def _judge(self, dependant: _Dependant, target: _Target, name: str) -> None:
-        if target.state in (State.FAILED, State.BLOCKED, State.SKIPPED) and not target.goes_on:
-            dependant.cause = dependant.cause or f"{name} is {target.state.value}"
+        dependant.cause = dependant.cause or _cause(target, name)
 
     def _settle(self, target: _Target, name: str) -> bool:
         if target.state is State.IN_DOUBT:
@@ -172,7 +206,10 @@ class Feed:
             self._judge(dependant, target, name)
             if not already_freed and (dependant.cause is not None or not dependant.missing):
                 self._freed.append(dependant)
-        return bool(waiting)
+        again, target.again = target.again, []
+        cause = _cause(target, name)
+        self._ready.extend(again if cause is None else [Blocked(planned, cause) for planned in again])
+        return bool(waiting or again)
 
     def _prepare_freed(self, dependant: _Dependant) -> None:
         raw = self._plan.job.line_at(dependant.offset, dependant.number)
@@ -183,3 +220,9 @@ class Feed:
         for planned in self._plan.planned(line, key):
             if self._plan.takes_up(planned.key, line):
                 self._ready.append(planned if blocked is None else Blocked(planned, blocked))
+
+
+def _cause(target: _Target, name: str) -> str | None:
+    """Return why what waits for an operation cannot go, None where it can."""
+    blocks = target.state in (State.FAILED, State.BLOCKED, State.SKIPPED) and not target.goes_on
+    return f"{name} is {target.state.value}" if blocks else None

@@ -16,6 +16,7 @@ from bulkops.engines.doubts import Doubts
 from bulkops.engines.drive import Doubtful, Parked, Running, failed
 from bulkops.engines.feeding import Blocked, Feed
 from bulkops.engines.reopening import start_of, taken_up_again, told_before
+from bulkops.engines.repeats import Repeats
 from bulkops.engines.watching import Watcher
 from bulkops.errors import OperationFailed, Stop
 from bulkops.jobfile import RawLine, pick
@@ -55,8 +56,8 @@ class Closing(Protocol):
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
 
-    def reopened(self, planned: Planned, was: State) -> None:
-        """Hear that an operation which had ended so is taken up again."""
+    def reopened(self, kind: str, was: State) -> None:
+        """Hear that an operation of a kind which had ended so is taken up again."""
 
     def settled(self, command: Command) -> None:
         """Hear what follows of an operation that was in doubt."""
@@ -95,6 +96,7 @@ class Engine:
         self._ask = ask
         self._held = 0
         self._feed = Feed(plan)
+        self._repeats = Repeats(settings, checkpoint, self._clock)
         self._resumed: deque[Running] = deque()
         self._changed = anyio.Event()
         self._sleeping = 0
@@ -248,6 +250,8 @@ class Engine:
             outcome = Outcome(State.BLOCKED, failure=Failure("blocked", item.cause))
             await self._end(item.planned, outcome, started)
             return
+        if isinstance(item, Planned) and self._feed.waits_again(item):
+            return
         running = item if isinstance(item, Running) else await self._start(item)
         if running is None:
             return
@@ -261,6 +265,9 @@ class Engine:
             assert self.watcher is not None
             self.watcher.park(running, forwarded.step, wanted=self._feed.wants(running.planned))
         elif isinstance(forwarded, Doubtful):
+            if (first := await self._repeats.hear(running.planned.key, forwarded)) is not None:
+                self._told("repeated", id=forwarded.repeated)
+                await self._take_back(first)
             await self._doubt(running, forwarded)
         else:
             await self._end(running.planned, forwarded, running.start)
@@ -279,7 +286,9 @@ class Engine:
                 reason = "its line was edited since, so that nobody can tell what was sent; put it back"
                 await self.doubts.rule(running, doubtful, Held(reason, Evidence("edited")))
             case _ if self._settings.api.listing_of(request.makes) is None:
-                await self.doubts.rule(running, doubtful, Held(doubtful.reason, Evidence("no listing")))
+                candidates = () if doubtful.repeated is None else (doubtful.repeated,)
+                evidence = Evidence("no listing", candidates=candidates)
+                await self.doubts.rule(running, doubtful, Held(doubtful.reason, evidence))
             case _:
                 self.doubts.take(running, doubtful)
 
@@ -330,9 +339,9 @@ class Engine:
             )
             await self._end(running.planned, outcome, running.start)
 
-    async def _start(self, planned: Planned) -> Running | None:
+    async def _start(self, planned: Planned, start: Start | None = None) -> Running | None:
         """Make an operation of its line; None when the line turns out wrong, which ends the operation."""
-        start = await self._begin(planned)
+        start = start or await self._begin(planned)
         if start.pinned is not None and start.pinned != planned.line.raw:
             # What is in doubt is asked for again as it was, whatever the line says now.
             raw = RawLine(planned.line.number, planned.line.offset, start.pinned)
@@ -374,14 +383,30 @@ class Engine:
             *(again for step in steps if (again := taken_up_again(row, step, resent=resent)) is not None),
         ]
         await self._checkpoint.reopen(planned.key, kept)
-        self._closing.reopened(planned, row.state)
+        # Of the kind that its line has now, under which it was planned.
+        self._closing.reopened(planned.line.op, row.state)
         start = start_of(planned, kept)
         return replace(start, pinned=row.raw) if row.state is State.IN_DOUBT else start
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
-        if self._feed.ended(planned, outcome.state):
+        if not await self._take_back(planned.key) and self._feed.ended(planned, outcome.state):
             self._wake()
+
+    async def _take_back(self, key: bytes) -> bool:
+        """Have an operation that has ended go on in doubt, if it has to be."""
+        taken_back = await self._repeats.take_back(key)
+        if taken_back is None:
+            return False
+        row, steps = taken_back
+        self._closing.reopened(row.kind, row.state)
+        self._feed.goes_on(key)
+        planned = await self._feed.find(row)
+        # Without its line as it was, the next run goes on with it.
+        running = None if planned is None else await self._start(planned, start_of(planned, steps))
+        if running is not None:
+            self._resume(running)
+        return True
 
     def _resume(self, running: Running) -> None:
         self._resumed.append(running)

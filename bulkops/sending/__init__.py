@@ -11,6 +11,7 @@ from bulkops.sending.attempt import Attempt, Gate, Heard, Sender
 from bulkops.sending.clock import ServerClock
 from bulkops.sending.measured import Measured
 from bulkops.sending.metered import Metered
+from bulkops.sending.named import Named
 from bulkops.sending.recorded import Recorded
 from bulkops.sending.retrying import Retrying
 from bulkops.told import silent
@@ -36,6 +37,7 @@ async def open_sender(
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     told: Told = silent,
     meter: Meter | None = None,
+    named: Named | None = None,
 ) -> AsyncIterator[Retrying]:
     """Open the stack: a turn from the pace, then the intent on disk, then the first byte."""
     # HTTP and TLS take half a second to load: a run that has nothing left to send does without.
@@ -43,7 +45,7 @@ async def open_sender(
     from bulkops.sending.wire import Wire
 
     async with AiohttpTransport() as transport:
-        wire: Sender = Wire(settings, accounts, transport)
+        wire: Sender = Wire(settings, accounts, transport, named)
         measured = wire if meter is None else Measured(wire, meter)
         yield Retrying(
             Metered(
@@ -56,4 +58,4 @@ async def open_sender(
         )
 
 
-__all__ = ["Attempt", "Gate", "Heard", "Retrying", "Sender", "ServerClock", "open_sender"]
+__all__ = ["Attempt", "Gate", "Heard", "Named", "Retrying", "Sender", "ServerClock", "open_sender"]

@@ -13,6 +13,7 @@ import orjson
 from bulkops.checkpoint import StepRow, StepState
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import (
+    Answered,
     Broken,
     Deliver,
     Durable,
@@ -77,8 +78,10 @@ class Recorded:
         if life.effect is not Effect.READ:
             reply = orjson.dumps(heard.json) if isinstance(command, Deliver) else None
             # Not awaited: it rides along with what follows, the next intent or the operation's outcome.
+            state = _state_after(command)
+            delivered = heard.entity if reply is not None else None
             self.checkpoint.note(
-                _row(attempt, life, _state_after(command), since, heard.entity, reply, heard.reason or None)
+                _row(attempt, life, state, since, delivered, reply, heard.reason or None, _evidence(heard))
             )
         return _recorded(heard, life, command)
 
@@ -115,6 +118,7 @@ def _row(
     entity: str | None = None,
     reply: bytes | None = None,
     reason: str | None = None,
+    evidence: bytes | None = None,
 ) -> StepRow:
     return StepRow(
         attempt.key,
@@ -128,7 +132,14 @@ def _row(
         time.time(),
         attempt.digest,
         since,
+        evidence,
     )
+
+
+def _evidence(heard: Heard) -> bytes | None:
+    """Return what is kept of an answer that names an id again: the other operation may not have heard of it yet."""
+    repeated = isinstance(heard.end, Answered) and heard.end.repeated
+    return orjson.dumps({"repeated": heard.entity}) if repeated else None
 
 
 def _recorded(heard: Heard, life: Life, command: Command) -> Heard:

@@ -75,6 +75,8 @@ class Retrying:
                     doubt = InDoubt(f"{verdict.value}: {_said(heard)}")
                     doubt.attempts = heard.life.attempt
                     doubt.sure = heard.life.sure
+                    if isinstance(heard.end, Answered) and heard.end.repeated:
+                        doubt.repeated = heard.entity
                     raise doubt
                 case StopRun():
                     raise KeyRefused(f"the server refuses the key: {_said(heard)}")

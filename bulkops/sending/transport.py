@@ -39,11 +39,23 @@ class _Connections(aiohttp.TCPConnector):
         return None
 
 
+class _Held(aiohttp.ClientResponse):
+    """An answer that keeps its connection until it is told to give it back.
+
+    aiohttp gives it back with the last byte: the next request could be on its way before the answer was looked at.
+    There is no public switch; a test holds this one in place.
+    """
+
+    def _response_eof(self) -> None:
+        self._cleanup_writer()
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 over aiohttp: no redirects, no proxies or keys from the environment, no retries, no decoding.
 
     The extension `timeout` of a request gives `connect` and `total` seconds: `connect` until there is a connection,
-    name and TLS included, `total` from the first attempt to connect to the last byte of the answer.
+    name and TLS included, `total` from the first attempt to connect to the last byte of the answer. The connection is
+    used again once the answer is closed; the extension `discard` of an answer, called before, closes it instead.
     """
 
     def __init__(self, *, verify: ssl.SSLContext | None = None) -> None:
@@ -58,6 +70,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
+            response_class=_Held,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -91,7 +104,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except aiohttp.ClientError as error:
             raise httpx.ReadError(str(error) or type(error).__name__, request=request) from error
         return httpx.Response(
-            answer.status, headers=answer.raw_headers, stream=_Answer(answer, request), request=request
+            answer.status,
+            headers=answer.raw_headers,
+            stream=_Answer(answer, request),
+            request=request,
+            extensions={"discard": answer.close},
         )
 
     async def aclose(self) -> None:

@@ -12,9 +12,11 @@ import orjson
 
 from bulkops.api.profile import is_entity_id
 from bulkops.lifecycle import Answered, Broken, Sent
+from bulkops.model import Effect
 from bulkops.pace.headers import seconds_to_retry
 from bulkops.sending.attempt import Heard
 from bulkops.sending.body import GatedBytes, GatedForm
+from bulkops.sending.named import Named
 from bulkops.version import USER_AGENT
 
 if TYPE_CHECKING:
@@ -48,14 +50,23 @@ class _Answer:
 
 
 class Wire:
-    """The edge: HTTP to the servers of the accounts, through one transport."""
+    """The edge: HTTP to the servers of the accounts, through one transport.
+
+    `named` are the ids that are known already: an answer that names one again was not meant for its request, or
+    the one before was not, and its connection is not used any more.
+    """
 
     def __init__(
-        self, settings: Settings, accounts: Mapping[str, Account], transport: httpx.AsyncBaseTransport
+        self,
+        settings: Settings,
+        accounts: Mapping[str, Account],
+        transport: httpx.AsyncBaseTransport,
+        named: Named | None = None,
     ) -> None:
         self._settings = settings
         self._api: Profile = settings.api
         self._transport = transport
+        self._named = Named() if named is None else named
         self._keys = [account.key.reveal() for account in accounts.values() if account.key.reveal()]
         self._bases = {name: account.base_url.rstrip("/") for name, account in accounts.items()}
         self._headers = {
@@ -84,11 +95,14 @@ class Wire:
             return self._broken(attempt, error)
         try:
             answer = await _read(response, request.max_answer)
+            if gate.trouble is not None and not 200 <= response.status_code < 300:
+                raise gate.trouble
+            heard = self._heard(attempt, response, answer)
+            if isinstance(heard.end, Answered) and heard.end.repeated:
+                response.extensions["discard"]()
         finally:
             await response.aclose()
-        if gate.trouble is not None and not 200 <= response.status_code < 300:
-            raise gate.trouble
-        return self._heard(attempt, response, answer)
+        return heard
 
     def _message(self, attempt: Attempt, body: _Body) -> httpx.Request:
         request = attempt.request
@@ -145,6 +159,11 @@ class Wire:
         named = attempt.request.entity is None or is_entity_id(entity)
         if not named:
             trouble = trouble or f"the answer has no `{attempt.request.entity}`"
+        repeated = (
+            attempt.request.effect is Effect.CREATE and isinstance(entity, str) and named
+        ) and not self._named.add(entity)
+        if repeated:
+            trouble = f"its answer names {entity}, as the answer to another request did"
         return Heard(
             end=Answered(
                 status,
@@ -152,6 +171,7 @@ class Wire:
                 named=named,
                 withheld=withheld,
                 oversized=answer.oversized,
+                repeated=repeated,
             ),
             life=attempt.life,
             json=json,

@@ -150,6 +150,14 @@ def test_an_answer_may_lack_its_id(faulty: Any) -> None:
     assert created(emulator) == 1
 
 
+def test_an_answer_is_that_to_another_request(faulty: Any) -> None:
+    """Where an answer is repeated, it names the id that the one before named; each has been made."""
+    emulator = faulty("repeated", nth=2)
+    told = [json.loads(create(emulator)[1])["agent_id"] for _ in range(3)]
+    assert told[0] == told[1] != told[2]
+    assert created(emulator) == 3
+
+
 def test_silence_ends_with_the_client(faulty: Any) -> None:
     """A silent request is never answered, has no effect, and is over when the client goes."""
     emulator = faulty("silent")

@@ -110,6 +110,7 @@ def test_an_upload_is_known_by_its_file(noting: Any, talk: Any, file: Path) -> N
         ({"fault": "not_json"}, 200, False, 1),
         ({"fault": "huge", "bytes": 10}, 200, False, 1),
         ({"fault": "no_id"}, 200, False, 1),
+        ({"fault": "repeated"}, 200, False, 1),
         ({"fault": "stranger", "names": ["Eve"]}, 200, True, 2),
     ],
 )

@@ -33,7 +33,7 @@ from bulkops.engines.pinning import Pinboard
 from bulkops.errors import OperationFailed
 from bulkops.jobfile import JobFile
 from bulkops.lifecycle import Answered
-from bulkops.model import State
+from bulkops.model import Effect, State
 from bulkops.observing import Observer
 from bulkops.outputs.saved import Saved
 from bulkops.planning import make_plan
@@ -42,6 +42,7 @@ from bulkops.reporting.report import Job as Named
 from bulkops.reporting.report import Report
 from bulkops.sending import Heard, Retrying
 from bulkops.sending.metered import Metered
+from bulkops.sending.named import Named as KnownIds
 from bulkops.sending.recorded import Recorded
 from bulkops.settings import Account, Secret, Settings
 
@@ -77,6 +78,7 @@ class Server:
     flying: int = 0
     most_flying: int = 0
     times: list[tuple[float, str, str]] = field(default_factory=list)
+    named: KnownIds = field(default_factory=KnownIds)
     before_effect: Callable[[Request], None] = lambda _request: None
     world: World = field(init=False)
 
@@ -102,7 +104,7 @@ class Server:
             await anyio.sleep(self.latency / 2)
         finally:
             self.flying -= 1
-        return _heard(attempt, answer)
+        return _heard(attempt, answer, self.named)
 
     def _answer(self, request: Request) -> Answer:
         try:
@@ -127,7 +129,7 @@ class Server:
         return [effect.name for effect in self.world.effects if effect.kind == kind]
 
 
-def _heard(attempt: Attempt, answer: Answer) -> Heard:
+def _heard(attempt: Attempt, answer: Answer, known: KnownIds) -> Heard:
     json = orjson.loads(orjson.dumps(answer.body))
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if not 200 <= answer.status < 300:
@@ -137,9 +139,9 @@ def _heard(attempt: Attempt, answer: Answer) -> Heard:
         )
     entity = json.get(attempt.request.entity) if attempt.request.entity else None
     named = attempt.request.entity is None or entity is not None
-    return Heard(
-        Answered(answer.status, named=named), attempt.life, json=json, headers=headers, entity=entity
-    )
+    repeated = attempt.request.effect is Effect.CREATE and entity is not None and not known.add(entity)
+    end = Answered(answer.status, named=named, repeated=repeated)
+    return Heard(end, attempt.life, json=json, headers=headers, entity=entity)
 
 
 class _NoThread:

@@ -9,7 +9,7 @@ import pytest
 
 from bulkops.api import REFERENCE
 from bulkops.jobfile import Header, RawLine, parse_line
-from bulkops.model import Request
+from bulkops.model import Effect, Request
 from bulkops.operation import fields_of
 from bulkops.operations import KINDS
 from tests.operations.steps_doubles import example_of
@@ -98,3 +98,11 @@ def test_any_number_of_remembered_replies_leads_to_the_same_end(
     steps, replies, result = rehearsed(operation_of(kind, tmp_path), [])
     for stop in range(len(replies) + 1):
         assert rehearsed(operation_of(kind, tmp_path), replies[:stop]) == (steps, replies, result)
+
+
+@every_kind
+def test_it_makes_one_thing_before_all_else_that_has_an_effect(kind: type[Operation], tmp_path: Path) -> None:
+    """What a kind that is done has made is put in doubt again as its first request with an effect."""
+    steps, _, _ = rehearsed(operation_of(kind, tmp_path), [])
+    effects = [step for step in steps if isinstance(step, Request) and step.effect is not Effect.READ]
+    assert not any(step.effect in (Effect.CREATE, Effect.SPEND) for step in effects[1:])

@@ -88,6 +88,10 @@ class Talk:
         self.number = server.connections
         """Counts the connections from one."""
 
+    def count(self) -> int:
+        """Return how many requests have come to the server, on whatever connection."""
+        return len(self._server.arrivals)
+
     async def head(self) -> Arrival:
         """Receive the head of the next request."""
         arrival = Arrival(await self._reader.readuntil(b"\r\n\r\n"))
@@ -282,7 +286,7 @@ def answer(body: bytes = b'{"agent_id": "agent_1"}', status: str = "200 OK", **f
 
 
 async def answers(talk: Talk) -> None:
-    """Answer every request of a connection with the id of an agent."""
+    """Answer every request of a connection with the id of another agent."""
     while True:
         await talk.request()
-        await talk.say(answer())
+        await talk.say(answer(b'{"agent_id": "agent_%d"}' % talk.count()))

@@ -11,7 +11,7 @@ import pytest
 from bulkops.checkpoint import StepState
 from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.errors import CheckpointError, OperationFailed
-from bulkops.lifecycle import Answered, Broken, Deliver, Hold, Life, RetryAfter, Sent
+from bulkops.lifecycle import Answered, Broken, Deliver, Hold, Life, RetryAfter, Sent, Verdict
 from bulkops.model import Effect
 from bulkops.sending import Heard
 from bulkops.sending.recorded import Recorded
@@ -243,5 +243,20 @@ def test_the_next_state_travels_with_what_was_heard() -> None:
         assert (heard.command.seconds, heard.command.no_effect) == (0.25, True)
         held = await Recorded(ends(Broken(Sent.GONE)), MemoryCheckpoint()).send(attempt(create()))
         assert isinstance(held.command, Hold)
+
+    run(main())
+
+
+def test_of_an_id_that_comes_again_the_step_keeps_no_more_than_which_it_was() -> None:
+    """It is nobody's; which id it was is kept for the run that may have to tell the other operation."""
+
+    async def main() -> None:
+        checkpoint = MemoryCheckpoint()
+        inner = ends(Answered(200, repeated=True), json={"agent_id": "a"}, entity="a", reason="why")
+        heard = await Recorded(inner, checkpoint).send(attempt(create()))
+        assert heard.command == Hold(Verdict.ID_UNKNOWN)
+        row = await only_step(checkpoint)
+        assert (row.state, row.entity, row.reply, row.reason) == (StepState.MADE, None, None, "why")
+        assert row.evidence == b'{"repeated":"a"}'
 
     run(main())

@@ -325,11 +325,93 @@ def test_connections_are_used_again() -> None:
 
     async def main() -> None:
         async with raw_server(answers) as server, wired(server.base_url) as wire:
-            for _ in range(10):
-                assert (await wire.send(attempt(create()))).entity == "agent_1"
+            for number in range(1, 11):
+                assert (await wire.send(attempt(create()))).entity == f"agent_{number}"
             assert server.connections == 1
 
     run(main())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_connection_whose_answer_names_an_id_again_is_not_used_again(*, whole: bool) -> None:
+    """One of two answers that name the same id was not meant for its request: held, and the next goes elsewhere."""
+
+    async def main() -> None:
+        async def script(talk: Talk) -> None:
+            while True:
+                await talk.request()
+                text = answer(b'{"agent_id": "agent_%d"}' % min(talk.count(), 2 if talk.count() < 4 else 9))
+                if not whole:
+                    await talk.say(text[:-3])
+                    await asyncio.sleep(0.01)  # the end comes in a turn of its own
+                await talk.say(text if whole else text[-3:])
+
+        async with raw_server(script) as server, wired(server.base_url) as wire:
+            heard = [await wire.send(attempt(create())) for _ in range(3)]
+            assert [verdict(one) for one in heard] == [Verdict.DONE, Verdict.DONE, Verdict.ID_UNKNOWN]
+            assert (heard[2].entity, "as the answer to another request did" in heard[2].reason) == (
+                "agent_2",
+                True,
+            )
+            assert server.connections == 1
+            assert verdict(await wire.send(attempt(create()))) is Verdict.DONE
+            assert server.connections == 2
+
+    run(main())
+
+
+def test_no_other_request_gets_a_connection_before_its_answer_was_looked_at() -> None:
+    """Whoever asks for a connection in the very turn in which an answer ends gets another one."""
+
+    async def main() -> None:
+        on_the_first = 0
+        end = asyncio.Event()
+
+        async def script(talk: Talk) -> None:
+            nonlocal on_the_first
+            while True:
+                await talk.request()
+                on_the_first += talk.number == 1
+                await talk.say(answer()[:-3])
+                if on_the_first > 1:
+                    await end.wait()
+                await talk.say(answer()[-3:])
+
+        async with raw_server(script) as server, wired(server.base_url) as wire:
+            await wire.send(attempt(create()))
+            again = asyncio.create_task(wire.send(attempt(create())))
+            while on_the_first < 2:  # noqa: ASYNC110 - a turn of the loop at a time
+                await asyncio.sleep(0)
+            end.set()
+            others = []
+            while not again.done():
+                others.append(asyncio.create_task(wire.send(attempt(read()))))
+                await asyncio.sleep(0)
+            assert (await again).end == Answered(200, repeated=True)
+            await asyncio.gather(*others)
+            assert (len(others) > 1, on_the_first) == (True, 2)
+
+    run(main())
+
+
+@pytest.mark.parametrize("request_", [read(), create(effect=Effect.IDEMPOTENT)])
+def test_only_what_is_made_has_an_id_of_its_own(request_: Request) -> None:
+    """A read or an update names the same id each time."""
+
+    async def main() -> None:
+        async with raw_server(says_again) as server, wired(server.base_url) as wire:
+            for _ in range(3):
+                assert verdict(await wire.send(attempt(request_)), request_.effect) is Verdict.DONE
+            assert server.connections == 1
+
+    run(main())
+
+
+async def says_again(talk: Talk) -> None:
+    """Give every request the same answer."""
+    while True:
+        await talk.request()
+        await talk.say(answer())
 
 
 @pytest.mark.parametrize(
@@ -515,7 +597,7 @@ def test_a_request_can_be_cancelled_in_every_phase(phase: str) -> None:
                 await task
             assert one.gate.passed == (phase in ("waiting", "reading"))
             if phase != "connecting":
-                assert (await wire.send(attempt(create()))).entity == "agent_1"
+                assert (await wire.send(attempt(create()))).entity == "agent_2"
                 assert server.connections == 2
 
     run(main())

@@ -28,10 +28,12 @@ class End(Enum):
     NO_ID = "an answer without id"
     UNREACHABLE = "no connection"
     STUCK = "a reset before the body had left"
+    LAST = "the answer to an earlier request"
+    NEXT = "the answer to a request that is still waiting for it"
 
 
 EFFECTLESS = (End.REFUSED, End.POSTPONED, End.UNREACHABLE, End.STUCK)
-SURE = (End.ANSWER, End.CUT, End.NO_ID)
+SURE = (End.ANSWER, End.CUT, End.NO_ID, End.LAST, End.NEXT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,16 @@ def _sure_again(self: Process, i: int, command: Any, entity: str | None) -> None
         Process.obey(self, i, command, entity)
 
 
+def _believed(self: Process, heard: Answered, i: int, entity: str) -> Answered:
+    self.named.setdefault(entity, i)
+    return heard
+
+
+def _still_owned(self: Process, entity: str) -> None:
+    Process.repeated(self, entity)
+    self.owned.add(entity)
+
+
 # Settling
 
 
@@ -264,6 +274,14 @@ MUTANTS = (
     classified(
         "429 is a failure", lambda end: isinstance(end, Answered) and end.status == 429, Verdict.REFUSED
     ),
+    classified(
+        "what names an id again is sent again",
+        lambda end: isinstance(end, Answered) and end.repeated,
+        Verdict.AGAIN,
+    ),
+    process("an id that comes again is believed", looked_at=_believed),
+    process("the first of two with one id stays done", repeated=lambda *_: None),
+    process("the id that came twice stays owned", repeated=_still_owned),
     heard("a reset is taken for a refused connection", RESET=Broken(Sent.NOT_CONNECTED)),
     heard("a timeout is taken for a body that never left", TIMEOUT=Broken(Sent.WITHHELD)),
     heard("the gate is inverted", RESET=Broken(Sent.WITHHELD), STUCK=Broken(Sent.GONE)),

@@ -79,7 +79,7 @@ def _told(world: World) -> list[str]:
     return [
         f"operation {i} was told to be done with {entity}, and is not"
         for i, entity in world.reported.items()
-        if entities.get(i) != entity
+        if entities.get(i) != entity and (i, entity) not in world.taken_back
     ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bulkops import lifecycle, reconcile
 from bulkops.checkpoint.rows import OperationRow, StepRow, StepState
+from bulkops.ends import Verdict
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import (
     Adopt,
@@ -21,6 +23,7 @@ from bulkops.lifecycle import (
     Phase,
     Refuse,
     Remembered,
+    Repeated,
     RetryAfter,
     SendAgain,
     SendNow,
@@ -59,6 +62,8 @@ ENDS: dict[End, Heard] = {
     End.NO_ID: Answered(200, named=False),
     End.UNREACHABLE: Broken(Sent.NOT_CONNECTED),
     End.STUCK: Broken(Sent.WITHHELD),
+    End.LAST: Answered(200),
+    End.NEXT: Answered(200),
 }
 _DOUBTFUL = (StepState.INTENT, StepState.UNKNOWN, StepState.MADE)
 
@@ -76,6 +81,9 @@ class Process:
         self.lives: dict[int, Life] = {}
         self.steps: dict[int, StepRow] = {}
         self.owned: set[str] = set()
+        self.made: dict[int, str] = {}
+        self.named: dict[str, int] = {}
+        """The ids that answers have named in this process, and to which operation first."""
         self.under_way: set[int] = set()
         self.doubts: dict[int, float] = {}
         """The operations in doubt, and when by the monotonic clock the doubt was born in this process."""
@@ -216,19 +224,30 @@ class Process:
 
         if fate.effect is not None:
             world.later(fate.effect, effect)
+        world.waiting.append((i, fate, made))
         world.later(fate.heard, lambda: self.hear(i, fate, made), mortal=True)
 
     def hear(self, i: int, fate: Fate, made: list[str]) -> None:
         """Hear how an attempt ended, and do what the lifecycle commands."""
-        heard = self.end_of(fate.end)
+        self.world.waiting.remove((i, fate, made))
+        heard, entity = self.end_of(fate.end), self.world.answer_to(i, fate, made)
+        if isinstance(heard, Answered) and heard.named and entity is not None:
+            heard = self.looked_at(heard, i, entity)
         if isinstance(heard, Answered):
             self.anchor(EPOCH + int(self.world.now))
         self.lives[i], command = lifecycle.advance(self.lives[i], Ended(heard))
         if self.world.trace is not None:
             self.world.tell(f"operation {i} hears {fate.end.value}: {type(command).__name__}")
         self.under_way.discard(i)
-        self.obey(i, command, made[0] if made else None)
+        self.obey(i, command, entity)
+        if isinstance(heard, Answered) and heard.repeated and entity is not None:
+            self.repeated(entity)
         self.work()
+
+    def looked_at(self, heard: Answered, i: int, entity: str) -> Answered:
+        """Return an answer with what is to be said of the id it names: whether it is known already."""
+        first = self.named.setdefault(entity, i)
+        return replace(heard, repeated=first != i)
 
     def end_of(self, end: End) -> Heard:
         """Return an end in the lifecycle's words: what the wire and the body gate make of it."""
@@ -262,8 +281,29 @@ class Process:
     def finish(self, i: int, entity: str) -> None:
         """Remember what an operation made."""
         self.owned.add(entity)
+        self.made[i] = entity
         self.note(i, StepState.DONE, entity)
         self.close(i, State.DONE, entity)
+
+    def repeated(self, entity: str) -> None:
+        """Put the operation in doubt that had an id before."""
+        first = next((i for i, made in self.made.items() if made == entity), None)
+        if first is None:
+            return
+        del self.made[first]
+        self.owned.discard(entity)
+        self.lives[first], command = lifecycle.advance(self.lives[first], Repeated())
+        assert command == Hold(Verdict.ID_UNKNOWN)
+        state = StepState.MADE if self.lives[first].sure else StepState.UNKNOWN
+        self.steps[first] = step = replace(self.steps[first], state=state, entity=None)
+        del self.states[first]
+        self.world.taken_back.add((first, entity))
+
+        def reopened() -> None:
+            self.doubt(first, self.monotonic())
+            self.look_later(EARLY)
+
+        self.world.disk.call(lambda image: image.reopen(step.key, [step]), reopened)
 
     # What is remembered
 

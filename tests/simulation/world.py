@@ -41,8 +41,12 @@ class World:
         """The operations of which it was not known when they were sent."""
         self.reported: dict[int, str] = {}
         """What the client has told its user to be done."""
+        self.taken_back: set[tuple[int, str]] = set()
+        """What it had to take back: a crash may come before the user is told of that."""
         self.trace: list[str] | None = None
         self.attempts = self.reads = 0
+        self.waiting: list[tuple[int, Fate, list[str]]] = []
+        """The requests under way, each with its operation and what it has made."""
         self._fates = dict(history.fates)
         self._kind = process
         self._heap: list[tuple[float, int, int | None, Callable[[], None]]] = []
@@ -82,6 +86,16 @@ class World:
         if fate.end is End.REFUSED:
             self.refused.add(i)
         return number, fate
+
+    def answer_to(self, i: int, fate: Fate, made: list[str]) -> str | None:
+        """Return the id that the client hears: another request's, where fate wants it and there is one."""
+        others: list[str] = []
+        if fate.end is End.LAST:
+            others = [entity for entity, of in self.process.named.items() if of != i]
+        elif fate.end is End.NEXT and not self.history.crashes:
+            # A crash before the other one hears of it would leave nobody who could know.
+            others = [made[0] for of, its, made in self.waiting if of != i and its.end is End.ANSWER and made]
+        return others[-1] if others else made[0] if made else None
 
     def page_lost(self) -> bool:
         """Tell whether the read that begins now is answered 500."""

@@ -1,0 +1,105 @@
+"""An id that two answers named: nobody knows which request made it, so the one that had it first is in doubt too."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import orjson
+from anyio import to_thread
+
+from bulkops.checkpoint import StepRow, StepState
+from bulkops.engines.reopening import taken_up_again, told_before
+from bulkops.lifecycle import Life, Phase, Repeated, advance
+from bulkops.model import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkops.checkpoint import Checkpoint, OperationRow
+    from bulkops.engines.drive import Doubtful
+    from bulkops.sending import ServerClock
+    from bulkops.settings import Settings
+
+
+class Repeats:
+    """Knows the operations that have to be put in doubt as soon as they have ended."""
+
+    def __init__(self, settings: Settings, checkpoint: Checkpoint, clock: ServerClock) -> None:
+        self._settings = settings
+        self._checkpoint = checkpoint
+        self._clock = clock
+        self._wanted: dict[bytes, str] = {}
+
+    async def hear(self, key: bytes, doubtful: Doubtful) -> bytes | None:
+        """Hear of an operation in doubt; return the other one that had the id of its answer before, if any."""
+        entity = doubtful.repeated
+        if entity is None:
+            return None
+        await self._checkpoint.flush()
+        owner = await to_thread.run_sync(self._owner, entity)
+        if owner in (None, key) or (doubtful.remembered and await self._is_settled(owner)):
+            return None
+        self._wanted[owner] = entity
+        return owner
+
+    def _owner(self, entity: str) -> bytes | None:
+        with self._checkpoint.reader() as reader:
+            return reader.owners([entity]).get(entity)
+
+    async def _is_settled(self, key: bytes) -> bool:
+        """Tell whether it was found or decided what an operation made, after an earlier run heard of it."""
+        row = await self._checkpoint.row_of(key)
+        if row is not None:
+            return "resolved_by" in orjson.loads(row.record)
+        return any(step.evidence is not None for step in await self._checkpoint.steps_of(key))
+
+    async def take_back(self, key: bytes) -> tuple[OperationRow, list[StepRow]] | None:
+        """Take the end of an operation back that has to be in doubt; return it, and the steps in its place.
+
+        None where it need not be, or has not ended yet.
+        """
+        if key not in self._wanted:
+            return None
+        row = await self._checkpoint.row_of(key)
+        if row is None or (entity := self._wanted.pop(key, None)) is None:
+            return None
+        steps = put_back(row, await self._checkpoint.steps_of(key) or [self._made_up(row, entity)], entity)
+        await self._checkpoint.reopen(key, steps)
+        return row, steps
+
+    def _made_up(self, row: OperationRow, entity: str) -> StepRow:
+        """Return the create of an operation that is done: its steps are forgotten by then.
+
+        Each kind makes one thing, before all else that has an effect; and it did so in its last attempt.
+        """
+        record = orjson.loads(row.record)
+        made = next(one["kind"] for one in record["created"] if one["id"] == entity)
+        endpoints = self._settings.api.endpoints()
+        endpoint = next(name for name, one in endpoints.items() if one.makes == made)
+        ended = datetime.fromisoformat(record["ended_at"]).timestamp()
+        now = self._clock.now()
+        since = 0.0 if now is None else now - (time.time() - ended) - self._settings.attempt_deadline
+        return StepRow(
+            row.key, 0, endpoint, record["attempts"], StepState.DONE, entity, at=ended, since=since
+        )
+
+
+def put_back(row: OperationRow, steps: Sequence[StepRow], entity: str) -> list[StepRow]:
+    """Return the steps of an operation that has ended, where nobody knows any more whether it made an entity."""
+    record = orjson.loads(row.record)
+    record["created"] = [one for one in record["created"] if one["id"] != entity]
+    kept = (taken_up_again(row, step, resent=False) for step in steps)
+    return [
+        told_before(replace(row, record=orjson.dumps(record)), steps, resent=False),
+        *(_in_doubt(step) if step.entity == entity else step for step in kept if step is not None),
+    ]
+
+
+def _in_doubt(step: StepRow) -> StepRow:
+    life, _ = advance(Life(Effect.CREATE, phase=Phase.ENDED, attempt=step.attempt), Repeated())
+    state = StepState.MADE if life.sure else StepState.UNKNOWN
+    reason = f"its answer named {step.entity}, as the answer to another request did"
+    return replace(step, state=state, entity=None, reply=None, evidence=None, reason=reason)

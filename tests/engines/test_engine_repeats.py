@@ -1,0 +1,98 @@
+"""An id that two answers named: the operation that had it first is put in doubt, whatever came in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+
+from bulkops.emulator.answers import Answer
+from bulkops.engines.doubts import adopted
+from bulkops.engines.repeats import Repeats
+from bulkops.planning import Selection
+from tests.engines.engine_bench import Job, Server, counts
+from tests.engines.test_engine_dependants import tool
+from tests.jumping import run_jumping
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkops.model import Request
+
+TAKEN_UP = Selection(in_doubt=frozenset({"tool.create"}))
+TOOL = "tool_of_both"
+
+
+def both_named() -> Server:
+    """Return a server that names the same id in its first two answers about tools."""
+
+    def name(request: Request, number: int) -> Answer | None:
+        named = request.endpoint == "tool.create" and number <= 2
+        return Answer(200, {"tool_id": TOOL, "name": "t", "created_at": "now"}) if named else None
+
+    return Server(after=name)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_both_are_in_doubt_however_far_the_first_was(tmp_path: Path, workers: int) -> None:
+    """Answered one after the other, or in the same moment: neither is done, and neither owns the id."""
+    job, server = Job(tmp_path, [tool("a"), tool("b"), tool("c")], in_flight=workers), both_named()
+    run = run_jumping(job.run, server)
+    assert counts(run) == {"done": 1, "in_doubt": 2}
+    assert job.states() == ["in_doubt", "in_doubt", "done"]
+    assert job.checkpoint.reader().owners([TOOL]) == {}
+    assert [row["created"] for row in job.rows()[:2]] == [[], []]
+    assert len(server.effects("tool.create")) == 3
+
+
+def test_a_crash_before_the_first_was_put_in_doubt_is_made_good(tmp_path: Path) -> None:
+    """The second keeps which id it was; the run that takes it up puts the first in doubt."""
+    job = Job(tmp_path, [tool("a"), tool("b")], in_flight=1)
+
+    async def crashed() -> None:
+        with mock.patch.object(Repeats, "hear", mock.AsyncMock(return_value=None)):
+            await job.run(both_named())
+
+    run_jumping(crashed)
+    assert job.states() == ["done", "in_doubt"]
+    server = Server()
+    run_jumping(lambda: job.run(server, TAKEN_UP))
+    assert job.states() == ["in_doubt", "in_doubt"]
+    assert server.effects("tool.create") == []
+
+
+def test_what_was_decided_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """An id that the user gave to the first stays its own, although the second still knows that it came twice."""
+    job = Job(tmp_path, [tool("a"), tool("b")], in_flight=1)
+
+    async def decided() -> None:
+        await job.run(both_named())
+        first, _ = job.checkpoint.reader().rows()
+        steps = [step for step in await job.checkpoint.steps_of(first.key) if step.number == 0]
+        await job.checkpoint.reopen(first.key, [adopted(step, TOOL, "tool_id") for step in steps])
+        for _ in range(2):
+            await job.run(Server(), TAKEN_UP)
+            assert job.states() == ["done", "in_doubt"]
+
+    run_jumping(decided)
+
+
+def test_what_is_under_way_ends_in_doubt(tmp_path: Path) -> None:
+    """A document whose index is awaited when its id comes again is in doubt at its end, and is not uploaded again."""
+    (tmp_path / "a.md").write_text("x")
+    (tmp_path / "b.md").write_text("y")
+    server = Server()
+
+    def name(request: Request, number: int) -> Answer | None:
+        named = request.endpoint == "document.upload" and number == 2
+        first = next(iter(server.world.documents))
+        return Answer(200, {"document_id": first, "status": "processing"}) if named else None
+
+    server.after = name
+    upload = {"op": "document.upload", "index": {"model": "e5_mistral_7b_instruct"}}
+    lines = [{**upload, "id": name, "name": name, "file": f"{name}.md"} for name in ("a", "b")]
+    job = Job(tmp_path, lines, in_flight=1)
+    assert counts(run_jumping(job.run, server)) == {"in_doubt": 2}
+    assert server.effects("document.upload") == ["a", "b"]
+    assert [row["created"] for row in job.rows()] == [[], []]
