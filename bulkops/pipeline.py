@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Checkpoint, Reader, StepRow
     from bulkops.checkpoint.store import SqliteCheckpoint
-    from bulkops.engines.local import Ask
+    from bulkops.engines.asking import Ask
     from bulkops.jobfile import Header
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress

@@ -12,6 +12,7 @@ from bulkops.api import PROFILES
 from bulkops.api.profile import is_entity_id
 from bulkops.checkpoint import StepState, line_key, operation_key
 from bulkops.checkpoint.store import open_checkpoint
+from bulkops.engines.asking import owner_words
 from bulkops.engines.doubts import adopted, chosen_by_user
 from bulkops.engines.drive import BEFORE, DOUBTFUL
 from bulkops.engines.reopening import told_before
@@ -68,12 +69,8 @@ async def _row(checkpoint: Checkpoint, name: str) -> OperationRow:
 def _check_free(checkpoint: Checkpoint, entity: str) -> None:
     if not is_entity_id(entity):
         raise UsageError(f"--adopt {entity!r:.80} is no id: letters, digits, `_` and `-`, at most 120")
-    with checkpoint.reader() as reader:
-        owner = reader.owners([entity]).get(entity)
-        row = reader.row_of(owner) if owner is not None else None
-    if owner is not None:
-        what = "another operation" if row is None else f"{row.id or row.kind} (line {row.line})"
-        raise UsageError(f"{entity} was made by {what}; two operations cannot have made the same")
+    if (refusal := owner_words(checkpoint, entity)) is not None:
+        raise UsageError(refusal)
 
 
 async def _reopen(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
+import anyio
 import orjson
 
 from bulkops.api.profile import is_entity_id
@@ -113,16 +114,23 @@ def _warn_of_duplicates(place: orders.JobPlace, policies: Policies) -> None:
         )
 
 
-def ask(name: str, reason: str, candidates: Sequence[str]) -> Chosen | None:
+async def ask(name: str, reason: str, candidates: Sequence[str], refusal: str | None) -> Chosen | None:
     """Ask on the terminal what to do about one operation in doubt; None holds it."""
-    say(f"{name} is in doubt: {reason}")
-    for candidate in candidates:
-        say(f"  it could be {candidate}")
+    if refusal is not None:
+        say(refusal)
+    else:
+        say(f"{name} is in doubt: {reason}")
+        for candidate in candidates:
+            say(f"  it could be {candidate}")
     print("[a ID] adopt · [r]etry · [s]kip · anything else holds it: ", end="", file=sys.stderr, flush=True)
+    # No thread: one that waits for a terminal can be neither cancelled nor left behind.
+    await anyio.wait_readable(sys.stdin)
     word, _, entity = sys.stdin.readline().strip().partition(" ")
     match word:
         case "a" if is_entity_id(entity.strip()):
             return Chosen(Choice.ADOPT, entity.strip())
+        case "a":
+            return await ask(name, reason, candidates, f"{entity.strip()!r:.80} is no id; write: a ID")
         case "r":
             return Chosen(Choice.RETRY)
         case "s":

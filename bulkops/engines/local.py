@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import orjson
-from anyio import to_thread
 
 from bulkops.checkpoint import StepState, line_key, operation_key
+from bulkops.engines.asking import Asking
 from bulkops.engines.doubts import Doubts
 from bulkops.engines.drive import Doubtful, Parked, Running, failed
 from bulkops.engines.feeding import Blocked, Feed
@@ -28,9 +28,10 @@ from bulkops.settings import Policy
 from bulkops.told import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bulkops.checkpoint import Checkpoint, StepRow
+    from bulkops.engines.asking import Ask
     from bulkops.engines.drive import Drive, Start
     from bulkops.engines.watching import Budget
     from bulkops.jobfile import Line, Ref
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from bulkops.settings import Settings
     from bulkops.told import Told
 
-Ask: TypeAlias = "Callable[[str, str, Sequence[str]], Chosen | None]"
-"""Asks the user about an operation: its name, why it is held, the ids that could be what it made."""
 MOST_RESENT = 3
 """So often a run sends one operation again that is in doubt each time, where the user wants that."""
 LONGEST_ENDING = 5.0
@@ -93,7 +92,7 @@ class Engine:
         self._clock = clock or ServerClock()
         self._steady = steady
         self._told = told
-        self._ask = ask
+        self._asking = None if ask is None else Asking(ask, checkpoint)
         self._held = 0
         self._feed = Feed(plan)
         self._repeats = Repeats(settings, checkpoint, self._clock)
@@ -171,6 +170,8 @@ class Engine:
         if self.stopped_by is None:
             self.stopped_by = reason
             self._stopped.set()
+            if self._asking is not None:
+                self._asking.stop()
             for listener in self._on_stop:
                 listener(reason)
             if self._lookers is not None:
@@ -294,6 +295,15 @@ class Engine:
 
     async def _ruled(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
         """Carry out what follows a doubt."""
+        # The workers may have nothing left to do: the run does not end meanwhile.
+        self._busy += 1
+        try:
+            await self._carry_out(drive, running, doubtful, command)
+        finally:
+            self._busy -= 1
+            self._wake()
+
+    async def _carry_out(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
         if isinstance(command, Keep) and (chosen := await self._chosen(running, command)) is not None:
             assert self.doubts is not None
             await self.doubts.rule(running, doubtful, chosen)
@@ -309,17 +319,16 @@ class Engine:
                 await self._end(running.planned, outcome, running.start)
             case _:
                 self._resumed.append(running)
-        self._wake()
 
     async def _chosen(self, running: Running, keep: Keep) -> Chosen | None:
         """Return what the user decides, where they want to be asked."""
         planned = running.planned
-        if self._ask is None or self._settings.in_doubt.of(planned.line.op) is not Policy.ASK:
+        if self._asking is None or self._settings.in_doubt.of(planned.line.op) is not Policy.ASK:
             return None
         name = planned.name or f"line {running.start.line}"
         evidence = running.resolved.evidence if running.resolved is not None else {}
         candidates = evidence.get("candidates", [])
-        return await to_thread.run_sync(self._ask, name, keep.reason, candidates, abandon_on_cancel=True)
+        return await self._asking.chosen(name, keep.reason, candidates)
 
     def _others_in_doubt(self) -> bool:
         """Tell whether there are operations in doubt besides those whose doubts are being settled."""
