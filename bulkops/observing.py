@@ -101,7 +101,7 @@ class Observer:
             case "settled":
                 self.meter.settled(facts["what"], facts["seconds"], facts["looks"])
             case "settling":
-                self.progress.note(settling(facts["count"], facts["seconds"]))
+                self.progress.note(settling(facts["count"], facts["sure"], facts["seconds"]))
             case "unreachable":
                 self.progress.note(f"the server cannot be reached, trying again: {facts['reason']}")
                 self.events.note("retry", **facts)
@@ -201,10 +201,14 @@ class Observer:
         )
 
 
-def settling(count: int, seconds: float) -> str:
-    """Say, once, what a run waits for when nothing else is left to do."""
+def settling(count: int, sure: int, seconds: float) -> str:
+    """Say, once, what a run waits for when nothing else is left to do; `sure` of them did take effect."""
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+    if sure == count:
+        then = "is held, as it did take effect"
+    else:
+        then = "is sent again" + (f", but for the {sure:,} that did take effect" if sure else "")
     return (
         f"{count:,} in doubt: asking the API what became of them; what is not there by {until} "
-        f"(in {seconds:.0f} s, --settle) is sent again"
+        f"(in {seconds:.0f} s, --settle) {then}"
     )

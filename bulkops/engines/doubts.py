@@ -116,7 +116,9 @@ class Doubts:
         if self._open and not self._announced:
             self._announced = True
             ready = max(each.born for each in self._open.values()) + self._settle
-            self._told("settling", count=len(self._open), seconds=max(0.0, ready - anyio.current_time()))
+            sure = sum(each.doubtful.life.sure for each in self._open.values())
+            seconds = max(0.0, ready - anyio.current_time())
+            self._told("settling", count=len(self._open), sure=sure, seconds=seconds)
 
     async def look(self) -> None:
         """Look, for ever, whenever something can be told."""
