@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "build" / "figures.jsonl"
 """One JSON line for each harness that ran: its name, its size and what it counted."""
 
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+"""What the processes of one run of the tests have in common; None where there is one process only."""
+
 
 def share() -> float:
     """Return which share of the long sizes is asked for; 0 means the sizes of `make test`."""
@@ -43,4 +46,4 @@ def note(name: str, **figures: Any) -> None:
     """Write down what a harness counted."""
     FIGURES.parent.mkdir(exist_ok=True)
     with FIGURES.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"name": name, "soak": share(), **figures}) + "\n")
+        file.write(json.dumps({"name": name, "soak": share(), "run": RUN, **figures}) + "\n")

@@ -1,7 +1,4 @@
-"""Everything that can happen on a socket, with the class it has to get: over TLS, and through a relay.
-
-Plain connections to the server itself are those of `tests/sending/test_sending_wire.py`, case by case.
-"""
+"""Everything that can happen on a socket, with the class it has to get: plain, over TLS, and through a relay."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulkops.lifecycle import Broken, Sent, Verdict
+from bulkops.model import Effect
 from bulkops.sending.body import GatedBytes
 from tests.crash.crash_links import Link
 from tests.crash.crash_sizes import note, share
@@ -35,6 +33,7 @@ from tests.sending.sending_scripts import (
     CHUNKED,
     CUT,
     closes_after,
+    closes_at_once,
     drips,
     floods,
     is_silent,
@@ -87,6 +86,8 @@ def _cases() -> dict[str, Case]:
         "a list": says(answer(b'["agent_1"]')),
         "no id": says(answer(b"{}")),
         "no usable id": says(answer(b'{"agent_id": "../x"}')),
+        "a number for an id": says(answer(b'{"agent_id": 7}')),
+        "too large": says(answer(b'{"agent_id": "' + b"a" * 5000 + b'"}')),
         "encoded": says(answer(content_encoding="gzip")),
         "broken gzip": says(answer(b"\x1f\x8b\x08\x00broken", content_encoding="gzip")),
         "empty": says(b"HTTP/1.1 204 No Content\r\n\r\n"),
@@ -113,6 +114,8 @@ def _cases() -> dict[str, Case]:
         for then in (is_silent, Talk.until_closed):
             early = says_early(answer(b"{}", status), then)
             cases[f"early {status}, then {then.__name__}"] = Case(early, (expected,), LARGE)
+        lost = says_early(answer(b"{}", status), closes_at_once)
+        cases[f"early {status}, then it closes"] = Case(lost, (expected, Verdict.AGAIN), LARGE)
     # A reset may overtake the head on a relay. Held either way.
     cases["200: reset"] = Case(says(CUT, resets_at_once), (Verdict.ID_UNKNOWN, Verdict.DOUBT))
     # A server that closes may lose its own answer (RFC 9112, 9.6): then it is the gate's proof.
@@ -122,7 +125,12 @@ def _cases() -> dict[str, Case]:
 
 
 CASES = _cases()
-WAYS = {"https": (True, False), "http relayed": (False, True), "https relayed": (True, True)}
+WAYS = {
+    "http": (False, False),
+    "https": (True, False),
+    "http relayed": (False, True),
+    "https relayed": (True, True),
+}
 if not share():
     del WAYS["http relayed"], WAYS["https relayed"]
 
@@ -143,15 +151,27 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def check(link: Link, case: Case) -> None:
-    """Send once; check the class of what is heard, and that what counts as without effect never arrived whole."""
+    """Send once; check the class of what is heard, and that what counts as without effect never arrived whole.
+
+    What leaves a create in doubt has a read sent again.
+    """
 
     async def main() -> None:
         async with link(case.script, attempt_deadline=case.deadline) as (server, wire):
-            heard = await wire.send(attempt(create(case.size, max_answer=1000)))
+            one = attempt(create(case.size, max_answer=1000))
+            heard = await wire.send(one)
             assert verdict(heard) in case.expected
             await server.end()
-            if verdict(heard) in (Verdict.AGAIN, Verdict.POSTPONED, Verdict.UNREACHABLE):
-                assert not any(arrival.complete for arrival in server.arrivals)
+            match verdict(heard):
+                case Verdict.AGAIN | Verdict.POSTPONED | Verdict.REFUSED:
+                    assert not one.gate.passed
+                    assert not any(arrival.complete for arrival in server.arrivals)
+                case Verdict.DOUBT:
+                    assert one.gate.passed
+                    assert verdict(heard, Effect.READ) is Verdict.AGAIN
+                case Verdict.ID_UNKNOWN:
+                    assert heard.entity is None
+                    assert heard.reason
 
     run(main())
 

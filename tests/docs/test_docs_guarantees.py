@@ -44,5 +44,7 @@ def test_the_largest_run_counts() -> None:
         {"name": "b", "soak": 0.25, "kills": 6, "lost": 0},
     ]
     assert [line["kills"] for line in best(lines)] == [1000, 6]
+    parts = [{"name": "c", "soak": 0.0, "run": "r", "lost": 0, way: 3} for way in ("http", "https", "https")]
+    assert "| c | `make test` | 3 http, 6 https | 0 lost |" in table(parts)
     assert "| a | `make soak` | 1,000 kills | 0 lost |" in table(lines)
     assert "| b | 25% of `make soak` | 6 kills | 0 lost |" in table(lines)

@@ -34,19 +34,12 @@ from tests.sending.sending_doubles import (
     wired,
 )
 from tests.sending.sending_scripts import (
-    BEFORE_THE_END,
-    CHUNKED,
     CUT,
     closes_after,
-    closes_at_once,
     drips,
     floods,
     is_silent,
-    resets_after,
-    resets_at_once,
     says,
-    says_early,
-    stalls,
 )
 from tests.sending.sending_tls import Tls, make_authority
 
@@ -104,91 +97,6 @@ def test_a_name_that_is_not_resolved_in_time_is_unreachable(monkeypatch: pytest.
     run(main())
 
 
-@pytest.mark.parametrize("script", [*BEFORE_THE_END, closes_after, resets_after])
-def test_a_small_request_without_an_answer_is_in_doubt(script: Script) -> None:
-    """A small body may be in the kernel whatever the server did: a create is held, a read repeated."""
-
-    async def main() -> None:
-        heard, passed = await told(script, create())
-        assert (heard.end, passed) == (Broken(Sent.GONE), True)
-        assert (verdict(heard), verdict(heard, Effect.READ)) == (Verdict.DOUBT, Verdict.AGAIN)
-
-    run(main())
-
-
-@pytest.mark.parametrize("script", BEFORE_THE_END)
-def test_a_large_body_that_was_not_asked_for_whole_had_no_effect(script: Script) -> None:
-    """Closed or reset before or within 8 MiB: the gate proves that no effect is possible."""
-
-    async def main() -> None:
-        heard, passed = await told(script, create(EIGHT_MIB), buffer=SMALL_BUFFER)
-        assert (heard.end, passed) == (Broken(Sent.WITHHELD), False)
-        assert verdict(heard) is Verdict.AGAIN
-
-    run(main())
-
-
-@pytest.mark.parametrize("script", [closes_after, resets_after])
-def test_a_large_body_that_left_whole_is_in_doubt(script: Script) -> None:
-    """8 MiB read to their end, then no answer: held."""
-
-    async def main() -> None:
-        heard, _passed = await told(script, create(EIGHT_MIB))
-        assert verdict(heard) is Verdict.DOUBT
-
-    run(main())
-
-
-def test_a_receiver_that_stalls_had_no_effect() -> None:
-    """The deadline passes while the body is stuck: the gate is closed."""
-
-    async def main() -> None:
-        heard, _passed = await told(stalls, create(EIGHT_MIB), buffer=SMALL_BUFFER, attempt_deadline=SHORT)
-        assert heard.end == Broken(Sent.WITHHELD)
-
-    run(main())
-
-
-def test_silence_after_the_request_is_in_doubt() -> None:
-    """The deadline passes without an answer."""
-
-    async def main() -> None:
-        heard, _passed = await told(is_silent, create(), attempt_deadline=SHORT)
-        assert verdict(heard) is Verdict.DOUBT
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param(says(CUT), id="cut"),
-        pytest.param(says(CUT, resets_at_once), id="reset"),
-        pytest.param(says(CUT, is_silent), id="stalled"),
-        pytest.param(says(CHUNKED + b"5\r\nabcde\r\n"), id="cut between chunks"),
-        pytest.param(says(answer(content_length="1000"), drips), id="a byte now and then"),
-        pytest.param(says(answer(b"<html>")), id="HTML"),
-        pytest.param(says(answer(b'["agent_1"]')), id="a list"),
-        pytest.param(says(answer(b"{}")), id="no id"),
-        pytest.param(says(answer(b'{"agent_id": "../x"}')), id="no usable id"),
-        pytest.param(says(answer(b'{"agent_id": 7}')), id="a number for an id"),
-        pytest.param(says(answer(content_encoding="gzip")), id="encoded"),
-        pytest.param(says(b"HTTP/1.1 204 No Content\r\n\r\n"), id="empty"),
-        pytest.param(says(answer(b'{"agent_id": "' + b"a" * 5000 + b'"}')), id="too large"),
-        pytest.param(says(b"HTTP/1.1 200 OK\r\n\r\n", floods), id="endless"),
-    ],
-)
-def test_a_success_that_cannot_be_read_is_held_and_never_repeated(script: Script) -> None:
-    """The head said 200: it took effect, though its id is unknown."""
-
-    async def main() -> None:
-        heard, _passed = await told(script, create(max_answer=1000), attempt_deadline=2 * SHORT)
-        assert verdict(heard) is Verdict.ID_UNKNOWN
-        assert (heard.entity, bool(heard.reason)) == (None, True)
-
-    run(main())
-
-
 def test_an_answer_beyond_its_limit_fails_a_read() -> None:
     """It would be too large again."""
 
@@ -197,53 +105,6 @@ def test_an_answer_beyond_its_limit_fails_a_read() -> None:
         assert isinstance(heard.end, Answered)
         assert heard.end.oversized
         assert verdict(heard, Effect.READ) is Verdict.REFUSED
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(b"SSH-2.0-OpenSSH_9\r\n", id="another protocol"),
-        pytest.param(b"\x00\xff" * 100, id="noise"),
-        pytest.param(answer(x="a" * 20_000), id="a head without measure"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", id="a negative length"),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\naaaaaa", id="two lengths"
-        ),
-        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="only 100"),
-        pytest.param(b"HTTP/1.1 101 Upgrade\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", id="101"),
-        pytest.param(answer(status="99999 Odd"), id="no status"),
-    ],
-)
-def test_garbage_instead_of_an_answer_is_in_doubt(text: bytes) -> None:
-    """What is no HTTP answer says nothing about the effect."""
-
-    async def main() -> None:
-        heard, _passed = await told(says(text), create())
-        assert verdict(heard) is Verdict.DOUBT
-
-    run(main())
-
-
-@pytest.mark.parametrize("then", [is_silent, Talk.until_closed, closes_at_once])
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [("413 Too Large", Verdict.REFUSED), ("503 Busy", Verdict.AGAIN), ("429 Slow", Verdict.POSTPONED)],
-)
-def test_an_early_refusal_ends_a_large_upload(then: Script, status: str, expected: Verdict) -> None:
-    """The body is not sent to its end, and the refusal is proof that nothing happened."""
-
-    async def main() -> None:
-        async with raw_server(says_early(answer(b"{}", status), then), buffer=SMALL_BUFFER) as server:
-            async with wired(server.base_url) as wire:
-                one = attempt(create(EIGHT_MIB))
-                heard = await wire.send(one)
-                # A server that closes may lose its own answer (RFC 9112, 9.6): then it is the gate's proof.
-                lost = then is closes_at_once and heard.end == Broken(Sent.WITHHELD)
-                assert lost or verdict(heard) is expected
-            await server.end()
-            assert (one.gate.passed, server.arrivals[0].complete) == (False, False)
 
     run(main())
 
