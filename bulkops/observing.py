@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bulkops.engines.local import Engine
     from bulkops.model import Json, State
-    from bulkops.pace.dispatcher import Standing
+    from bulkops.pace.standing import Standing
     from bulkops.pace.turns import Pace
     from bulkops.planning import Plan
     from bulkops.reporting.events import EventLog

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aiolimiter import AsyncLimiter
 
 from bulkops.errors import UsageError
 from bulkops.pace.governor import TOO_MANY, Governor, Refusal
 from bulkops.pace.headers import read
+from bulkops.pace.members import GRACE, Member
+from bulkops.pace.sharing import BEHIND, LATER, LOOK, Sharing
+from bulkops.pace.standing import Standing
 from bulkops.pace.state import State
 from bulkops.pace.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
 
     from bulkops.api.profile import RateHeaders
     from bulkops.model import RequestClass
     from bulkops.pace.credit import Flight
+    from bulkops.pace.quota import Quota
+    from bulkops.pace.sharing import Place as KeptAt
     from bulkops.pace.tiers import Allowance
     from bulkops.pace.waiting import Place
 
@@ -38,42 +44,19 @@ class Senses:
     chance: Callable[[], float]
     wall: Callable[[], float]
     told: Callable[..., object]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an account stands: its limit and who said so, how much of it is used, who waits, who rested."""
-
-    limit: int | None
-    period: float
-    source: str
-    granted_last_period: int
-    """Requests that the server may count now: under way, or answered within the period."""
-    pauses: int
-    paused_seconds: float
-    waiting: int
-    waiting_work: int
-    waiting_polls: int
-    in_flight: int
-    window: int
-    """So many may be in flight at once."""
-    per_second: float
-    """The even pace at present."""
-    others: float
-    """So many requests of a period are other people's, as far as the headers show it."""
-    mode: str
-    """``shared`` or ``exclusive``."""
-
-    @property
-    def used_share(self) -> float:
-        """How much of the limit is used."""
-        return self.granted_last_period / self.limit if self.limit else 0.0
+    most: int
+    """So many may be in flight at once, by word of the user."""
+    quota: Quota
 
 
 class Dispatcher:
-    """Decides who goes when, whenever somebody comes, an answer comes, or a timer that it set runs out."""
+    """Decides who goes when, whenever somebody comes, an answer comes, or a timer that it set runs out.
 
-    def __init__(self, account: str, allowance: Allowance, senses: Senses, most: int) -> None:
+    Each time it does so in a `with self:`, which gives the time, and in which the state that it shares with
+    other processes, if there are any, is nobody else's.
+    """
+
+    def __init__(self, account: str, allowance: Allowance, senses: Senses, kept: KeptAt | None) -> None:
         self._account = account
         self._given = allowance
         self._senses = senses
@@ -81,9 +64,8 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._now = loop.time
-        state = State.fresh(allowance.tier.limit, allowance.tier.period, most)
-        self._governor = Governor(allowance, state)
-        self._state = state
+        self._governor = Governor(allowance, State.fresh(allowance.tier.period))
+        self._mine = Member()
         self._waiting = Waiting()
         self._expected = 0
         self._even: AsyncLimiter | None = None
@@ -92,16 +74,28 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._wakes = inf
         self._error: Exception | None = None
+        self._sharing: Sharing | None = None
+        self._saving: asyncio.TimerHandle | None = None
+        self._saves = inf
+        self._entered = 0.0
+        self._urgent = False
+        """Whether something was decided that has to be saved soon."""
+        if kept is not None:
+            self._share(kept)
 
     async def enter(self, request_class: RequestClass) -> Flight:
         """Return, with what is remembered of the grant, when a request of this class may go."""
+        if self._senses.quota.left < 1:
+            self.close(self._senses.quota.error)
         if self._error is not None:
             raise self._error.with_traceback(None)
-        now = self._now()
-        if not self._waiting and self._governor.when(now, max(1, self._expected)) <= now:
-            flight = self._grant(now)
-        else:
-            flight = await self._wait(request_class, now)
+        flight = None
+        if not self._waiting:
+            with self as now:
+                if self._when(now) <= now:
+                    flight = self._grant(now)
+        if flight is None:
+            flight = await self._wait(request_class)
         limiter = self._bucket(flight)
         if limiter is not None:
             try:
@@ -113,26 +107,29 @@ class Dispatcher:
 
     def left(self, flight: Flight) -> None:
         """Hear that a turn ended, with or without an answer."""
-        now = self._now()
-        self._governor.end(flight, now)
-        self._pump(now)
+        with self as now:
+            self._mine.flying -= 1
+            self._mine.probing -= flight.probe
+            self._governor.end(flight, now)
+            self._pump(now)
 
     def heard(self, flight: Flight, status: int, headers: Mapping[str, str], kind: str | None) -> None:
         """Learn from the answer to a request; `kind` is the code that a refusal carried."""
-        now = self._now()
         refused = status == TOO_MANY
         told = read(self._senses.headers, headers, refused=refused, wall=self._senses.wall())
-        if told.limit is None and self._state.limit is None and status < FIRST_REFUSAL:
-            words = f"the server does not tell the limit of account {self._account}: give --rate"
-            self.close(UsageError(words))
-        if self._governor.hear(flight, status, told, now):
-            self._tell_limit()
-            self._pump(now)
-        if refused:
-            cause = self._cause(kind)
-            word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
-            if word is not None:
-                self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
+        with self as now:
+            if told.limit is None and self._governor.margins is None and status < FIRST_REFUSAL:
+                words = f"the server does not tell the limit of account {self._account}: give --rate"
+                self.close(UsageError(words))
+            if self._governor.hear(flight, status, told, now):
+                self._tell_limit()
+                self._pump(now)
+            if refused:
+                cause = self._cause(kind)
+                word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
+                self._urgent = True
+                if word is not None:
+                    self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
 
     def expect(self, count: int) -> None:
         """Hear how many requests are still to come, as far as is known."""
@@ -150,6 +147,17 @@ class Dispatcher:
             while (place := self._waiting.take()) is not None:
                 place.set_result(None)
 
+    def leave(self) -> None:
+        """Share with others no more; what is remembered stays for whoever comes next."""
+        if self._saving is not None:
+            self._saving.cancel()
+        sharing, self._sharing = self._sharing, None
+        if sharing is not None:
+            try:
+                sharing.leave(self._state, self._now())
+            except OSError as error:
+                self._tell_unshared(error)
+
     def standing(self) -> Standing:
         """Say where the account stands."""
         now, state, governor = self._now(), self._state, self._governor
@@ -164,17 +172,71 @@ class Dispatcher:
             waiting_work=self._waiting.work,
             waiting_polls=self._waiting.polls,
             in_flight=state.ledger.in_flight,
-            window=state.window.size,
+            window=min(state.window.size, self._senses.most),
             per_second=governor.rate,
             others=state.others.count,
             mode="exclusive" if governor.exclusive(now) else "shared",
+            processes=1 if self._sharing is None else 1 + len(self._sharing.others),
         )
 
-    async def _wait(self, request_class: RequestClass, now: float) -> Flight:
+    def __enter__(self) -> float:
+        """Take up what others have done; return the time."""
+        now, sharing = self._now(), self._sharing
+        if sharing is not None and now >= sharing.looks:
+            try:
+                self._take(sharing.begin(self._state, now), sharing)
+            except OSError as error:
+                self._stop_sharing(error)
+        self._entered = now
+        return now
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        """Let the others have what was decided."""
+        sharing, now = self._sharing, self._entered
+        if sharing is None:
+            return False
+        if sharing.locked or (self._urgent and now >= sharing.rests):
+            try:
+                self._publish(sharing, now)
+            except OSError as refused:
+                self._stop_sharing(refused)
+                return False
+            if not sharing.late:
+                return False
+        sharing.late = True
+        saves = now + (BEHIND if self._urgent else LATER)
+        if saves < self._saves:
+            if self._saving is not None:
+                self._saving.cancel()
+            self._saves, self._saving = saves, self._loop.call_at(saves, self._save)
+        return False
+
+    def _publish(self, sharing: Sharing, now: float) -> None:
+        """Let the others have what was decided, and how things are with us."""
+        mine, waits = self._mine, bool(self._waiting) and self._mine.flying < self._senses.most
+        mine.left, mine.limit = max(len(self._waiting), self._expected), self._governor.own
+        mine.wait(sharing.others.values(), now, waits=waits)
+        self._urgent = False
+        self._take(sharing.end(self._state, now), sharing)
+
+    def _take(self, state: State, sharing: Sharing) -> None:
+        """Go on from what others made of the state."""
+        cap = sharing.cap()
+        if (state is not self._state or cap != self._governor.cap) and self._governor.adopt(state, cap):
+            self._tell_limit()
+
+    @property
+    def _state(self) -> State:
+        return self._governor.state
+
+    async def _wait(self, request_class: RequestClass) -> Flight:
         place: Place = self._loop.create_future()
         self._waiting.add(place, request_class)
-        if self._wakes > now:
-            self._pump(now)
+        if self._wakes > self._now():
+            with self as now:
+                self._pump(now)
         try:
             flight = await place
         except asyncio.CancelledError:
@@ -191,26 +253,52 @@ class Dispatcher:
     def _pump(self, now: float) -> None:
         """Let go who may go, and set the timer for the next."""
         while self._waiting:
-            at = self._governor.when(now, max(len(self._waiting), self._expected))
+            if self._senses.quota.left < 1:
+                self.close(self._senses.quota.error)
+                return
+            at = self._when(now)
             if at > now:
+                if self._sharing is not None and self._sharing.others:
+                    at = min(at, now + LOOK)
                 self._sleep(at)
                 return
             flight = self._grant(now)
             place = self._waiting.take()
             if place is None:
-                self._governor.undo(flight)
+                self._undo(flight)
                 break
             place.set_result(flight)
         self._sleep(inf)
 
+    def _when(self, now: float) -> float:
+        """Return when one of ours may go: as the governor says, unless it is somebody else's turn."""
+        if self._mine.flying >= self._senses.most:
+            return inf
+        sharing, left = self._sharing, max(1, len(self._waiting), self._expected)
+        if sharing is None or not sharing.others:
+            return self._governor.when(now, left)
+        at = self._governor.when(now, left + sharing.left())
+        return now + GRACE / 3 if at <= now and sharing.ahead(now) else at
+
     def _grant(self, now: float) -> Flight:
         if self._expected:
             self._expected -= 1
-        return self._governor.grant(now)
+        self._senses.quota.left -= 1
+        flight = self._governor.grant(now)
+        self._mine.serve(probe=flight.probe)
+        self._urgent = True
+        return flight
+
+    def _undo(self, flight: Flight) -> None:
+        self._senses.quota.left += 1
+        self._governor.undo(flight)
+        self._mine.flying -= 1
+        self._mine.probing -= flight.probe
 
     def _give_back(self, flight: Flight) -> None:
-        self._governor.undo(flight)
-        self._pump(self._now())
+        with self as now:
+            self._undo(flight)
+            self._pump(now)
 
     def _sleep(self, until: float) -> None:
         if until == self._wakes:
@@ -223,9 +311,34 @@ class Dispatcher:
     def _wake(self) -> None:
         self._timer, self._wakes = None, inf
         try:
-            self._pump(self._now())
+            with self as now:
+                self._pump(now)
         except Exception as error:  # noqa: BLE001 - a timer has no caller: those who wait raise what it met
             self.close(error)
+
+    def _share(self, kept: KeptAt) -> None:
+        try:
+            self._sharing = Sharing(kept, self._mine)
+        except OSError as error:
+            self._tell_unshared(error)
+        else:
+            self._save()
+
+    def _save(self) -> None:
+        """Let the file catch up."""
+        self._saving, self._saves = None, inf
+        with self:
+            self._urgent = True
+
+    def _stop_sharing(self, error: OSError) -> None:
+        """Go on with memory of our own."""
+        if self._sharing is not None:
+            self._sharing.drop()
+            self._sharing = None
+        self._tell_unshared(error)
+
+    def _tell_unshared(self, error: OSError) -> None:
+        self._senses.told("unshared", account=self._account, reason=f"{error.filename}: {error.strerror}")
 
     def _bucket(self, flight: Flight) -> AsyncLimiter | None:
         """Return the bucket for a request: of the even pace, or of the whole limit for one that goes ahead of it."""
@@ -245,8 +358,6 @@ class Dispatcher:
         return Refusal.BUSY if kind in self._senses.headers.busy else Refusal.RATE
 
     def _tell_limit(self) -> None:
-        state, given = self._state, self._given
-        self._source = given.source if state.limit == given.tier.limit else "header"
-        self._senses.told(
-            "limit", account=self._account, limit=state.limit, period=state.ledger.period, source=self._source
-        )
+        given, limit, period = self._given, self._governor.limit, self._state.ledger.period
+        self._source = given.source if limit == given.tier.limit else "header"
+        self._senses.told("limit", account=self._account, limit=limit, period=period, source=self._source)

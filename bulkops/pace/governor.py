@@ -66,11 +66,27 @@ class Governor:
     def __init__(self, allowance: Allowance, state: State) -> None:
         self._allowance = allowance
         self.state = state
+        self.limit: int | None = None
+        """What holds now, before any reserve; None as long as nobody has said."""
         self.margins: Margins | None = None
         self.rate = inf
         """The even pace at present, in requests per second."""
+        self.cap: int | None = None
+        """What others of ours were told to keep to."""
         self._spared = 0
         self._set_limit()
+
+    @property
+    def own(self) -> int | None:
+        """What our own allowance leaves of the limit."""
+        limit, period = self.limit, self.state.ledger.period
+        return None if limit is None else self._allowance.reserve.spared(limit, period)
+
+    def adopt(self, state: State, cap: int | None) -> bool:
+        """Go on from another state, within a cap that others of ours keep to; tell whether the limit changed."""
+        before, self.state, self.cap = self.limit, state, cap
+        self._set_limit()
+        return self.limit != before
 
     def exclusive(self, now: float) -> bool:
         """Tell whether nobody else is taken to use the key."""
@@ -192,30 +208,36 @@ class Governor:
         self.state.suspect = now + SUSPICION * self.state.ledger.period
 
     def _correct(self, limit: int, now: float) -> bool:
-        """Take over the limit that the server names; a rate that the user fixed is only lowered."""
-        state, given = self.state, self._allowance
-        if limit != state.told:
-            state.told = limit
-            state.credit.forget(state.ledger)
-            state.others.forget()
-        if given.fixed and given.tier.limit is not None:
-            limit = min(limit, given.tier.limit)
-        if limit == state.limit:
+        """Take over the limit that the server names; tell whether that changes ours."""
+        state = self.state
+        if limit == state.told:
             return False
-        state.limit = limit
+        state.told = limit
+        state.credit.forget(state.ledger)
+        state.others.forget()
+        before = self.limit
         self._set_limit()
+        if self.limit == before:
+            return False
         state.due = min(state.due, now + 1 / self.rate)
         return True
 
     def _set_limit(self) -> None:
-        limit, period = self.state.limit, self.state.ledger.period
-        if limit is not None:
-            self.margins = margins_for(self._allowance.reserve.spared(limit, period), period)
+        """Keep to the lowest of what the server, the user and others of ours say."""
+        told, given = self.state.told, self._allowance
+        self.limit = given.tier.limit if told is None else told
+        if given.fixed and self.limit is not None and given.tier.limit is not None:
+            # A rate that the user fixed is only lowered.
+            self.limit = min(self.limit, given.tier.limit)
+        limits = [limit for limit in (self.own, self.cap) if limit is not None]
+        if limits:
+            if self.margins is None or self.margins.limit != min(limits):
+                self.margins = margins_for(min(limits), self.state.ledger.period)
             self._set_rate(self.margins)
 
     def _set_rate(self, margins: Margins) -> None:
         """Leave others their part."""
-        limit, theirs = self.state.limit or margins.limit, self.state.others.count
+        limit, theirs = self.limit or margins.limit, self.state.others.count
         part = (THEIRS * theirs + margins.race) / margins.limit if theirs else 0.0
         self.rate = margins.rate * max(LEAST_OURS, 1 - part)
         if limit > margins.limit:

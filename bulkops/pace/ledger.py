@@ -30,15 +30,17 @@ class Ledger:
         """How many are under way."""
         return self.granted - self.answered
 
-    def answer(self, now: float) -> None:
-        """Hear that one of those under way has ended, whatever became of it."""
-        self.answered += 1
-        self.recent += 1
+    def answer(self, now: float, count: int = 1) -> None:
+        """Hear that so many of those under way have ended, whatever became of them."""
+        if not count:
+            return
+        self.answered += count
+        self.recent += count
         slot = int(now * SLOTS / self.period)
         if self.slots and self.slots[-1][0] >= slot:
-            self.slots[-1][1] += 1
+            self.slots[-1][1] += count
         else:
-            self.slots.append([slot, 1])
+            self.slots.append([slot, count])
 
     def held(self, now: float) -> int:
         """Return how many the server may count at this time, at most."""

@@ -1,8 +1,8 @@
-"""All that one account's pace remembers, as one small value that can be written down and read again."""
+"""All that one account's pace remembers, as one small value that is written down as JSON and read again."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 from bulkops.pace.credit import NEVER, Credit
@@ -24,10 +24,8 @@ class State:
     others: Others
     pauses: Pauses
     window: Window
-    limit: int | None = None
-    """What holds now, before the reserve; None as long as nobody has said."""
     told: int | None = None
-    """What the server said."""
+    """The limit that the server named; None as long as it has not."""
     due: float = NEVER
     """When the even pace lets the next one go."""
     probing: int = 0
@@ -36,17 +34,13 @@ class State:
     """Until when others are taken to use the key."""
 
     @classmethod
-    def fresh(cls, limit: int | None, period: float, most: int) -> Self:
+    def fresh(cls, period: float) -> Self:
         """Return the state of an account that has sent nothing."""
-        return cls(Ledger(period), Credit(), Others(), Pauses(), Window(most), limit)
-
-    def saved(self) -> dict[str, Json]:
-        """Return it as JSON: numbers, lists and objects."""
-        return asdict(self)
+        return cls(Ledger(period), Credit(), Others(), Pauses(), Window())
 
     @classmethod
     def load(cls, saved: dict[str, Json]) -> Self:
-        """Return what was saved."""
+        """Return the state that this JSON, of numbers, lists and objects, was made of; any error if of none."""
         parts = {"ledger": Ledger, "credit": Credit, "others": Others, "pauses": Pauses, "window": Window}
         return cls(
             **{

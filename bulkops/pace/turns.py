@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from bulkops.pace.dispatcher import Dispatcher, Senses
+from bulkops.pace.quota import Quota
 from bulkops.pace.tiers import Allowance
 from bulkops.settings import MOST_IN_FLIGHT
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from bulkops.api.profile import RateHeaders, Tier
     from bulkops.model import RequestClass
     from bulkops.pace.credit import Flight
-    from bulkops.pace.dispatcher import Standing
+    from bulkops.pace.sharing import Place
+    from bulkops.pace.standing import Standing
 
 
 class Turn:
@@ -55,7 +57,9 @@ class Pace:
     `in_flight`: so many requests of an account may be under way at once, at most. `told(event, **fields)` hears of
     pauses (``paused``, ``lengthened``: account, seconds from now, reason) and of corrected limits (``limit``:
     account, limit, period, source). `wall` is the local epoch time, used only to read times in answers that carry
-    no Date.
+    no Date. `kept` says where the pace of an account is remembered and shared with other processes; where that
+    turns out not to be possible, the pace goes on by itself and tells (``unshared``: account, reason).
+    `quota` is how many requests may be sent in all.
     """
 
     def __init__(
@@ -67,22 +71,26 @@ class Pace:
         chance: Callable[[], float] = random.random,
         told: Callable[..., object] | None = None,
         wall: Callable[[], float] = time.time,
+        kept: Mapping[str, Place] | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self._accounts = accounts
-        self._senses = Senses(headers, chance, wall, told or _ignore)
-        self._in_flight = in_flight
+        self._senses = Senses(headers, chance, wall, told or _ignore, in_flight, quota or Quota())
+        self._kept = kept or {}
         self._dispatchers: dict[str, Dispatcher] = {}
 
     async def __aenter__(self) -> Self:
         for name, given in self._accounts.items():
             allowance = given if isinstance(given, Allowance) else Allowance(given)
-            self._dispatchers[name] = Dispatcher(name, allowance, self._senses, self._in_flight)
+            self._dispatchers[name] = Dispatcher(name, allowance, self._senses, self._kept.get(name))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(RuntimeError("the pace has ended"))
+        for dispatcher in self._dispatchers.values():
+            dispatcher.leave()
 
     def turn(self, account: str, request_class: RequestClass) -> Turn:
         """Return a turn to enter; it may be entered once."""

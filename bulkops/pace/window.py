@@ -16,27 +16,22 @@ REGROWTH = 2.0
 
 @dataclass(slots=True)
 class Window:
-    """The window of requests in flight; `most` is what the user allows."""
+    """The window of requests in flight, of all that share the key."""
 
-    most: int
     size: int = FIRST_SIZE
     ceiling: int = 1_000_000
     """What the server has told or shown."""
     grown: float = NEVER
     cut: float = NEVER
 
-    def __post_init__(self) -> None:
-        """Keep to what the user allows."""
-        self.size = min(self.size, self.most)
-
     def tell(self, most: int, others: int) -> None:
         """Hear from the headers how many may be in flight, and how many of them are others'."""
         self.ceiling = max(1, most - others)
-        self.size = min(self.ceiling, self.most)
+        self.size = self.ceiling
 
     def grow(self, sent: float, now: float, period: float) -> None:
         """Hear that a request which filled the window was answered: once each round trip it grows."""
-        if sent < max(self.grown, self.cut) or self.size >= self.most:
+        if sent < max(self.grown, self.cut):
             return
         if self.size >= self.ceiling and now < self.cut + REGROWTH * period:
             return

@@ -18,11 +18,11 @@ ALLOWANCE = Allowance(Tier("standard", 100))
 def decisions(*, written: bool) -> list[tuple[float, float]]:
     """Return when each of some hundred requests went; `written`: the state is saved and loaded at each decision."""
     chance = random.Random(1)
-    governor = Governor(ALLOWANCE, State.fresh(100, 60.0, 64))
+    governor = Governor(ALLOWANCE, State.fresh(60.0))
     now, found = 0.0, []
     for number in range(300):
         if written:
-            governor = Governor(ALLOWANCE, State.load(orjson.loads(orjson.dumps(governor.state.saved()))))
+            governor = Governor(ALLOWANCE, State.load(orjson.loads(orjson.dumps(governor.state))))
         now = max(now, governor.when(now, left=300 - number))
         flight = governor.grant(now)
         now += chance.uniform(0.05, 0.4)
@@ -39,11 +39,11 @@ def test_load_decide_save_decides_alike() -> None:
 
 def test_the_state_stays_small() -> None:
     """An hour at 500 a minute leaves no more than some kilobytes behind."""
-    governor = Governor(Allowance(Tier("pro", 500)), State.fresh(500, 60.0, 64))
+    governor = Governor(Allowance(Tier("pro", 500)), State.fresh(60.0))
     now = 0.0
     while now < 3600:
         now = max(now, governor.when(now, left=1))
         flight = governor.grant(now)
         now += 0.01
         governor.end(flight, now)
-    assert len(orjson.dumps(governor.state.saved())) < 10_000
+    assert len(orjson.dumps(governor.state)) < 10_000

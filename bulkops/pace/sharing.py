@@ -1,0 +1,229 @@
+"""One process's part in a pace that all processes with the same key share, and that outlives each of them.
+
+The file holds the state of the pace and who takes part. Load, decide, save under its lock is the same as one pace
+for all. As long as a process is alone it saves now and then only; what it has not saved yet is joined to what a
+newcomer wrote meanwhile. All times are on the monotonic clock, which all processes of a boot have in common.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bulkops.pace.kept import Alive, KeptFile, is_dead
+from bulkops.pace.members import Member, lead
+from bulkops.pace.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkops.model import Json
+
+BEHIND = 0.02
+"""Seconds by which the file may be behind the grants of a process that is alone; at once, if it was not written so
+shortly before. At high rates it is thus not written for each request."""
+
+LATER = 0.25
+"""The same of answers: who does not know of one holds a request for longer, which is safe."""
+
+LOOK = 0.05
+"""Seconds after which one who waits looks again: an answer to another process may have made room."""
+
+CHECK = 1.0
+"""Seconds between two looks whether the others still live."""
+
+KEPT = 10.0
+"""Periods of silence after which nothing is remembered; all that matters by then is older than a period by far."""
+
+APART = 5.0
+"""Seconds by which two clocks may run apart, where the system does not name its boots."""
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def this_boot() -> str:
+    """Return what names this boot of the machine; nothing where the system does not name it."""
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the pace of one account is kept, and what tells the boots of the machine apart."""
+
+    path: Path
+    boot: str = field(default_factory=this_boot)
+    wall: Callable[[], float] = time.time
+
+    def lives(self, name: str) -> Path:
+        """Return the file that shows that a process lives."""
+        return self.path.with_name(f"{self.path.name}.{name}")
+
+    def same_clock(self, clocks: dict[str, Json], now: float) -> bool:
+        """Tell whether times that were written so are on our clock."""
+        if clocks["boot"] != self.boot or clocks["at"] > now + APART:
+            return False
+        return bool(self.boot) or abs(self.wall() - clocks["wall"] - (now - clocks["at"])) < APART
+
+
+class Sharing:
+    """Takes part from the first `begin` to `leave`: `begin`, decide on the state that it returns, `end`.
+
+    `mine` is kept up by who decides. Raises OSError when the files cannot be used.
+    """
+
+    def __init__(self, place: Place, mine: Member) -> None:
+        self.mine = mine
+        self.others: dict[str, Member] = {}
+        self._place = place
+        self._name = secrets.token_hex(4)
+        self.locked = self._joined = False
+        self.late = False
+        """Whether something was decided that is not saved yet."""
+        self.looks = self.rests = -inf
+        """Until when one that is alone need not look at the file, and need not write it."""
+        self._checked = -inf
+        self._known = (0, 0)
+        """How many were granted and answered in all when the file was read or written last."""
+        self._core = b""
+        self._alive = Alive(place.lives(self._name))
+        self._file = KeptFile(place.path)
+
+    def begin(self, state: State, now: float) -> State:
+        """Return what to decide on: our state, or what others made of it. Not needed before `looks`."""
+        if self._joined and not self.others:
+            self.looks = now + BEHIND
+            if not self._file.changed():
+                return state
+        return self._held(state, now)
+
+    def end(self, state: State, now: float) -> State:
+        """Save what was decided, and return what others made of it; what was not saved in time is `late`."""
+        self.late = True
+        if not self.locked:
+            state = self._held(state, now)
+        if self.locked:
+            self._save(state, {self._name: self.mine, **self.others}, now)
+        return state
+
+    def leave(self, state: State, now: float) -> None:
+        """Take part no more; requests that are still under way count as answered."""
+        if not self.locked:
+            state = self._held(state, now)
+        if self.locked:
+            self.mine.flying = self.mine.probing = 0
+            self._settle(state, now)
+            self._save(state, self.others, now)
+        self._file.close()
+        self._alive.close()
+
+    def drop(self) -> None:
+        """Close the files, whatever stands in them: like a process that was killed."""
+        self._file.close()
+        self._alive.drop()
+
+    def left(self) -> int:
+        """Return how many requests the others still have to send."""
+        return sum(member.left for member in self.others.values())
+
+    def cap(self) -> int | None:
+        """Return the lowest of the limits that the others were told to keep to."""
+        return min((it.limit for it in self.others.values() if it.limit is not None), default=None)
+
+    def ahead(self, now: float) -> bool:
+        """Tell whether another one that waits should go first."""
+        return lead(self.mine, self.others.values(), now)
+
+    def _held(self, state: State, now: float) -> State:
+        """Take the lock, if it can be had; return what the file makes of our state."""
+        if not self._file.lock():
+            return state
+        self.locked = True
+        body = self._file.read()
+        if body is not None:
+            state = self._taken_up(body, state, now)
+        self._joined = True
+        if self.others and now >= self._checked + CHECK:
+            self._checked = now
+            for name in [name for name in self.others if is_dead(self._place.lives(name))]:
+                del self.others[name]
+        self._settle(state, now)
+        return state
+
+    def _taken_up(self, body: bytes, state: State, now: float) -> State:
+        """Return what a newly read file makes of our state."""
+        try:
+            first, _, core = body.partition(b"\n")
+            clocks, saved = orjson.loads(first), orjson.loads(core)
+            members = {name: Member(**known) for name, known in saved["members"].items()}
+            theirs = State.load(saved["state"])
+            same = self._place.same_clock(clocks, now) and theirs.ledger.period == state.ledger.period
+            silent = now - clocks["at"]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            # Nothing that we could have written: it begins with us.
+            return state
+        if not same:
+            if not self._joined:
+                _remember_roughly(state, theirs, self._place.wall() - clocks["wall"], now)
+            return state
+        mine = members.pop(self._name, None)
+        self.others, self._core = members, core
+        if not self._joined:
+            return state if silent > KEPT * theirs.ledger.period else theirs
+        if mine is None and theirs.ledger.granted < state.ledger.granted:
+            # Somebody found it unreadable and began anew: we know more.
+            self._known, self.late = (0, 0), True
+        return self._merged(state, theirs, now) if self.late else theirs
+
+    def _merged(self, ours: State, theirs: State, now: float) -> State:
+        """Return what we have not saved yet together with what others did since we saved."""
+        granted, answered = self._known
+        ours.ledger.granted += max(0, theirs.ledger.granted - granted)
+        ours.ledger.answer(now, max(0, theirs.ledger.answered - answered))
+        return ours
+
+    def _settle(self, state: State, now: float) -> None:
+        """Let as many be under way as the living know of: what the dead sent counts as answered now."""
+        ledger, members = state.ledger, (self.mine, *self.others.values())
+        lost = ledger.in_flight - sum(member.flying for member in members)
+        if lost > 0:
+            ledger.answer(now, lost)
+        else:
+            ledger.granted -= lost
+        state.probing = sum(member.probing for member in members)
+
+    def _save(self, state: State, members: dict[str, Member], now: float) -> None:
+        try:
+            content: dict[str, Any] = {"members": dict(sorted(members.items())), "state": state}
+            core = orjson.dumps(content)
+            if core != self._core:
+                clocks = {"boot": self._place.boot, "at": now, "wall": self._place.wall()}
+                self._file.write(orjson.dumps(clocks) + b"\n" + core)
+                self._core = core
+            self.late, self.rests = False, now + BEHIND
+            self.looks = -inf if self.others else self.rests
+            self._known = (state.ledger.granted, state.ledger.answered)
+        finally:
+            self.locked = False
+            self._file.unlock()
+
+
+def _remember_roughly(state: State, theirs: State, since: float, now: float) -> None:
+    """Take over what another boot of the machine left: all that was held counts as answered now.
+
+    `since` is what the wall clock says; where it went back nobody knows, and caution costs a period at most.
+    """
+    ledger, told = theirs.ledger, theirs.told
+    if since < ledger.period:
+        held = ledger.recent + ledger.in_flight
+        state.ledger.granted += held
+        state.ledger.answer(now, held)
+        state.told = told
