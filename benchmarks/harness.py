@@ -201,7 +201,11 @@ def environment() -> dict[str, str]:
     """Return our environment without what would change how bulkops or Python work."""
     foreign = ("BULKOPS_", "ELEVENLABS_", "PYTHON", "XDG_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**kept, "ELEVENLABS_API_KEY": "key-of-a-benchmark", "XDG_CONFIG_HOME": "/nonexistent"}
+    ours = {
+        "XDG_CONFIG_HOME": "/nonexistent",
+        "XDG_STATE_HOME": str(Path(tempfile.gettempdir(), "bulkops-benchmarks")),
+    }
+    return {**kept, **ours, "ELEVENLABS_API_KEY": "key-of-a-benchmark"}
 
 
 def _file_system(folder: Path) -> str:

@@ -111,6 +111,10 @@ class Observer:
                 self.events.note("warning", message=message)
             case "retry" | "limit":
                 self.events.note(event, **facts)
+            case "unshared":
+                message = f"the pace is not remembered, and not shared with other runs: {facts['reason']}"
+                self.progress.note(message)
+                self.events.note("warning", message=message)
             case "paused" | "lengthened":
                 self._rest_until, self._rest_cause = time.monotonic() + facts["seconds"], facts["reason"]
                 self.report.pause_reasons[facts["reason"]] += event == "paused"

@@ -17,6 +17,7 @@ from bulkops.checkpoint import StepState, open_reader
 from bulkops.checkpoint.ballast import ballast_size, check_room
 from bulkops.checkpoint.belonging import belonging, check_belongs
 from bulkops.checkpoint.locking import LockWish, run_lock
+from bulkops.checkpoint.mounts import network_file_system
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.rescue import OPENING, usual_folder
 from bulkops.checkpoint.store import open_checkpoint
@@ -30,6 +31,7 @@ from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
+from bulkops.pace.places import place_of
 from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
 from bulkops.planning import KNOWN, Selection, edited_words, known_word, make_plan
@@ -51,12 +53,14 @@ if TYPE_CHECKING:
     from bulkops.checkpoint.store import SqliteCheckpoint
     from bulkops.engines.asking import Ask
     from bulkops.jobfile import Header
+    from bulkops.pace.sharing import Place
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress
     from bulkops.reporting.report import Job
     from bulkops.sending import Retrying
     from bulkops.settings import RunFolder, Settings
     from bulkops.signals import Question
+    from bulkops.told import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,8 @@ class Order:
     metrics: Path | None = None
     ask: Ask | None = None
     """Asks the user about what the API cannot tell."""
+    state: Path | None = None
+    """The folder in which the pace is remembered and shared with other runs; None to keep it to this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +220,7 @@ async def _send(
             headers=settings.api.rate_headers,
             in_flight=settings.in_flight,
             told=observer.told,
+            kept=_kept(order.state, settings, observer.told),
         ) as pace,
     ):
         pace.expect(account.name, plan.requests + plan.looks)
@@ -258,6 +265,22 @@ async def _send(
 async def _end_after(seconds: float, engine: Engine) -> None:
     await anyio.sleep(seconds)
     engine.stop(Stop(f"the {seconds:g} s of --max-duration are over"))
+
+
+def _kept(folder: Path | None, settings: Settings, told: Told) -> dict[str, Place]:
+    """Return where the pace is kept, if it can be: a run needs no memory of others."""
+    if folder is None:
+        return {}
+    account = settings.account
+    try:
+        kind = network_file_system(folder)
+        if kind is None:
+            return {account.name: place_of(folder, account)}
+        reason = f"{folder} is on a network file system ({kind})"
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+    told("unshared", account=account.name, reason=reason)
+    return {}
 
 
 async def _heed_disk(checkpoint: SqliteCheckpoint, engine: Engine) -> None:

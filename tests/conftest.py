@@ -29,6 +29,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let nothing that the tests start remember anything in the home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Search everything that the tests leave behind, tracebacks in logs and databases included, for the key."""
     yield

@@ -25,6 +25,7 @@ from bulkops.errors import UsageError
 from bulkops.jobfile import JobFile
 from bulkops.lifecycle import Choice, Chosen
 from bulkops.model import State
+from bulkops.pace.places import state_folder
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.reporting.progress import choose
@@ -78,6 +79,7 @@ def run_job(options: Options, selection: Selection) -> int:
                 lock=_lock_wish(options),
                 rescue=Path(options.rescue) if options.rescue else usual_folder(),
                 metrics=_metrics(options),
+                state=None if options.emulate or options.time_scale != 1 else state_folder(environ),
             )
         )
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
 
 from bulkops.errors import UsageError
 from bulkops.pace.governor import TOO_MANY, Governor, Refusal
 from bulkops.pace.headers import read
-from bulkops.pace.members import GRACE, Member
-from bulkops.pace.sharing import BEHIND, LATER, LOOK, Sharing
+from bulkops.pace.members import Member
 from bulkops.pace.standing import Standing
 from bulkops.pace.state import State
+from bulkops.pace.together import Together
 from bulkops.pace.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from bulkops.api.profile import RateHeaders
     from bulkops.model import RequestClass
@@ -52,8 +51,7 @@ class Senses:
 class Dispatcher:
     """Decides who goes when, whenever somebody comes, an answer comes, or a timer that it set runs out.
 
-    Each time it does so in a `with self:`, which gives the time, and in which the state that it shares with
-    other processes, if there are any, is nobody else's.
+    Each time it does so in a `with self._together`, in which the state that it may share with other processes is ours.
     """
 
     def __init__(self, account: str, allowance: Allowance, senses: Senses, kept: KeptAt | None) -> None:
@@ -74,14 +72,11 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._wakes = inf
         self._error: Exception | None = None
-        self._sharing: Sharing | None = None
-        self._saving: asyncio.TimerHandle | None = None
-        self._saves = inf
-        self._entered = 0.0
-        self._urgent = False
-        """Whether something was decided that has to be saved soon."""
+        self._together = Together(
+            self._governor, self._mine, self._describe, changed=self._tell_limit, failed=self._unshared
+        )
         if kept is not None:
-            self._share(kept)
+            self._together.join(kept)
 
     async def enter(self, request_class: RequestClass) -> Flight:
         """Return, with what is remembered of the grant, when a request of this class may go."""
@@ -91,7 +86,7 @@ class Dispatcher:
             raise self._error.with_traceback(None)
         flight = None
         if not self._waiting:
-            with self as now:
+            with self._together as now:
                 if self._when(now) <= now:
                     flight = self._grant(now)
         if flight is None:
@@ -107,7 +102,7 @@ class Dispatcher:
 
     def left(self, flight: Flight) -> None:
         """Hear that a turn ended, with or without an answer."""
-        with self as now:
+        with self._together as now:
             self._mine.flying -= 1
             self._mine.probing -= flight.probe
             self._governor.end(flight, now)
@@ -117,7 +112,7 @@ class Dispatcher:
         """Learn from the answer to a request; `kind` is the code that a refusal carried."""
         refused = status == TOO_MANY
         told = read(self._senses.headers, headers, refused=refused, wall=self._senses.wall())
-        with self as now:
+        with self._together as now:
             if told.limit is None and self._governor.margins is None and status < FIRST_REFUSAL:
                 words = f"the server does not tell the limit of account {self._account}: give --rate"
                 self.close(UsageError(words))
@@ -127,7 +122,7 @@ class Dispatcher:
             if refused:
                 cause = self._cause(kind)
                 word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
-                self._urgent = True
+                self._together.urgent = True
                 if word is not None:
                     self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
 
@@ -149,14 +144,7 @@ class Dispatcher:
 
     def leave(self) -> None:
         """Share with others no more; what is remembered stays for whoever comes next."""
-        if self._saving is not None:
-            self._saving.cancel()
-        sharing, self._sharing = self._sharing, None
-        if sharing is not None:
-            try:
-                sharing.leave(self._state, self._now())
-            except OSError as error:
-                self._tell_unshared(error)
+        self._together.leave()
 
     def standing(self) -> Standing:
         """Say where the account stands."""
@@ -176,56 +164,8 @@ class Dispatcher:
             per_second=governor.rate,
             others=state.others.count,
             mode="exclusive" if governor.exclusive(now) else "shared",
-            processes=1 if self._sharing is None else 1 + len(self._sharing.others),
+            processes=1 + len(self._together.others()),
         )
-
-    def __enter__(self) -> float:
-        """Take up what others have done; return the time."""
-        now, sharing = self._now(), self._sharing
-        if sharing is not None and now >= sharing.looks:
-            try:
-                self._take(sharing.begin(self._state, now), sharing)
-            except OSError as error:
-                self._stop_sharing(error)
-        self._entered = now
-        return now
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        """Let the others have what was decided."""
-        sharing, now = self._sharing, self._entered
-        if sharing is None:
-            return False
-        if sharing.locked or (self._urgent and now >= sharing.rests):
-            try:
-                self._publish(sharing, now)
-            except OSError as refused:
-                self._stop_sharing(refused)
-                return False
-            if not sharing.late:
-                return False
-        sharing.late = True
-        saves = now + (BEHIND if self._urgent else LATER)
-        if saves < self._saves:
-            if self._saving is not None:
-                self._saving.cancel()
-            self._saves, self._saving = saves, self._loop.call_at(saves, self._save)
-        return False
-
-    def _publish(self, sharing: Sharing, now: float) -> None:
-        """Let the others have what was decided, and how things are with us."""
-        mine, waits = self._mine, bool(self._waiting) and self._mine.flying < self._senses.most
-        mine.left, mine.limit = max(len(self._waiting), self._expected), self._governor.own
-        mine.wait(sharing.others.values(), now, waits=waits)
-        self._urgent = False
-        self._take(sharing.end(self._state, now), sharing)
-
-    def _take(self, state: State, sharing: Sharing) -> None:
-        """Go on from what others made of the state."""
-        cap = sharing.cap()
-        if (state is not self._state or cap != self._governor.cap) and self._governor.adopt(state, cap):
-            self._tell_limit()
 
     @property
     def _state(self) -> State:
@@ -235,7 +175,7 @@ class Dispatcher:
         place: Place = self._loop.create_future()
         self._waiting.add(place, request_class)
         if self._wakes > self._now():
-            with self as now:
+            with self._together as now:
                 self._pump(now)
         try:
             flight = await place
@@ -258,9 +198,7 @@ class Dispatcher:
                 return
             at = self._when(now)
             if at > now:
-                if self._sharing is not None and self._sharing.others:
-                    at = min(at, now + LOOK)
-                self._sleep(at)
+                self._sleep(min(at, self._together.next_look()))
                 return
             flight = self._grant(now)
             place = self._waiting.take()
@@ -274,11 +212,9 @@ class Dispatcher:
         """Return when one of ours may go: as the governor says, unless it is somebody else's turn."""
         if self._mine.flying >= self._senses.most:
             return inf
-        sharing, left = self._sharing, max(1, len(self._waiting), self._expected)
-        if sharing is None or not sharing.others:
-            return self._governor.when(now, left)
-        at = self._governor.when(now, left + sharing.left())
-        return now + GRACE / 3 if at <= now and sharing.ahead(now) else at
+        left = max(1, len(self._waiting), self._expected) + self._together.left()
+        at = self._governor.when(now, left)
+        return self._together.polite(at) if at <= now else at
 
     def _grant(self, now: float) -> Flight:
         if self._expected:
@@ -286,7 +222,7 @@ class Dispatcher:
         self._senses.quota.left -= 1
         flight = self._governor.grant(now)
         self._mine.serve(probe=flight.probe)
-        self._urgent = True
+        self._together.urgent = True
         return flight
 
     def _undo(self, flight: Flight) -> None:
@@ -296,7 +232,7 @@ class Dispatcher:
         self._mine.probing -= flight.probe
 
     def _give_back(self, flight: Flight) -> None:
-        with self as now:
+        with self._together as now:
             self._undo(flight)
             self._pump(now)
 
@@ -311,33 +247,18 @@ class Dispatcher:
     def _wake(self) -> None:
         self._timer, self._wakes = None, inf
         try:
-            with self as now:
+            with self._together as now:
                 self._pump(now)
         except Exception as error:  # noqa: BLE001 - a timer has no caller: those who wait raise what it met
             self.close(error)
 
-    def _share(self, kept: KeptAt) -> None:
-        try:
-            self._sharing = Sharing(kept, self._mine)
-        except OSError as error:
-            self._tell_unshared(error)
-        else:
-            self._save()
+    def _describe(self) -> None:
+        """Say how things are with us, for the others."""
+        waits = bool(self._waiting) and self._mine.flying < self._senses.most
+        self._mine.left = max(len(self._waiting), self._expected)
+        self._mine.wait(self._together.others(), self._together.now, waits=waits)
 
-    def _save(self) -> None:
-        """Let the file catch up."""
-        self._saving, self._saves = None, inf
-        with self:
-            self._urgent = True
-
-    def _stop_sharing(self, error: OSError) -> None:
-        """Go on with memory of our own."""
-        if self._sharing is not None:
-            self._sharing.drop()
-            self._sharing = None
-        self._tell_unshared(error)
-
-    def _tell_unshared(self, error: OSError) -> None:
+    def _unshared(self, error: OSError) -> None:
         self._senses.told("unshared", account=self._account, reason=f"{error.filename}: {error.strerror}")
 
     def _bucket(self, flight: Flight) -> AsyncLimiter | None:

@@ -200,7 +200,7 @@ class Governor:
         if seen > 0:
             state.others.note(seen)
             self._suspect(now)
-        if state.others.count != before or margins.limit != state.limit:
+        if state.others.count != before or margins.limit != self.limit:
             self._set_rate(margins)
 
     def _suspect(self, now: float) -> None:

@@ -130,10 +130,6 @@ class Sharing:
         self._file.close()
         self._alive.drop()
 
-    def left(self) -> int:
-        """Return how many requests the others still have to send."""
-        return sum(member.left for member in self.others.values())
-
     def cap(self) -> int | None:
         """Return the lowest of the limits that the others were told to keep to."""
         return min((it.limit for it in self.others.values() if it.limit is not None), default=None)

@@ -1,0 +1,155 @@
+"""The block in which a dispatcher decides, with other processes or alone: `with together as now`."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, Literal
+
+from bulkops.pace.members import GRACE
+from bulkops.pace.sharing import BEHIND, LATER, LOOK, Sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import TracebackType
+
+    from bulkops.pace.governor import Governor
+    from bulkops.pace.members import Member
+    from bulkops.pace.sharing import Place
+    from bulkops.pace.state import State
+
+
+class Together:
+    """Entering takes up what others have done; leaving lets them have what was decided, or sees to it soon.
+
+    `describe` brings `mine` up to date, `changed` hears that the limit did, `failed` that the file cannot be used:
+    then the pace goes on by itself.
+    """
+
+    def __init__(
+        self,
+        governor: Governor,
+        mine: Member,
+        describe: Callable[[], None],
+        *,
+        changed: Callable[[], None],
+        failed: Callable[[OSError], None],
+    ) -> None:
+        self._governor = governor
+        self._mine = mine
+        self._describe = describe
+        self._changed = changed
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
+        self._sharing: Sharing | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._saves = inf
+        self.now = 0.0
+        self.urgent = False
+        """Whether something was decided that has to be saved soon."""
+
+    def join(self, kept: Place) -> None:
+        """Take part in the pace that is kept there."""
+        try:
+            self._sharing = Sharing(kept, self._mine)
+        except OSError as error:
+            self._failed(error)
+        else:
+            self._save()
+
+    def leave(self) -> None:
+        """Take part no more."""
+        self._set_timer(inf)
+        sharing, self._sharing = self._sharing, None
+        if sharing is not None:
+            try:
+                sharing.leave(self._governor.state, self._time())
+            except OSError as error:
+                self._failed(error)
+
+    def kill(self) -> None:
+        """Take part no more, like a process that was killed."""
+        self._set_timer(inf)
+        sharing, self._sharing = self._sharing, None
+        if sharing is not None:
+            sharing.drop()
+
+    def __enter__(self) -> float:
+        """Take up what others have done; return the time."""
+        self.now = now = self._time()
+        sharing = self._sharing
+        if sharing is not None and now >= sharing.looks:
+            try:
+                self._take(sharing.begin(self._governor.state, now), sharing)
+            except OSError as error:
+                self._break(error)
+        return now
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        """Let the others have what was decided, or see to it that they soon do."""
+        sharing, now = self._sharing, self.now
+        if sharing is None:
+            return False
+        if sharing.locked or (self.urgent and now >= sharing.rests):
+            try:
+                self._publish(sharing, now)
+            except OSError as refused:
+                self._break(refused)
+                return False
+        else:
+            sharing.late = True
+        if sharing.late:
+            saves = now + (BEHIND if self.urgent else LATER)
+            if saves < self._saves:
+                self._set_timer(saves)
+        return False
+
+    def others(self) -> Collection[Member]:
+        """Return the other processes of ours that take part."""
+        return self._sharing.others.values() if self._sharing is not None else ()
+
+    def left(self) -> int:
+        """Return how many requests the others still have to send."""
+        return sum(member.left for member in self.others())
+
+    def polite(self, at: float) -> float:
+        """Return when one of ours may go that could since `at`: a little later where it is somebody else's turn."""
+        if self._sharing is not None and self._sharing.others and self._sharing.ahead(self.now):
+            return self.now + GRACE / 3
+        return at
+
+    def next_look(self) -> float:
+        """Return until when one who waits may sleep: with others, something may happen that no timer of ours tells."""
+        return self.now + LOOK if self._sharing is not None and self._sharing.others else inf
+
+    def _publish(self, sharing: Sharing, now: float) -> None:
+        self._mine.limit = self._governor.own
+        self._describe()
+        self._take(sharing.end(self._governor.state, now), sharing)
+        self.urgent = self.urgent and sharing.late
+
+    def _take(self, state: State, sharing: Sharing) -> None:
+        """Go on from what others made of the state."""
+        cap = sharing.cap()
+        changed = state is not self._governor.state or cap != self._governor.cap
+        if changed and self._governor.adopt(state, cap):
+            self._changed()
+
+    def _save(self) -> None:
+        """Let the file catch up."""
+        self._timer, self._saves = None, inf
+        with self:
+            self.urgent = True
+
+    def _set_timer(self, saves: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._saves = saves
+        self._timer = None if saves == inf else self._loop.call_at(saves, self._save)
+
+    def _break(self, error: OSError) -> None:
+        self.kill()
+        self._failed(error)
