@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
-from bulkops import wall_clock
+from bulkops import bounding, wall_clock
 from bulkops.checkpoint import StepState, open_reader
 from bulkops.checkpoint.ballast import ballast_size, check_room
 from bulkops.checkpoint.belonging import belonging, check_belongs
 from bulkops.checkpoint.locking import LockWish, run_lock
-from bulkops.checkpoint.mounts import network_file_system
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.rescue import OPENING, usual_folder
 from bulkops.checkpoint.store import open_checkpoint
@@ -31,7 +30,6 @@ from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
-from bulkops.pace.places import place_of
 from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
 from bulkops.planning import KNOWN, Selection, edited_words, known_word, make_plan
@@ -53,14 +51,12 @@ if TYPE_CHECKING:
     from bulkops.checkpoint.store import SqliteCheckpoint
     from bulkops.engines.asking import Ask
     from bulkops.jobfile import Header
-    from bulkops.pace.sharing import Place
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress
     from bulkops.reporting.report import Job
     from bulkops.sending import Retrying
     from bulkops.settings import RunFolder, Settings
     from bulkops.signals import Question
-    from bulkops.told import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +216,7 @@ async def _send(
             headers=settings.api.rate_headers,
             in_flight=settings.in_flight,
             told=observer.told,
-            kept=_kept(order.state, settings, observer.told),
+            kept=bounding.places(order.state, settings.account, observer.told),
         ) as pace,
     ):
         pace.expect(account.name, plan.requests + plan.looks)
@@ -249,7 +245,7 @@ async def _send(
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)
                 if settings.max_duration is not None:
-                    beside.start_soon(_end_after, settings.max_duration, engine)
+                    beside.start_soon(bounding.end_after, settings.max_duration, engine)
                 beside.start_soon(_heed_disk, checkpoint, engine)
                 beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
                 beside.start_soon(stalls.watch, engine, pace, sender, checkpoint)
@@ -260,27 +256,6 @@ async def _send(
                 beside.cancel_scope.cancel()
             await _forgive(engine.stopped_by, sender, checkpoint, observer.report)
     return engine.stopped_by
-
-
-async def _end_after(seconds: float, engine: Engine) -> None:
-    await anyio.sleep(seconds)
-    engine.stop(Stop(f"the {seconds:g} s of --max-duration are over"))
-
-
-def _kept(folder: Path | None, settings: Settings, told: Told) -> dict[str, Place]:
-    """Return where the pace is kept, if it can be: a run needs no memory of others."""
-    if folder is None:
-        return {}
-    account = settings.account
-    try:
-        kind = network_file_system(folder)
-        if kind is None:
-            return {account.name: place_of(folder, account)}
-        reason = f"{folder} is on a network file system ({kind})"
-    except OSError as error:
-        reason = f"{error.filename}: {error.strerror}"
-    told("unshared", account=account.name, reason=reason)
-    return {}
 
 
 async def _heed_disk(checkpoint: SqliteCheckpoint, engine: Engine) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bulkops.api.profile import RateHeaders
     from bulkops.model import RequestClass
     from bulkops.pace.credit import Flight
-    from bulkops.pace.quota import Quota
     from bulkops.pace.sharing import Place as KeptAt
     from bulkops.pace.tiers import Allowance
     from bulkops.pace.waiting import Place
@@ -45,7 +44,6 @@ class Senses:
     told: Callable[..., object]
     most: int
     """So many may be in flight at once, by word of the user."""
-    quota: Quota
 
 
 class Dispatcher:
@@ -80,8 +78,6 @@ class Dispatcher:
 
     async def enter(self, request_class: RequestClass) -> Flight:
         """Return, with what is remembered of the grant, when a request of this class may go."""
-        if self._senses.quota.left < 1:
-            self.close(self._senses.quota.error)
         if self._error is not None:
             raise self._error.with_traceback(None)
         flight = None
@@ -193,9 +189,6 @@ class Dispatcher:
     def _pump(self, now: float) -> None:
         """Let go who may go, and set the timer for the next."""
         while self._waiting:
-            if self._senses.quota.left < 1:
-                self.close(self._senses.quota.error)
-                return
             at = self._when(now)
             if at > now:
                 self._sleep(min(at, self._together.next_look()))
@@ -219,14 +212,12 @@ class Dispatcher:
     def _grant(self, now: float) -> Flight:
         if self._expected:
             self._expected -= 1
-        self._senses.quota.left -= 1
         flight = self._governor.grant(now)
         self._mine.serve(probe=flight.probe)
         self._together.urgent = True
         return flight
 
     def _undo(self, flight: Flight) -> None:
-        self._senses.quota.left += 1
         self._governor.undo(flight)
         self._mine.flying -= 1
         self._mine.probing -= flight.probe

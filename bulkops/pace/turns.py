@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from bulkops.pace.dispatcher import Dispatcher, Senses
-from bulkops.pace.quota import Quota
 from bulkops.pace.tiers import Allowance
 from bulkops.settings import MOST_IN_FLIGHT
 
@@ -59,7 +58,6 @@ class Pace:
     account, limit, period, source). `wall` is the local epoch time, used only to read times in answers that carry
     no Date. `kept` says where the pace of an account is remembered and shared with other processes; where that
     turns out not to be possible, the pace goes on by itself and tells (``unshared``: account, reason).
-    `quota` is how many requests may be sent in all.
     """
 
     def __init__(
@@ -72,10 +70,9 @@ class Pace:
         told: Callable[..., object] | None = None,
         wall: Callable[[], float] = time.time,
         kept: Mapping[str, Place] | None = None,
-        quota: Quota | None = None,
     ) -> None:
         self._accounts = accounts
-        self._senses = Senses(headers, chance, wall, told or _ignore, in_flight, quota or Quota())
+        self._senses = Senses(headers, chance, wall, told or _ignore, in_flight)
         self._kept = kept or {}
         self._dispatchers: dict[str, Dispatcher] = {}
 

@@ -74,9 +74,7 @@ def test_one_of_four_is_killed(desk_at: Callable[..., Desk]) -> None:
 
 
 @pytest.mark.parametrize("headers", [True, False])
-def test_killed_and_started_again_after_three_seconds(
-    desk_at: Callable[..., Desk], *, headers: bool
-) -> None:
+def test_killed_and_started_again_after_three_seconds(desk_at: Callable[..., Desk], *, headers: bool) -> None:
     """A restart knows what was sent before the crash: no 429, with and without headers."""
     desk = limited(desk_at, rate_headers=headers)
     assert desk.server is not None

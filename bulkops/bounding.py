@@ -1,0 +1,43 @@
+"""What bounds a run besides its job: what other runs use of the key, and how long the user gives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bulkops.checkpoint.mounts import network_file_system
+from bulkops.errors import Stop
+from bulkops.pace.places import place_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulkops.engines.local import Engine
+    from bulkops.pace.sharing import Place
+    from bulkops.settings import Account
+    from bulkops.told import Told
+
+
+def places(folder: Path | None, account: Account, told: Told) -> dict[str, Place]:
+    """Return where the pace is kept in the user's state folder, if it can be: a run needs no memory of others.
+
+    Without a folder it is not meant to be; where the folder cannot be used, that is told (``unshared``).
+    """
+    if folder is None:
+        return {}
+    try:
+        kind = network_file_system(folder)
+        if kind is None:
+            return {account.name: place_of(folder, account)}
+        reason = f"{folder} is on a network file system ({kind})"
+    except OSError as error:
+        reason = f"{error.filename or folder}: {error.strerror}"
+    told("unshared", account=account.name, reason=reason)
+    return {}
+
+
+async def end_after(seconds: float, engine: Engine) -> None:
+    """End the run when it has taken so long."""
+    await anyio.sleep(seconds)
+    engine.stop(Stop(f"the {seconds:g} s of --max-duration are over"))

@@ -1,0 +1,30 @@
+"""What counts where the user said how much a run may send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.e2e_commands import agents, states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.e2e_commands import Desk
+
+
+def test_looks_and_retries_count(desk_at: Callable[..., Desk]) -> None:
+    """Every request counts, whatever it is for."""
+    desk = desk_at(
+        faults=[{"times": [1, 2], "faults": [{"fault": "429", "retry_after": 0}]}], index_time=30.0
+    )
+    (desk.folder / "guide.md").write_text("# Refunds")
+    job = desk.job([{"op": "document.upload", "file": "guide.md", "index": {"model": "e5_mistral_7b"}}])
+    ended = desk.run(job, "--max-requests", 7, "--time-scale", 10)
+    assert ended.code == 7
+    assert desk.sent == 7
+    assert set(states(job).values()) <= {"not_started"}
+
+
+def test_a_job_that_is_done_by_then_is_done(desk: Desk) -> None:
+    """With its last request at the limit, a run has not been stopped."""
+    assert desk.run(desk.job(agents(5)), "--max-requests", 5, "--max-duration", "1m").code == 0
