@@ -58,16 +58,15 @@ def _salt(path: Path) -> bytes:
     """Return the salt, made by whoever comes first: linked to its name when it is whole."""
     try:
         salt = path.read_bytes()
+        if len(salt) == _SALT_BYTES:
+            return salt
+        path.unlink(missing_ok=True)
     except FileNotFoundError:
-        salt = b""
-    if len(salt) == _SALT_BYTES:
-        return salt
+        pass
     aside = path.with_name(f"salt.{secrets.token_hex(4)}")
     file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(file, secrets.token_bytes(_SALT_BYTES))
-        if salt:
-            path.unlink(missing_ok=True)
         path.hardlink_to(aside)
     except FileExistsError:
         pass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulkops.emulator import Algorithm
-from tests.e2e.e2e_commands import agents, end_of, interrupt, until
+from tests.e2e.e2e_commands import agents, end_of, files_below, interrupt, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,3 +88,30 @@ def test_killed_and_started_again_after_three_seconds(desk_at: Callable[..., Des
         interrupt(process)
     assert desk.server.statistics.refused == {}
     assert desk.server.statistics.most_in_a_window <= LIMIT
+
+
+def test_what_is_kept_of_a_run(desk: Desk) -> None:
+    """A salt and the pace of the key, in the user's state folder; nothing of a rehearsal, nor at a scaled clock."""
+    job, home = desk.job(agents(3)), desk.folder / "home"
+    desk.bulkops("run", job, "--emulate", env={"BULKOPS_LATENCY": "0"})
+    desk.run(job, "--time-scale", 2, "--run-dir", desk.folder / "scaled")
+    assert list(files_below(home)) == []
+    assert desk.run(job).code == 0
+    assert sorted(path.suffix for path in files_below(home / ".local" / "state" / "bulkops")) == ["", ".pace"]
+
+
+@pytest.mark.parametrize("folder", ["/dev/null/state", "/proc/state"])
+def test_a_state_folder_that_cannot_be_used_is_no_obstacle(desk: Desk, folder: str) -> None:
+    """One line says why, and the run goes on."""
+    ended = desk.run(desk.job(agents(3)), env={"XDG_STATE_HOME": folder})
+    assert ended.code == 0
+    assert ended.err.count("the pace is not remembered, and not shared with other runs") == 1
+    assert folder in ended.err
+
+
+def test_without_a_home_nothing_is_kept(desk: Desk) -> None:
+    """As cron may start it: no word of it, and the run goes on."""
+    del desk.env["HOME"]
+    ended = desk.run(desk.job(agents(3)))
+    assert ended.code == 0
+    assert "remembered" not in ended.err
