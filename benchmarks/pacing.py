@@ -250,7 +250,7 @@ def shared(processes: int, seconds: float, *, together: bool) -> Statistics:
         for number in range(processes):
             job = Path(folder, f"job{number}.jsonl")
             job.write_bytes(line * 5000)
-            command = [sys.executable, "-m", "bulkops", "run", job, "-q", "--rate", "100/6s"]
+            command = [sys.executable, "-m", "bulkops", "run", str(job), "-q", "--rate", "100/6s"]
             running.append(
                 subprocess.Popen(
                     [*command, "--base-url", server.base_url], env=environ, stderr=subprocess.DEVNULL

@@ -17,7 +17,13 @@ GRACE = 0.03
 """for so many seconds at most: the other may be busy."""
 
 AWAKE = 1.0
-"""Seconds after which one that waits and was not seen is taken to be stopped."""
+"""Seconds after which one that was not seen is not waited for,"""
+
+BEAT = 2.0
+"""between two signs of one that only has requests under way,"""
+
+STOPPED = 10.0
+"""and after which it is taken to be stopped (SIGSTOP): its requests hold nobody's place, as if it were dead."""
 
 
 @dataclass(slots=True)
@@ -37,7 +43,7 @@ class Member:
     limit: int | None = None
     """What it was told to keep to."""
     seen: float = NEVER
-    """When it was last seen to wait."""
+    """When it last showed that it waits, or has requests under way."""
     polite: float = NEVER
     """Since when it lets another one go first."""
 
@@ -47,9 +53,13 @@ class Member:
             lowest = _lowest(others, now)
             if lowest is not None:
                 self.served = min(max(self.served, lowest), lowest + LEAD)
-        if waits and now >= self.seen + AWAKE / 4:
+        if (waits or self.flying) and now >= self.seen + AWAKE / 4:
             self.seen = now
         self.waiting = waits
+
+    def at_work(self, now: float) -> bool:
+        """Tell whether it looks after its requests."""
+        return now < self.seen + STOPPED
 
     def serve(self, *, probe: bool) -> None:
         """Have a turn."""

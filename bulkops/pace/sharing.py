@@ -95,7 +95,11 @@ class Sharing:
         """How many were granted and answered in all when the file was read or written last."""
         self._core = b""
         self._alive = Alive(place.lives(self._name))
-        self._file = KeptFile(place.path)
+        try:
+            self._file = KeptFile(place.path)
+        except OSError:
+            self._alive.close()
+            raise
 
     def begin(self, state: State, now: float) -> State:
         """Return what to decide on: our state, or what others made of it. Not needed before `looks`."""
@@ -116,14 +120,16 @@ class Sharing:
 
     def leave(self, state: State, now: float) -> None:
         """Take part no more; requests that are still under way count as answered."""
-        if not self.locked:
-            state = self._held(state, now)
-        if self.locked:
-            self.mine.flying = self.mine.probing = 0
-            self._settle(state, now)
-            self._save(state, self.others, now)
-        self._file.close()
-        self._alive.close()
+        try:
+            if not self.locked:
+                state = self._held(state, now)
+            if self.locked:
+                self.mine.flying = self.mine.probing = 0
+                self._settle(state, now)
+                self._save(state, self.others, now)
+        finally:
+            self._file.close()
+            self._alive.close()
 
     def drop(self) -> None:
         """Close the files, whatever stands in them: like a process that was killed."""
@@ -184,11 +190,15 @@ class Sharing:
         granted, answered = self._known
         ours.ledger.granted += max(0, theirs.ledger.granted - granted)
         ours.ledger.answer(now, max(0, theirs.ledger.answered - answered))
+        ours.due = max(ours.due, theirs.due)
+        if theirs.pauses.until > ours.pauses.until:
+            ours.pauses = theirs.pauses
         return ours
 
     def _settle(self, state: State, now: float) -> None:
-        """Let as many be under way as the living know of: what the dead sent counts as answered now."""
-        ledger, members = state.ledger, (self.mine, *self.others.values())
+        """Let as many be under way as those know of who are at work: what the dead sent counts as answered now."""
+        ledger = state.ledger
+        members = (self.mine, *(member for member in self.others.values() if member.at_work(now)))
         lost = ledger.in_flight - sum(member.flying for member in members)
         if lost > 0:
             ledger.answer(now, lost)

@@ -6,7 +6,7 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
-from bulkops.pace.members import GRACE
+from bulkops.pace.members import BEAT, GRACE
 from bulkops.pace.sharing import BEHIND, LATER, LOOK, Sharing
 
 if TYPE_CHECKING:
@@ -101,10 +101,11 @@ class Together:
                 return False
         else:
             sharing.late = True
+        rest = BEAT if self._mine.flying else inf
         if sharing.late:
-            saves = now + (BEHIND if self.urgent else LATER)
-            if saves < self._saves:
-                self._set_timer(saves)
+            rest = BEHIND if self.urgent else LATER
+        if now + rest < self._saves:
+            self._set_timer(now + rest)
         return False
 
     def others(self) -> Collection[Member]:

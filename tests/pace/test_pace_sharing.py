@@ -162,6 +162,42 @@ def test_the_dead_hold_no_place(tmp_path: Path) -> None:
     run_jumping(run)
 
 
+def test_the_stopped_hold_no_place_for_long(tmp_path: Path) -> None:
+    """A process that lives but does nothing (SIGSTOP) frees its places after ten seconds, and counts again later."""
+
+    async def run() -> None:
+        kept = place(tmp_path)
+        async with sharing(kept, Tier("t", 1000)) as first, sharing(kept, Tier("t", 1000)) as second:
+            await anyio.sleep(NOTICED)
+            turns = [first.turn("a", WORK) for _ in range(5)]
+            for turn in turns:
+                await turn.__aenter__()
+            first._dispatchers["a"]._together._set_timer(float("inf"))
+            begin = now()
+            await answered(second)
+            assert 9 < now() - begin < 12
+            for turn in turns:
+                await turn.__aexit__(None, None, None)
+            await answered(second)
+            assert second.standing("a").in_flight == 0
+            assert second.standing("a").granted_last_period >= 7
+
+    run_jumping(run)
+
+
+def test_a_long_request_is_under_way_all_the_time(tmp_path: Path) -> None:
+    """One whose only request takes a minute is not taken to be stopped."""
+
+    async def run() -> None:
+        kept = place(tmp_path)
+        async with sharing(kept) as first, sharing(kept) as second, first.turn("a", WORK):
+            await anyio.sleep(60)
+            await answered(second)
+            assert second.standing("a").in_flight == 1
+
+    run_jumping(run)
+
+
 def test_a_429_of_one_rests_all(tmp_path: Path) -> None:
     """While one has to pause nobody else sends, and nobody else is refused for it."""
 
