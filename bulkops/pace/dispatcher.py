@@ -170,7 +170,7 @@ class Dispatcher:
     async def _wait(self, request_class: RequestClass) -> Flight:
         place: Place = self._loop.create_future()
         self._waiting.add(place, request_class)
-        if self._wakes > self._now():
+        if len(self._waiting) == 1:  # else who came before has seen to the timer
             with self._together as now:
                 self._pump(now)
         try:

@@ -107,14 +107,15 @@ class Governor:
             return inf
         credit = state.credit.left(now, ledger) - self._spared
         held = ledger.held(now)
-        if held >= (margins.limit if credit > 0 else margins.unproved):
-            return ledger.frees()
         if now < state.due and self._ahead(margins, credit, held, left, now):
-            return now
-        wanted: float = EXPECTED
-        if now < state.suspect:
-            wanted = 1 + min(margins.race, state.credit.largest)
-        return max(state.due, state.credit.expects(wanted + self._spared, self.rate, ledger.granted))
+            at = now
+        else:
+            wanted: float = EXPECTED
+            if now < state.suspect:
+                wanted = 1 + min(margins.race, state.credit.largest)
+            at = max(state.due, state.credit.expects(wanted + self._spared, self.rate, ledger.granted))
+        full = held >= (margins.limit if credit > 0 else margins.unproved)
+        return max(at, ledger.frees()) if full else at
 
     def grant(self, now: float) -> Flight:
         """Let one go."""
