@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from errno import EPERM
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
+from stat import S_IWGRP, S_IWOTH
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -46,12 +49,22 @@ def place_of(folder: Path, account: Account) -> Place:
     too long to be tried one after the other; but it would take its time at each start of each run.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_own(folder)
     _sweep(folder)
     parts = urlsplit(account.base_url)
     server = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}"
     words = f"{LAYOUT} {server} {account.tier.period:g} {account.key.reveal()}"
     name = blake2b(words.encode(), digest_size=8, key=_salt(folder / "salt"), person=b"bulkops pace")
     return Place(folder / f"{name.hexdigest()}{SUFFIX}")
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse a folder in which somebody else could put files: they would rule our pace."""
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise PermissionError(EPERM, "it belongs to another user", str(folder))
+    if found.st_mode & (S_IWGRP | S_IWOTH):
+        raise PermissionError(EPERM, "others can write into it", str(folder))
 
 
 def _salt(path: Path) -> bytes:
@@ -79,7 +92,15 @@ def _salt(path: Path) -> bytes:
 def _sweep(folder: Path) -> None:
     """Remove what nobody has used for long: first the signs of life, then the files that nobody lives beside."""
     before = time.time() - FORGOTTEN
-    old = [path for path in folder.glob(f"*{SUFFIX}*") if path.stat().st_mtime < before]
+    old = [path for path in folder.glob(f"*{SUFFIX}*") if _written(path) < before]
     for path in sorted(old, key=lambda path: path.suffix == SUFFIX):
         if path.suffix != SUFFIX or not any(folder.glob(f"{path.name}.*")):
             is_dead(path)
+
+
+def _written(path: Path) -> float:
+    """Return when a file was written last; never, for one whose process has just ended and taken it along."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return inf

@@ -44,6 +44,19 @@ def test_only_the_owner_can_look(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a" / "state").iterdir()] == ["salt"]
 
 
+def test_a_folder_of_others_is_not_used(tmp_path: Path) -> None:
+    """Who could put files there could rule our pace: a folder that others can write into, or own, is refused."""
+    tmp_path.chmod(0o770)
+    with pytest.raises(PermissionError, match="others can write"):
+        place_of(tmp_path, account())
+    tmp_path.chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12345)
+        with pytest.raises(PermissionError, match="another user"):
+            place_of(tmp_path, account())
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("salt", [b"", b"short"])
 def test_a_damaged_salt_is_made_anew(tmp_path: Path, salt: bytes) -> None:
     """What is too short to be a salt is replaced."""
