@@ -99,8 +99,7 @@ class Dispatcher:
     def left(self, flight: Flight) -> None:
         """Hear that a turn ended, with or without an answer."""
         with self._together as now:
-            self._mine.flying -= 1
-            self._mine.probing -= flight.probe
+            self._mine.end(probe=flight.probe)
             self._governor.end(flight, now)
             self._pump(now)
 
@@ -114,6 +113,7 @@ class Dispatcher:
                 self.close(UsageError(words))
             if self._governor.hear(flight, status, told, now):
                 self._tell_limit()
+                self._together.urgent = True
                 self._pump(now)
             if refused:
                 cause = self._cause(kind)
@@ -160,7 +160,7 @@ class Dispatcher:
             per_second=governor.rate,
             others=state.others.count,
             mode="exclusive" if governor.exclusive(now) else "shared",
-            processes=1 + len(self._together.others()),
+            processes=1 + len(self._together.others),
         )
 
     @property
@@ -214,13 +214,11 @@ class Dispatcher:
             self._expected -= 1
         flight = self._governor.grant(now)
         self._mine.serve(probe=flight.probe)
-        self._together.urgent = True
         return flight
 
     def _undo(self, flight: Flight) -> None:
         self._governor.undo(flight)
-        self._mine.flying -= 1
-        self._mine.probing -= flight.probe
+        self._mine.undo(probe=flight.probe)
 
     def _give_back(self, flight: Flight) -> None:
         with self._together as now:
@@ -247,7 +245,7 @@ class Dispatcher:
         """Say how things are with us, for the others."""
         waits = bool(self._waiting) and self._mine.flying < self._senses.most
         self._mine.left = max(len(self._waiting), self._expected)
-        self._mine.wait(self._together.others(), self._together.now, waits=waits)
+        self._mine.wait(self._together.others.values(), self._together.now, waits=waits)
 
     def _unshared(self, error: OSError) -> None:
         self._senses.told("unshared", account=self._account, reason=f"{error.filename}: {error.strerror}")

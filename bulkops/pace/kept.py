@@ -21,6 +21,7 @@ _HEAD = Struct("<8sQII")
 """A mark, the number of the writing, the length of the body, its checksum."""
 _MARK = b"bulkops\n"
 _PLACES = (4096, 4096 + (1 << 20))
+_NOTE = Struct("<qd")
 _TRIES = 20
 _BETWEEN = 0.00025
 """Seconds between two tries at the lock. Whoever holds it is done within a tenth of a millisecond, or was stopped."""
@@ -77,12 +78,16 @@ class KeptFile:
 
 
 class Alive:
-    """A file that shows, by a lock on it, that its process lives; others see when that is over."""
+    """A file that shows, by a lock on it, that its process lives; others see when that is over, and what it noted."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def note(self, count: int, time: float) -> None:
+        """Note a count and a time; cheap, and nobody else's lock is needed."""
+        os.pwrite(self._file, _NOTE.pack(count, time), 0)
 
     def close(self) -> None:
         """Be no more, and leave nothing behind."""
@@ -92,6 +97,19 @@ class Alive:
     def drop(self) -> None:
         """Be no more, as if killed."""
         os.close(self._file)
+
+
+def noted(path: Path) -> tuple[int, float] | None:
+    """Return what the process of such a file has noted last, if anything; it may be dead."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        note = os.pread(file, _NOTE.size, 0)
+    finally:
+        os.close(file)
+    return _NOTE.unpack(note) if len(note) == _NOTE.size else None
 
 
 def is_dead(path: Path) -> bool:

@@ -30,10 +30,12 @@ STOPPED = 10.0
 class Member:
     """What the others have to know of one process."""
 
-    flying: int = 0
-    """How many of its requests are under way,"""
+    granted: int = 0
+    """How many requests it was granted in all,"""
+    answered: int = 0
+    """and how many of these are over: of both, what the state has heard of."""
     probing: int = 0
-    """and how many of these were the first after a refusal."""
+    """How many of those under way were the first after a refusal."""
     waiting: bool = False
     """Whether one could go at once if it were its turn."""
     left: int = 0
@@ -46,6 +48,11 @@ class Member:
     """When it last showed that it waits, or has requests under way."""
     polite: float = NEVER
     """Since when it lets another one go first."""
+
+    @property
+    def flying(self) -> int:
+        """How many of its requests are under way."""
+        return self.granted - self.answered
 
     def wait(self, others: Iterable[Member], now: float, *, waits: bool) -> None:
         """Wait, or not. Who begins to is owed no turns for the time before, and its lead is none for ever."""
@@ -63,10 +70,20 @@ class Member:
 
     def serve(self, *, probe: bool) -> None:
         """Have a turn."""
-        self.flying += 1
+        self.granted += 1
         self.probing += probe
         self.served += 1
         self.polite = NEVER
+
+    def end(self, *, probe: bool) -> None:
+        """Hear that a request is over."""
+        self.answered += 1
+        self.probing -= probe
+
+    def undo(self, *, probe: bool) -> None:
+        """Take back a turn that nobody used."""
+        self.granted -= 1
+        self.probing -= probe
 
 
 def lead(mine: Member, others: Iterable[Member], now: float) -> bool:

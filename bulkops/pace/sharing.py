@@ -1,8 +1,10 @@
 """One process's part in a pace that all processes with the same key share, and that outlives each of them.
 
 The file holds the state of the pace and who takes part. Load, decide, save under its lock is the same as one pace
-for all. As long as a process is alone it saves now and then only; what it has not saved yet is joined to what a
-newcomer wrote meanwhile. All times are on the monotonic clock, which all processes of a boot have in common.
+for all. As long as a process is alone it saves now and then only, and before each of its requests leaves it notes, in a
+file of its own, how many it has granted: so others know even of one that was killed. What each member has granted, and
+what the state has heard of that, tell what has to be added. All times are on the monotonic clock, which all processes
+of a boot have in common.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import time
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.pace.kept import Alive, KeptFile, is_dead
-from bulkops.pace.members import Member, lead
+from bulkops.pace.credit import NEVER
+from bulkops.pace.kept import Alive, KeptFile, is_dead, noted
+from bulkops.pace.members import Member
 from bulkops.pace.state import State
 
 if TYPE_CHECKING:
@@ -25,12 +28,8 @@ if TYPE_CHECKING:
 
     from bulkops.model import Json
 
-BEHIND = 0.02
-"""Seconds by which the file may be behind the grants of a process that is alone; at once, if it was not written so
-shortly before. At high rates it is thus not written for each request."""
-
-LATER = 0.25
-"""The same of answers: who does not know of one holds a request for longer, which is safe."""
+ALONE = 0.02
+"""Seconds for which one that was alone does not look whether others have come."""
 
 LOOK = 0.05
 """Seconds after which one who waits looks again: an answer to another process may have made room."""
@@ -88,11 +87,10 @@ class Sharing:
         self.locked = self._joined = False
         self.late = False
         """Whether something was decided that is not saved yet."""
-        self.looks = self.rests = -inf
-        """Until when one that is alone need not look at the file, and need not write it."""
+        self.looks = -inf
+        """Until when one that is alone need not look at the file."""
         self._checked = -inf
-        self._known = (0, 0)
-        """How many were granted and answered in all when the file was read or written last."""
+        self._noted = 0
         self._core = b""
         self._alive = Alive(place.lives(self._name))
         try:
@@ -104,19 +102,28 @@ class Sharing:
     def begin(self, state: State, now: float) -> State:
         """Return what to decide on: our state, or what others made of it. Not needed before `looks`."""
         if self._joined and not self.others:
-            self.looks = now + BEHIND
+            self.looks = now + ALONE
             if not self._file.changed():
                 return state
         return self._held(state, now)
 
     def end(self, state: State, now: float) -> State:
-        """Save what was decided, and return what others made of it; what was not saved in time is `late`."""
+        """Save what was decided, and return what others made of it; it stays `late` where the lock cannot be had."""
         self.late = True
         if not self.locked:
             state = self._held(state, now)
         if self.locked:
             self._save(state, {self._name: self.mine, **self.others}, now)
+        else:
+            self.note(state)
         return state
+
+    def note(self, state: State) -> None:
+        """Note how many we have granted, if there are more: in place of a save for now."""
+        self.late = True
+        if self.mine.granted > self._noted:
+            self._noted = self.mine.granted
+            self._alive.note(self._noted, state.due)
 
     def leave(self, state: State, now: float) -> None:
         """Take part no more; requests that are still under way count as answered."""
@@ -124,7 +131,7 @@ class Sharing:
             if not self.locked:
                 state = self._held(state, now)
             if self.locked:
-                self.mine.flying = self.mine.probing = 0
+                self.mine.answered, self.mine.probing = self.mine.granted, 0
                 self._settle(state, now)
                 self._save(state, self.others, now)
         finally:
@@ -138,11 +145,9 @@ class Sharing:
 
     def cap(self) -> int | None:
         """Return the lowest of the limits that the others were told to keep to."""
+        if not self.others:
+            return None
         return min((it.limit for it in self.others.values() if it.limit is not None), default=None)
-
-    def ahead(self, now: float) -> bool:
-        """Tell whether another one that waits should go first."""
-        return lead(self.mine, self.others.values(), now)
 
     def _held(self, state: State, now: float) -> State:
         """Take the lock, if it can be had; return what the file makes of our state."""
@@ -153,12 +158,24 @@ class Sharing:
         if body is not None:
             state = self._taken_up(body, state, now)
         self._joined = True
-        if self.others and now >= self._checked + CHECK:
-            self._checked = now
-            for name in [name for name in self.others if is_dead(self._place.lives(name))]:
-                del self.others[name]
-        self._settle(state, now)
+        if self.others or body is not None:
+            if now >= self._checked + CHECK:
+                self._muster(state, now)
+            self._settle(state, now)
         return state
+
+    def _muster(self, state: State, now: float) -> None:
+        """Add what the others have noted and not saved, and strike those off who are no more."""
+        self._checked = now
+        for name, member in list(self.others.items()):
+            path = self._place.lives(name)
+            count, due = noted(path) or (0, NEVER)
+            if count > member.granted:
+                state.ledger.granted += count - member.granted
+                state.due = max(state.due, due)
+                member.granted, member.seen = count, now
+            if is_dead(path):
+                del self.others[name]
 
     def _taken_up(self, body: bytes, state: State, now: float) -> State:
         """Return what a newly read file makes of our state."""
@@ -179,21 +196,18 @@ class Sharing:
         mine = members.pop(self._name, None)
         self.others, self._core = members, core
         if not self._joined:
+            self._muster(theirs, now)
             return state if silent > KEPT * theirs.ledger.period else theirs
-        if mine is None and theirs.ledger.granted < state.ledger.granted:
+        if mine is None:
             # Somebody found it unreadable and began anew: we know more.
-            self._known, self.late = (0, 0), True
-        return self._merged(state, theirs, now) if self.late else theirs
-
-    def _merged(self, ours: State, theirs: State, now: float) -> State:
-        """Return what we have not saved yet together with what others did since we saved."""
-        granted, answered = self._known
-        ours.ledger.granted += max(0, theirs.ledger.granted - granted)
-        ours.ledger.answer(now, max(0, theirs.ledger.answered - answered))
-        ours.due = max(ours.due, theirs.due)
-        if theirs.pauses.until > ours.pauses.until:
-            ours.pauses = theirs.pauses
-        return ours
+            _remember_roughly(state, theirs, 0.0, now)
+            return state
+        theirs.ledger.granted += self.mine.granted - mine.granted
+        theirs.ledger.answer(now, self.mine.answered - mine.answered)
+        theirs.due = max(theirs.due, state.due)
+        if state.pauses.until > theirs.pauses.until:
+            theirs.pauses = state.pauses
+        return theirs
 
     def _settle(self, state: State, now: float) -> None:
         """Let as many be under way as those know of who are at work: what the dead sent counts as answered now."""
@@ -208,22 +222,20 @@ class Sharing:
 
     def _save(self, state: State, members: dict[str, Member], now: float) -> None:
         try:
-            content: dict[str, Any] = {"members": dict(sorted(members.items())), "state": state}
-            core = orjson.dumps(content)
+            core = orjson.dumps({"members": dict(sorted(members.items())), "state": state.dump()})
             if core != self._core:
                 clocks = {"boot": self._place.boot, "at": now, "wall": self._place.wall()}
                 self._file.write(orjson.dumps(clocks) + b"\n" + core)
                 self._core = core
-            self.late, self.rests = False, now + BEHIND
-            self.looks = -inf if self.others else self.rests
-            self._known = (state.ledger.granted, state.ledger.answered)
+            self.late, self._noted = False, self.mine.granted
+            self.looks = -inf if self.others else now + ALONE
         finally:
             self.locked = False
             self._file.unlock()
 
 
 def _remember_roughly(state: State, theirs: State, since: float, now: float) -> None:
-    """Take over what another boot of the machine left: all that was held counts as answered now.
+    """Take over what was held in a state that is not ours, as of another boot: all of it counts as answered now.
 
     `since` is what the wall clock says; where it went back nobody knows, and caution costs a period at most.
     """

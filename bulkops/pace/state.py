@@ -1,8 +1,10 @@
-"""All that one account's pace remembers, as one small value that is written down as JSON and read again."""
+"""All that one account's pace remembers, as one small value that is written down as a list and read again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Self
 
 from bulkops.pace.credit import NEVER, Credit
@@ -12,6 +14,8 @@ from bulkops.pace.pauses import Pauses
 from bulkops.pace.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bulkops.model import Json
 
 
@@ -38,13 +42,18 @@ class State:
         """Return the state of an account that has sent nothing."""
         return cls(Ledger(period), Credit(), Others(), Pauses(), Window())
 
+    def dump(self) -> tuple[Json, ...]:
+        """Return all values in one row; it is written with each request, and names would take most of the time."""
+        return _row(self)
+
     @classmethod
-    def load(cls, saved: dict[str, Json]) -> Self:
-        """Return the state that this JSON, of numbers, lists and objects, was made of; any error if of none."""
-        parts = {"ledger": Ledger, "credit": Credit, "others": Others, "pauses": Pauses, "window": Window}
-        return cls(
-            **{
-                name: parts[name](**saved[name]) if name in parts else saved[name]
-                for name in (field.name for field in fields(cls))
-            }
-        )
+    def load(cls, row: Iterable[Json]) -> Self:
+        """Return the state that was dumped so; raises TypeError or ValueError if none was."""
+        values = iter(row)
+        parts = {name: part(*islice(values, len(fields(part)))) for name, part in _PARTS.items()}
+        return cls(**parts, **dict(zip(_OWN, values, strict=True)))
+
+
+_PARTS = {"ledger": Ledger, "credit": Credit, "others": Others, "pauses": Pauses, "window": Window}
+_OWN = [field.name for field in fields(State) if field.name not in _PARTS]
+_row = attrgetter(*(f"{name}.{field.name}" for name, part in _PARTS.items() for field in fields(part)), *_OWN)

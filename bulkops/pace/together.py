@@ -6,11 +6,11 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
-from bulkops.pace.members import BEAT, GRACE
-from bulkops.pace.sharing import BEHIND, LATER, LOOK, Sharing
+from bulkops.pace.members import BEAT, GRACE, lead
+from bulkops.pace.sharing import LOOK, Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from bulkops.pace.governor import Governor
@@ -44,10 +44,11 @@ class Together:
         self._time = self._loop.time
         self._sharing: Sharing | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._saves = inf
+        self.others: Mapping[str, Member] = {}
+        """The other processes of ours that take part."""
         self.now = 0.0
         self.urgent = False
-        """Whether something was decided that has to be saved soon."""
+        """Whether something was learnt that has to be saved now: a pause, a limit."""
 
     def join(self, kept: Place) -> None:
         """Take part in the pace that is kept there."""
@@ -56,12 +57,11 @@ class Together:
         except OSError as error:
             self._failed(error)
         else:
-            self._save()
+            self._beat()
 
     def leave(self) -> None:
         """Take part no more."""
-        self._set_timer(inf)
-        sharing, self._sharing = self._sharing, None
+        sharing = self._alone()
         if sharing is not None:
             try:
                 sharing.leave(self._governor.state, self._time())
@@ -70,8 +70,7 @@ class Together:
 
     def kill(self) -> None:
         """Take part no more, like a process that was killed."""
-        self._set_timer(inf)
-        sharing, self._sharing = self._sharing, None
+        sharing = self._alone()
         if sharing is not None:
             sharing.drop()
 
@@ -93,38 +92,31 @@ class Together:
         sharing, now = self._sharing, self.now
         if sharing is None:
             return False
-        if sharing.locked or (self.urgent and now >= sharing.rests):
-            try:
+        try:
+            if sharing.locked or self.urgent:
                 self._publish(sharing, now)
-            except OSError as refused:
-                self._break(refused)
-                return False
-        else:
-            sharing.late = True
-        rest = BEAT if self._mine.flying else inf
-        if sharing.late:
-            rest = BEHIND if self.urgent else LATER
-        if now + rest < self._saves:
-            self._set_timer(now + rest)
+            else:
+                sharing.note(self._governor.state)
+        except OSError as refused:
+            self._break(refused)
+            return False
+        if self._timer is None and (sharing.late or self._mine.flying):
+            self._timer = self._loop.call_at(now + BEAT, self._beat)
         return False
-
-    def others(self) -> Collection[Member]:
-        """Return the other processes of ours that take part."""
-        return self._sharing.others.values() if self._sharing is not None else ()
 
     def left(self) -> int:
         """Return how many requests the others still have to send."""
-        return sum(member.left for member in self.others())
+        return sum(member.left for member in self.others.values()) if self.others else 0
 
     def polite(self, at: float) -> float:
         """Return when one of ours may go that could since `at`: a little later where it is somebody else's turn."""
-        if self._sharing is not None and self._sharing.others and self._sharing.ahead(self.now):
-            return self.now + GRACE / 3
-        return at
+        return (
+            self.now + GRACE / 3 if self.others and lead(self._mine, self.others.values(), self.now) else at
+        )
 
     def next_look(self) -> float:
         """Return until when one who waits may sleep: with others, something may happen that no timer of ours tells."""
-        return self.now + LOOK if self._sharing is not None and self._sharing.others else inf
+        return self.now + LOOK if self.others else inf
 
     def _publish(self, sharing: Sharing, now: float) -> None:
         self._mine.limit = self._governor.own
@@ -134,22 +126,28 @@ class Together:
 
     def _take(self, state: State, sharing: Sharing) -> None:
         """Go on from what others made of the state."""
-        cap = sharing.cap()
+        self.others, cap = sharing.others, sharing.cap()
         changed = state is not self._governor.state or cap != self._governor.cap
         if changed and self._governor.adopt(state, cap):
             self._changed()
 
-    def _save(self) -> None:
+    def _beat(self) -> None:
         """Let the file catch up."""
-        self._timer, self._saves = None, inf
+        self._timer = None
         with self:
             self.urgent = True
 
-    def _set_timer(self, saves: float) -> None:
+    def stop(self) -> None:
+        """Do nothing by itself any more, like a process that was stopped."""
         if self._timer is not None:
             self._timer.cancel()
-        self._saves = saves
-        self._timer = None if saves == inf else self._loop.call_at(saves, self._save)
+            self._timer = None
+
+    def _alone(self) -> Sharing | None:
+        """Go on by itself; return what was taken part in."""
+        self.stop()
+        sharing, self._sharing, self.others = self._sharing, None, {}
+        return sharing
 
     def _break(self, error: OSError) -> None:
         self.kill()

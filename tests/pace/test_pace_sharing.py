@@ -100,6 +100,27 @@ def test_a_crash_and_a_restart_after_three_seconds(
     assert service.admitted(60, 300) >= 0.95 * 400
 
 
+@pytest.mark.parametrize("seconds", [0.001, 2.9])
+def test_no_request_is_forgotten(tmp_path: Path, seconds: float) -> None:
+    """Whatever was granted before a kill at any moment is known to whoever comes, also to one that is there by then."""
+
+    async def run() -> None:
+        async with sharing(place(tmp_path), Tier("t", 600)) as pace:
+            await answered(pace)
+            for _ in range(3):
+                await pace.turn("a", WORK).__aenter__()
+            with anyio.move_on_after(seconds):
+                while True:
+                    await answered(pace)
+            sent = pace._dispatchers["a"]._mine.granted
+            kill(pace)
+        for _ in range(2):
+            async with sharing(place(tmp_path), Tier("t", 600)) as pace:
+                assert pace.standing("a").granted_last_period == sent
+
+    run_jumping(run)
+
+
 def test_a_burst_is_remembered(tmp_path: Path) -> None:
     """What went at once before a crash, and what was under way in it, is not sent again for a period."""
     service = Service(SlidingLog(100, 60.0))
@@ -172,7 +193,7 @@ def test_the_stopped_hold_no_place_for_long(tmp_path: Path) -> None:
             turns = [first.turn("a", WORK) for _ in range(5)]
             for turn in turns:
                 await turn.__aenter__()
-            first._dispatchers["a"]._together._set_timer(float("inf"))
+            first._dispatchers["a"]._together.stop()
             begin = now()
             await answered(second)
             assert 9 < now() - begin < 12
