@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import time
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -63,7 +64,11 @@ class KeptFile:
             return None
         self._seen = number
         body = os.pread(self._file, min(length, _PLACES[1]), _PLACES[number % 2])
-        return body if mark == _MARK and len(body) == length and crc32(body) == checksum else b""
+        if mark == _MARK and len(body) == length and crc32(body) == checksum:
+            return body
+        # Begun anew, at a number that nobody has seen.
+        self._seen = secrets.randbits(62)
+        return b""
 
     def write(self, body: bytes) -> None:
         """Put this into it, under the lock and after a read."""

@@ -19,8 +19,8 @@ GRACE = 0.03
 AWAKE = 1.0
 """Seconds after which one that was not seen is not waited for,"""
 
-BEAT = 2.0
-"""between two signs of one that only has requests under way,"""
+BEAT = 4.0
+"""between two signs, and two savings, of one that is alone or only has requests under way,"""
 
 STOPPED = 10.0
 """and after which it is taken to be stopped (SIGSTOP): its requests hold nobody's place, as if it were dead."""

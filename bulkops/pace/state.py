@@ -43,7 +43,7 @@ class State:
         return cls(Ledger(period), Credit(), Others(), Pauses(), Window())
 
     def dump(self) -> tuple[Json, ...]:
-        """Return all values in one row; it is written with each request, and names would take most of the time."""
+        """Return all values in one row: it is written often, and names would double the time."""
         return _row(self)
 
     @classmethod

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Together:
-    """Entering takes up what others have done; leaving lets them have what was decided, or sees to it soon.
+    """Entering takes up what others have done; leaving lets them have or at least find what was decided.
 
     `describe` brings `mine` up to date, `changed` hears that the limit did, `failed` that the file cannot be used:
     then the pace goes on by itself.
@@ -88,7 +88,7 @@ class Together:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        """Let the others have what was decided, or see to it that they soon do."""
+        """Let the others have what was decided, or note what they must not miss."""
         sharing, now = self._sharing, self.now
         if sharing is None:
             return False
