@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from bulkops.sending import Attempt
+    from bulkops.sending import Attempt, Named
     from bulkops.settings import Account, Settings
 
 HEADERS = {"content-type": "application/json", "date": "Mon, 03 Nov 2025 12:00:00 GMT"}
@@ -29,15 +29,21 @@ class Instant:
     """A `Wire` that knows every answer."""
 
     def __init__(
-        self, _settings: Settings, _accounts: Mapping[str, Account], _transport: httpx.AsyncBaseTransport
+        self,
+        _settings: Settings,
+        _accounts: Mapping[str, Account],
+        _transport: httpx.AsyncBaseTransport,
+        named: Named,
     ) -> None:
         self._numbers = count(1)
+        self._named = named
 
     async def send(self, attempt: Attempt) -> Heard:
         """Answer a creating request with a fresh id."""
         attempt.gate.passed = True
         field = attempt.request.entity or "id"
         entity = f"{field.removesuffix('_id')}_{next(self._numbers):016}"
+        self._named.add(entity)
         json = {field: entity, "name": "Support Agent", "created_at": "2025-11-03T12:00:00Z"}
         return Heard(end=Answered(200), life=attempt.life, json=json, headers=HEADERS, entity=entity)
 
