@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-
-import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,10 +14,10 @@ FRESH = 30.0
 
 
 class ServerClock:
-    """The server's clock, kept by our monotonic one."""
+    """The server's clock, kept by our monotonic one: that of the running event loop unless given."""
 
-    def __init__(self, monotonic: Callable[[], float] = anyio.current_time) -> None:
-        self._monotonic = monotonic
+    def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = monotonic or asyncio.get_running_loop().time
         self._heard: tuple[float, float] | None = None
 
     def hear(self, headers: Mapping[str, str]) -> None:
