@@ -50,15 +50,15 @@ class Closing:
         saved = await self.files.finish(planned.key) if outcome.state is State.DONE else []
         await self._write_down(
             OperationRow(
-                key=planned.key,
-                line_key=planned.line_key,
-                line=line,
-                index=planned.index,
-                id=planned.line.id,
-                kind=planned.line.op,
-                state=outcome.state,
-                digest=digest(planned.line.raw),
-                record=record(
+                planned.key,
+                planned.line_key,
+                line,
+                planned.index,
+                planned.line.id,
+                planned.line.op,
+                outcome.state,
+                digest(planned.line.raw),
+                record(
                     id=planned.line.id,
                     line=line,
                     index=planned.index,
@@ -70,8 +70,8 @@ class Closing:
                     ended=time.time(),
                     files=saved,
                 ),
-                raw=None if outcome.state is State.DONE else planned.line.raw,
-                passed=outcome.passed,
+                None if outcome.state is State.DONE else planned.line.raw,
+                outcome.passed,
             ),
         )
         self.observer.ended(planned.line.op, outcome.state)

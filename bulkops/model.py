@@ -21,7 +21,7 @@ def value(cls: type[T]) -> type[T]:
     """Make a value of a class: a slotted dataclass that is frozen as far as the type checker sees.
 
     Freezing at run time takes 0.1 µs for each field; the values of the hot path are made by the million, some
-    thirty for each operation.
+    thirty for each operation. There their fields are given by position: by name takes twice as long.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)
 

@@ -58,17 +58,17 @@ class Endpoint:
         An id that could not stand in a path (it may have come from an answer) fails its operation.
         """
         return Request(
-            endpoint=self.name,
-            method=self.method,
-            path=self.filled(ids),
-            effect=self.effect,
-            query=query,
-            body=body,
-            form=form,
-            makes=self.makes,
-            entity=self.entity,
-            max_answer=self.max_answer,
-            pinned=pinned,
+            self.name,
+            self.method,
+            self.filled(ids),
+            self.effect,
+            query,
+            body,
+            form,
+            self.makes,
+            self.entity,
+            self.max_answer,
+            pinned,
         )
 
     def filled(self, ids: Mapping[str, str]) -> str:

@@ -336,16 +336,17 @@ def _outcome(
     failure: Failure | None = None,
     passed: bool | None = None,
 ) -> Outcome:
+    resolved = running.resolved
     return Outcome(
-        state=state,
-        result=result,
-        failure=failure,
-        created=tuple(running.created),
-        attempts=running.attempts,
-        passed=passed,
-        possible_duplicate=running.possible_duplicate,
-        resolved_by=None if running.resolved is None else running.resolved.by,
-        evidence=None if running.resolved is None else running.resolved.evidence,
+        state,
+        result,
+        failure,
+        tuple(running.created),
+        running.attempts,
+        passed,
+        running.possible_duplicate,
+        None if resolved is None else resolved.by,
+        None if resolved is None else resolved.evidence,
     )
 
 

@@ -361,15 +361,11 @@ class Engine:
         except OperationFailed as error:
             await self._end(planned, Outcome(State.FAILED, failure=failed(error)), start)
             return None
-        return Running(
-            planned=planned,
-            operation=operation,
-            steps=operation.steps(self._settings.api),
-            account=self._settings.account.name,
-            start=start,
-            created=list(start.created),
-            possible_duplicate=start.possible_duplicate,
-        )
+        settings = self._settings
+        running = Running(planned, operation, operation.steps(settings.api), settings.account.name, start)
+        running.created += start.created
+        running.possible_duplicate = start.possible_duplicate
+        return running
 
     async def _results(self, line: Line) -> dict[Ref, Json]:
         results: dict[Ref, Json] = {}

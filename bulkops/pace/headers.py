@@ -44,12 +44,12 @@ def read(names: RateHeaders, headers: Mapping[str, str], *, refused: bool, wall:
     """Return what the headers say; `wall` is the local epoch time."""
     most = headers.get(names.most_in_flight)
     return Told(
-        limit=_whole(headers.get(names.limit)) or None,
-        remaining=_whole(headers.get(names.remaining)),
-        most_in_flight=None if most is None else _whole(most) or None,
-        now_in_flight=None if most is None else _whole(headers.get(names.now_in_flight)),
-        reset=seconds_to_reset(names, headers, wall) if refused else None,
-        retry_after=seconds_to_retry(names, headers, wall) if refused else None,
+        _whole(headers.get(names.limit)) or None,
+        _whole(headers.get(names.remaining)),
+        None if most is None else _whole(most) or None,
+        None if most is None else _whole(headers.get(names.now_in_flight)),
+        seconds_to_reset(names, headers, wall) if refused else None,
+        seconds_to_retry(names, headers, wall) if refused else None,
     )
 
 
