@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Effect(Enum):
     """Cost money again without making anything that could be listed: treated as a create."""
 
 
-class RequestClass(Enum):
-    """The class of service a request asks the pace for."""
+class RequestClass(StrEnum):
+    """The class of service a request asks the pace for; a text, as what is counted by each request is told by it."""
 
     WORK = "work"
     POLL = "poll"
@@ -173,8 +173,11 @@ class Held:
 Finding: TypeAlias = Found | Absent | Held
 
 
-class State(Enum):
-    """What has become of an operation (DESIGN.md, promise 3); exactly one holds."""
+class State(StrEnum):
+    """What has become of an operation (DESIGN.md, promise 3); exactly one holds.
+
+    Texts, since each operation is counted and told by them: the hash and the value of other members run Python code.
+    """
 
     NOT_STARTED = "not_started"
     DONE = "done"

@@ -13,7 +13,7 @@ def operation_sum(row: OperationRow) -> int:
     """Return the sum of the end of an operation; no id and an empty one are the same."""
     raw = row.raw
     head = (
-        f"{row.line} {row.index} {row.state.value} {row.passed} {len(row.record)}"
+        f"{row.line} {row.index} {row.state} {row.passed} {len(row.record)}"
         f" {-1 if raw is None else len(raw)} {row.kind} {row.id or ''}"
     )
     return _sum(head.encode(), row.key, row.line_key, row.digest, row.record, raw or b"")

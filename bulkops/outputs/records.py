@@ -42,7 +42,7 @@ def record(
         **({"copy": index + 1} if count > 1 else {}),
         "line": line,
         "op": kind,
-        "status": outcome.state.value,
+        "status": str(outcome.state),
         "result": None if outcome.result is None else dict(outcome.result),
         "error": _error(outcome.failure),
         "attempts": outcome.attempts,

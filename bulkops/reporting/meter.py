@@ -97,7 +97,7 @@ class Meter:
     def sent(self, request: Request) -> None:
         """Hear that a request goes out."""
         self.in_flight += 1
-        self._since.sent[request.request_class.value] += 1
+        self._since.sent[str(request.request_class)] += 1
 
     def heard(self, request: Request, status: int | None, code: str | None, seconds: float) -> None:
         """Hear that it ended, with a status or without an answer."""
@@ -121,7 +121,7 @@ class Meter:
 
     def ended(self, state: State) -> None:
         """Hear that an operation has ended."""
-        self._since.ended[state.value] += 1
+        self._since.ended[str(state)] += 1
 
     def take(self) -> Tally:
         """Return what was counted since the last call."""
