@@ -23,7 +23,7 @@ def step_sum(row: StepRow) -> int:
     """Return the sum of a step; no text and an empty one are the same."""
     reply = row.reply
     head = (
-        f"{row.number} {row.attempt} {row.state:d} {row.at!r} {-1 if reply is None else len(reply)}"
+        f"{row.number} {row.attempt} {int(row.state)} {row.at!r} {-1 if reply is None else len(reply)}"
         f" {row.endpoint} {row.entity or ''} {row.reason or ''} {row.since!r}"
     )
     return _sum(head.encode(), row.key, row.request, reply or b"", row.evidence or b"")
