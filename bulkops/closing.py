@@ -47,7 +47,8 @@ class Closing:
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
-        saved = await self.files.finish(planned.key) if outcome.state is State.DONE else []
+        done = outcome.state is State.DONE
+        saved = await self.files.finish(planned.key) if done else []
         await self._write_down(
             OperationRow(
                 planned.key,
@@ -70,17 +71,18 @@ class Closing:
                     ended=time.time(),
                     files=saved,
                 ),
-                None if outcome.state is State.DONE else planned.line.raw,
+                None if done else planned.line.raw,
                 outcome.passed,
             ),
+            keep_steps=not done,
         )
         self.observer.ended(planned.line.op, outcome.state)
         self._tell(planned, outcome, line)
         self._check_halt(planned, outcome)
 
-    async def _write_down(self, row: OperationRow) -> None:
+    async def _write_down(self, row: OperationRow, *, keep_steps: bool) -> None:
         try:
-            await self.checkpoint.close_operation(row, keep_steps=row.state is not State.DONE)
+            await self.checkpoint.close_operation(row, keep_steps=keep_steps)
         except anyio.get_cancelled_exc_class():
             # It is queued and will be committed, so it has to be counted as well.
             with anyio.CancelScope(shield=True):

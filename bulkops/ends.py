@@ -63,6 +63,7 @@ class Verdict(Enum):
     DOUBT = "it may have taken effect"
 
 
+_ONCE = (Effect.CREATE, Effect.SPEND)
 _POSTPONED = frozenset({408, 425, 429})
 _KEY_REFUSED = frozenset({401, 402})
 _PERMANENT_REDIRECTS = frozenset({307, 308})
@@ -73,18 +74,18 @@ def classify(effect: Effect, end: End, *, deletes: bool = False, repeated: bool 
 
     `deletes` and `repeated`: a deletion that may have happened before and now finds nothing is done.
     """
-    once = effect in (Effect.CREATE, Effect.SPEND)
-    match end:
-        case Broken(Sent.NOT_CONNECTED):
+    once = effect in _ONCE
+    if isinstance(end, Answered):
+        return _classify_status(effect, end, once=once, gone_is_done=deletes and repeated)
+    match end.sent:
+        case Sent.NOT_CONNECTED:
             return Verdict.UNREACHABLE
-        case Broken(Sent.WITHHELD):
+        case Sent.WITHHELD:
             return Verdict.AGAIN
-        case Broken():
+        case Sent.GONE:
             return Verdict.DOUBT if once else Verdict.AGAIN
-        case Answered():
-            return _classify_status(effect, end, once=once, gone_is_done=deletes and repeated)
         case _:
-            assert_never(end)
+            assert_never(end.sent)
 
 
 def _classify_status(effect: Effect, end: Answered, *, once: bool, gone_is_done: bool) -> Verdict:

@@ -184,20 +184,22 @@ Command: TypeAlias = (
 
 
 _WRITE_INTENT, _SEND_NOW, _DELIVER = WriteIntent(), SendNow(), Deliver()
+# Python 3.11 takes as long to look a member up at its class as to make a small object: looked up once.
+_READY, _INTENDED, _SENT, _DOUBT, _HELD, _ENDED = Phase
 
 
 def advance(life: Life, event: Event) -> tuple[Life, Command]:
     """Return the next state and what to do. An event that cannot happen in a state raises ValueError."""
     phase = life.phase
-    if isinstance(event, Granted) and phase is Phase.READY:
+    if isinstance(event, Granted) and phase is _READY:
         reads = life.effect is Effect.READ
-        begun = _at(life, Phase.SENT if reads else Phase.INTENDED, life.attempt + 1)
+        begun = _at(life, _SENT if reads else _INTENDED, life.attempt + 1)
         return begun, _SEND_NOW if reads else _WRITE_INTENT
-    if isinstance(event, Durable) and phase is Phase.INTENDED:
-        return _at(life, Phase.SENT, life.attempt), _SEND_NOW
-    if isinstance(event, Ended) and phase in (Phase.INTENDED, Phase.SENT):
+    if isinstance(event, Durable) and phase is _INTENDED:
+        return _at(life, _SENT, life.attempt), _SEND_NOW
+    if isinstance(event, Ended) and phase in (_INTENDED, _SENT):
         return _ended(life, event)
-    if isinstance(event, Found | Absent | Held | Chosen) and phase in (Phase.DOUBT, Phase.HELD):
+    if isinstance(event, Found | Absent | Held | Chosen) and phase in (_DOUBT, _HELD):
         return _resolved(life, event)
     if isinstance(event, Repeated) and phase is Phase.ENDED:
         return replace(life, phase=Phase.DOUBT, perhaps=True, sure=True), Hold(Verdict.ID_UNKNOWN)
@@ -223,7 +225,7 @@ def _at(life: Life, phase: Phase, attempt: int) -> Life:
 def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
     verdict = classify(life.effect, event.end, deletes=life.deletes, repeated=life.perhaps)
     if verdict is Verdict.DONE:
-        return _at(life, Phase.ENDED, life.attempt), _DELIVER
+        return _at(life, _ENDED, life.attempt), _DELIVER
     life = replace(life, perhaps=life.perhaps or not _without_effect(event.end))
     over = replace(life, phase=Phase.ENDED)
     match verdict:

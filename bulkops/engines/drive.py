@@ -183,7 +183,7 @@ class Drive:
     async def _ask(self, running: Running, request: Request) -> Reply:
         planned = running.planned
         if request.effect is Effect.READ:
-            attempt = _attempt(running, request, 0, Life(Effect.READ))
+            attempt = Attempt(request, running.account, planned.key, 0, Life(Effect.READ))
             if request.pinned:
                 return Reply(200, await self.pins.ask(planned, request, attempt))
             heard = await self.sender.send(attempt)
@@ -316,8 +316,8 @@ def _remembered_doubt(
 
 
 def _attempt(running: Running, request: Request, number: int, life: Life) -> Attempt:
-    digest = b"" if request.effect is Effect.READ else request_digest(request)
-    return Attempt(request, running.account, running.planned.key, number, life, digest)
+    """Return the first attempt at a request that has an effect."""
+    return Attempt(request, running.account, running.planned.key, number, life, request_digest(request))
 
 
 def _life(request: Request, row: StepRow | None) -> Life:
