@@ -44,9 +44,9 @@ class Attempt:
     gate: Gate = field(default_factory=Gate)
 
 
-@value
+@dataclass(slots=True)
 class Heard:
-    """What an attempt ended with. `life` and `command` are there once the attempt was recorded."""
+    """What an attempt ended with. Recording it puts in `life` what it has come to, and in `command` what to do."""
 
     end: End
     life: Life
