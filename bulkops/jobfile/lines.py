@@ -131,6 +131,7 @@ def parse_line(
     if problems:
         raise LineProblems(problems)
     many = table.kind.many
+    fields = {key: written[key] for key in table.fields if written.get(key) is not None}
     return Line(
         number,
         offset,
@@ -138,7 +139,7 @@ def parse_line(
         written.get("id") or written.get("custom_id"),
         op,
         table.kind,
-        {key: value for key, value in written.items() if key in table.fields and value is not None},
+        fields,
         tuple(needs),
         refs,
         tuple(written.get("tags") or ()),
