@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulkops.checkpoint import tables
 from bulkops.checkpoint.rows import StepRow, StepState
 from bulkops.errors import CheckpointError
+from bulkops.model import value
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +20,8 @@ _BATCH_RECORDS = 1024
 _BATCH_BYTES = 4 * 2**20
 
 
-class Close(NamedTuple):
+@value
+class Close:
     """The end of an operation on its way to the disk."""
 
     row: OperationRow
