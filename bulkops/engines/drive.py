@@ -321,11 +321,11 @@ def _attempt(running: Running, request: Request, number: int, life: Life) -> Att
 
 
 def _life(request: Request, row: StepRow | None) -> Life:
-    remembered = None
-    if row is not None:
-        doubtful = row.state in DOUBTFUL
-        remembered = Remembered(row.attempt, intent=doubtful, sure=row.state is StepState.MADE)
-    return begin(request.effect, deletes=request.method == "DELETE", remembered=remembered)
+    deletes = request.method == "DELETE"
+    if row is None:
+        return begin(request.effect, deletes=deletes)
+    remembered = Remembered(row.attempt, intent=row.state in DOUBTFUL, sure=row.state is StepState.MADE)
+    return begin(request.effect, deletes=deletes, remembered=remembered)
 
 
 def _outcome(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 def start_of(planned: Planned, steps: Sequence[StepRow]) -> Start:
     """Return the start of an operation of which earlier runs left these steps."""
+    if not steps:
+        return Start(time.time(), planned.line.number, {})
     remembered = {step.number: step for step in steps}
     before = remembered.pop(BEFORE, None)
     if before is None:

@@ -68,9 +68,9 @@ class OutputFiles:
 
     async def finish(self, key: bytes) -> list[Saved]:
         """Put the operation's files under their names, durably; tell about them in order of their begin."""
-        parts = list(self._parts.pop(key, {}).values())
-        if not parts:
+        if key not in self._parts:
             return []
+        parts = list(self._parts.pop(key).values())
         with CancelScope(shield=True):
             try:
                 with atomic.disk_errors(parts[0].target):

@@ -59,13 +59,15 @@ class Tallies:
         tally = self.of(line)
         tally.lines += 1
         tally.operations += line.count
-        return self.add_left(line, key)
+        return self._add_left(tally, line, key)
 
     def add_left(self, line: Line, key: bytes) -> int:
         """Count what a line has left to do that is counted otherwise; return how many operations that are."""
+        return self._add_left(self.of(line), line, key)
+
+    def _add_left(self, tally: Tally, line: Line, key: bytes) -> int:
         left = self._count_states(line, key) if self._known else line.count
         if left:
-            tally = self.of(line)
             self._plan.work.add(line.number)
             tally.left += left
             tally.lines_left += 1

@@ -87,7 +87,7 @@ class Retrying:
 
     def _watch(self, attempt: Attempt, heard: Heard) -> None:
         """Keep an eye on what concerns everybody."""
-        if heard.end == Broken(Sent.NOT_CONNECTED):
+        if isinstance(heard.end, Broken) and heard.end.sent is Sent.NOT_CONNECTED:
             self._count_unreachable(heard)
             return
         self._unreachable_since = None
