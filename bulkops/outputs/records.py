@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bulkops.model import Failure, Json, Outcome
     from bulkops.outputs.saved import Saved
 
+_ENDS = tuple(f".{milliseconds:03}Z" for milliseconds in range(1000))
+
 
 def display_id(id: str | None, index: int, count: int) -> str | None:
     """Return how people call an operation: `ID`, or `ID[N]` counted from 1 when its line has several."""
@@ -78,7 +80,7 @@ def _error(failure: Failure | None) -> Json:
 
 def _rfc3339(seconds: float) -> str:
     whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{_whole_second(whole)}.{milliseconds:03}Z"
+    return _whole_second(whole) + _ENDS[milliseconds]
 
 
 @lru_cache(maxsize=64)

@@ -28,6 +28,8 @@ _FIRST_SIGNAL = 128
 _IN_DOUBT, _FAILED, _CHECKS, _LEFT = 6, 3, 8, 7
 _LONGEST_LINE = 10_000
 _ROUNDING = 1e-9
+_NOT_STARTED = State.NOT_STARTED
+"""Looked up once: Python 3.11 takes longer for that than to count an operation."""
 
 
 class CountError(BulkopsError, AssertionError):
@@ -83,11 +85,11 @@ class Report:
         # Within less than a period the limit allows as much as within a whole one.
         return min(1.0, self.requests / (self.limit * max(1.0, self.seconds / self.period)))
 
-    def note(self, kind: str, state: State, before: State = State.NOT_STARTED) -> None:
+    def note(self, kind: str, state: State, before: State = _NOT_STARTED) -> None:
         """Count an operation under its new state, and no longer under the one before."""
-        if before is not State.NOT_STARTED:
+        if before is not _NOT_STARTED:
             self._counts[kind, before] -= 1
-        if state is not State.NOT_STARTED:
+        if state is not _NOT_STARTED:
             self._counts[kind, state] += 1
 
     def add(self, kind: str, state: State, count: int) -> None:
