@@ -33,8 +33,7 @@ class StepRow:
     `reply` is the JSON of the answer (or of what is known), `entity` the id it made. `reason` says in words
     why the state is not DONE, or marks one that is taken up again. `request` is a digest of what was asked. `at`
     is the wall clock's time of the last change; `since` is when the attempt began by the server's clock, 0 where
-    that was not known yet. Both are whole seconds: no clock of a server tells more, and the sum of the row spells
-    them out. `evidence` is the JSON that says on what a finding about it rests.
+    that was not known yet. `evidence` is the JSON that says on what a finding about it rests.
     """
 
     key: bytes

@@ -59,7 +59,7 @@ class Recorded:
     async def send(self, attempt: Attempt) -> Heard:
         """Make the attempt; what is heard carries the next state and command of the lifecycle."""
         life, command = advance(attempt.life, _GRANTED)
-        since = (self.clock.now() or 0.0) // 1 if life.effect is Effect.CREATE else 0.0
+        since = (self.clock.now() or 0.0) if life.effect is Effect.CREATE else 0.0
         try:
             if isinstance(command, WriteIntent):
                 await self.checkpoint.intend(_row(attempt, life, StepState.INTENT, since))
@@ -129,7 +129,7 @@ def _row(
         entity,
         reply,
         reason,
-        time.time() // 1,
+        time.time(),
         attempt.digest,
         since,
         evidence,
