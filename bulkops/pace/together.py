@@ -96,7 +96,7 @@ class Together:
             if sharing.locked or self.urgent:
                 self._publish(sharing, now)
             else:
-                sharing.note(self._governor.state)
+                sharing.note(self._governor.state, self._governor.rate)
         except OSError as refused:
             self._break(refused)
             return False
@@ -121,7 +121,7 @@ class Together:
     def _publish(self, sharing: Sharing, now: float) -> None:
         self._mine.limit = self._governor.own
         self._describe()
-        self._take(sharing.end(self._governor.state, now), sharing)
+        self._take(sharing.end(self._governor.state, now, self._governor.rate), sharing)
         self.urgent = self.urgent and sharing.late
 
     def _take(self, state: State, sharing: Sharing) -> None:

@@ -121,6 +121,22 @@ def test_no_request_is_forgotten(tmp_path: Path, seconds: float) -> None:
     run_jumping(run)
 
 
+def test_at_a_high_rate_a_little_more_is_remembered(tmp_path: Path) -> None:
+    """What goes within 20 ms is noted at once: after a kill as much as that counts as sent, and never less than was."""
+    fast = Tier("t", 600_000)
+
+    async def run() -> None:
+        async with sharing(place(tmp_path), fast) as pace:
+            for _ in range(50):
+                await answered(pace)
+            sent = pace._dispatchers["a"]._mine.granted
+            kill(pace)
+        async with sharing(place(tmp_path), fast) as pace:
+            assert sent < pace.standing("a").granted_last_period <= sent + 200
+
+    run_jumping(run)
+
+
 def test_a_burst_is_remembered(tmp_path: Path) -> None:
     """What went at once before a crash, and what was under way in it, is not sent again for a period."""
     service = Service(SlidingLog(100, 60.0))
