@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
-import orjson
 
-from bulkops.checkpoint import StepState, line_key, operation_key
+from bulkops.checkpoint import StepState
 from bulkops.engines.asking import Asking
+from bulkops.engines.beginning import Beginnings
+from bulkops.engines.deciding import decided
 from bulkops.engines.doubts import Doubts
 from bulkops.engines.drive import Doubtful, Parked, Running, failed
 from bulkops.engines.feeding import Blocked, Feed
-from bulkops.engines.reopening import start_of, taken_up_again, told_before
+from bulkops.engines.reopening import start_of
 from bulkops.engines.repeats import Repeats
 from bulkops.engines.watching import Watcher
 from bulkops.errors import OperationFailed, Stop
-from bulkops.jobfile import RawLine, pick
-from bulkops.lifecycle import Choice, Chosen, Keep, Skip
-from bulkops.model import Evidence, Failure, Held, Outcome, State
+from bulkops.lifecycle import Keep, Skip
+from bulkops.model import Failure, Outcome, State
 from bulkops.planning import Planned
 from bulkops.sending import ServerClock
 from bulkops.settings import Policy
@@ -34,15 +33,11 @@ if TYPE_CHECKING:
     from bulkops.engines.asking import Ask
     from bulkops.engines.drive import Drive, Start
     from bulkops.engines.watching import Budget
-    from bulkops.jobfile import Line, Ref
-    from bulkops.lifecycle import Command
-    from bulkops.model import Json
+    from bulkops.lifecycle import Chosen, Command
     from bulkops.planning import Plan
     from bulkops.settings import Settings
     from bulkops.told import Told
 
-MOST_RESENT = 3
-"""So often a run sends one operation again that is in doubt each time, where the user wants that."""
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
 LOOKERS = 16
@@ -88,7 +83,7 @@ class Engine:
         self._settings = settings
         self._checkpoint = checkpoint
         self._closing = closing
-        self._open_steps = open_steps
+        self._beginnings = Beginnings(plan, settings, checkpoint, open_steps, closing.reopened)
         self._clock = clock or ServerClock()
         self._steady = steady
         self._told = told
@@ -247,7 +242,7 @@ class Engine:
 
     async def _do(self, drive: Drive, item: Running | Planned | Blocked) -> None:
         if isinstance(item, Blocked):
-            started = await self._begin(item.planned)
+            started = await self._beginnings.begin(item.planned)
             outcome = Outcome(State.BLOCKED, failure=Failure("blocked", item.cause))
             await self._end(item.planned, outcome, started)
             return
@@ -276,22 +271,11 @@ class Engine:
     async def _doubt(self, running: Running, doubtful: Doubtful) -> None:
         """Do about an operation in doubt what the user wants to have done."""
         assert self.doubts is not None
-        request = doubtful.request
-        match self._settings.in_doubt.of(running.planned.line.op):
-            case Policy.RETRY if running.resent < MOST_RESENT:
-                running.resent += 1
-                await self.doubts.rule(running, doubtful, Chosen(Choice.RETRY))
-            case Policy.SKIP:
-                await self.doubts.rule(running, doubtful, Chosen(Choice.SKIP))
-            case _ if doubtful.edited:
-                reason = "its line was edited since, so that nobody can tell what was sent; put it back"
-                await self.doubts.rule(running, doubtful, Held(reason, Evidence("edited")))
-            case _ if self._settings.api.listing_of(request.makes) is None:
-                candidates = () if doubtful.repeated is None else (doubtful.repeated,)
-                evidence = Evidence("no listing", candidates=candidates)
-                await self.doubts.rule(running, doubtful, Held(doubtful.reason, evidence))
-            case _:
-                self.doubts.take(running, doubtful)
+        event = decided(self._settings, running, doubtful)
+        if event is None:
+            self.doubts.take(running, doubtful)
+        else:
+            await self.doubts.rule(running, doubtful, event)
 
     async def _ruled(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
         """Carry out what follows a doubt."""
@@ -350,48 +334,16 @@ class Engine:
 
     async def _start(self, planned: Planned, start: Start | None = None) -> Running | None:
         """Make an operation of its line; None when the line turns out wrong, which ends the operation."""
-        start = start or await self._begin(planned)
-        if start.pinned is not None and start.pinned != planned.line.raw:
-            # What is in doubt is asked for again as it was, whatever the line says now.
-            raw = RawLine(planned.line.number, planned.line.offset, start.pinned)
-            planned = Planned(planned.key, planned.line_key, self._plan.parse(raw), planned.index)
+        beginnings = self._beginnings
+        start = start or await beginnings.begin(planned)
+        planned = beginnings.as_sent(planned, start)
         try:
-            results = await self._results(planned.line) if planned.line.refs else {}
-            operation = planned.line.operation(lambda ref: pick(results[ref], ref), planned.index + 1)
+            return beginnings.running(
+                planned, start, await beginnings.results(planned.line) if planned.line.refs else {}
+            )
         except OperationFailed as error:
             await self._end(planned, Outcome(State.FAILED, failure=failed(error)), start)
             return None
-        settings = self._settings
-        running = Running(planned, operation, operation.steps(settings.api), settings.account.name, start)
-        running.created += start.created
-        running.possible_duplicate = start.possible_duplicate
-        return running
-
-    async def _results(self, line: Line) -> dict[Ref, Json]:
-        results: dict[Ref, Json] = {}
-        for ref in line.refs:
-            row = await self._checkpoint.row_of(operation_key(line_key(ref.id, b"", 0), (ref.index or 1) - 1))
-            results[ref] = orjson.loads(row.record)["result"] if row is not None else None
-        return results
-
-    async def _begin(self, planned: Planned) -> Start:
-        """Look up what earlier runs did; an operation that had ended is opened again."""
-        if self._plan.standing.of(planned.key) is State.NOT_STARTED:
-            return start_of(planned, self._open_steps.get(planned.key, []))
-        row = await self._checkpoint.row_of(planned.key)
-        if row is None:
-            return start_of(planned, [])
-        steps = [] if row.state is State.DONE else await self._checkpoint.steps_of(planned.key)
-        resent = self._settings.in_doubt.of(planned.line.op) is Policy.RETRY
-        kept = [
-            told_before(row, steps, resent=resent),
-            *(again for step in steps if (again := taken_up_again(row, step, resent=resent)) is not None),
-        ]
-        await self._checkpoint.reopen(planned.key, kept)
-        # Of the kind that its line has now, under which it was planned.
-        self._closing.reopened(planned.line.op, row.state)
-        start = start_of(planned, kept)
-        return replace(start, pinned=row.raw) if row.state is State.IN_DOUBT else start
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
