@@ -55,7 +55,7 @@ soak: $(READY)
 	@rm -f build/figures.jsonl
 	@SOAK=$(SHARE) $(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),1000000)
 	@SOAK=$(SHARE) BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
-	  $(BIN)/python -m pytest --timeout 0 tests/crash tests/security tests/checkpoint tests/e2e/test_e2e_disks.py \
+	  $(BIN)/python -m pytest --numprocesses auto --dist worksteal --timeout 0 tests/crash tests/security tests/checkpoint tests/e2e/test_e2e_disks.py \
 	  tests/e2e/test_e2e_browser.py tests/pace/test_pace_figures.py; code=$$?; \
 	  $(BIN)/python -m tests.crash.crash_figures; exit $$code
 
