@@ -26,12 +26,14 @@ async def obey_signals(engine: Engine, progress: Progress, drain: float) -> None
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
+    asked = False
     with anyio.open_signal_receiver(*numbers) as received:
         async for number in received:
-            if isinstance(engine.stopped_by, Interrupted):
+            if asked:
                 progress.note("aborting")
                 engine.abort()
             else:
+                asked = True
                 progress.note(f"finishing the requests in flight, {drain:.0f} s at most; again to abort them")
                 # A terminal that is gone ends a run like somebody who asks it to end.
                 code = signal.SIGTERM if number == signal.SIGHUP else number

@@ -103,6 +103,13 @@ RUNNING = (
         about="how many times as fast the emulator's clock runs",
     ),
 )
+RESCUE = Option(
+    "--rescue",
+    takes=str,
+    metavar="DIR",
+    about="where to save what is in flight when the run folder cannot be written (default: the system's"
+    " folder for temporary files)",
+)
 SAFETY = (
     Option(
         "--lock-wait",
@@ -111,13 +118,7 @@ SAFETY = (
         default=0.0,
         about="how long to wait for another run of the job to end, such as 30s or 5m (default: not at all)",
     ),
-    Option(
-        "--rescue",
-        takes=str,
-        metavar="DIR",
-        about="where to save what is in flight when the run folder cannot be written (default: the system's"
-        " folder for temporary files)",
-    ),
+    RESCUE,
     Option("--another-key", about="go on with a new API key of the same account, in place of the one before"),
     Option("--unsafe-fs", about="use a run folder on a network file system, whose locks may not hold"),
 )
@@ -184,6 +185,7 @@ VERBS = {
             Option("--adopt", takes=str, metavar="ENTITY", about="it took effect: this is what it made"),
             Option("--retry", about="send it again; it may then be there twice"),
             Option("--skip", about="give it up"),
+            RESCUE,
         ),
     ),
     "status": Verb("say where a job stands, also while it runs", JOB, options=(RUN_DIR, OF_REHEARSAL, JSON)),

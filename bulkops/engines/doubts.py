@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from bulkops.checkpoint import StepState
 from bulkops.engines.drive import Doubtful, Resolved, sent_name
+from bulkops.engines.reopening import told_now
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import Adopt, Chosen, Keep, Life, Refuse, SendAgain, Skip, advance
 from bulkops.model import Absent, Created, Effect, Evidence, Found, Held, Reply
@@ -169,7 +170,9 @@ class Doubts:
         await self._write_down([(each, found[each.running.planned.key]) for each in decided])
         for each in decided:
             self._open.pop(each.running.planned.key, None)
-            await self.rule(each.running, each.doubtful, found[each.running.planned.key])
+            # A run that stops takes the question back, but what follows from that is carried out.
+            with anyio.CancelScope(shield=True):
+                await self.rule(each.running, each.doubtful, found[each.running.planned.key])
 
     async def _findings(self, makes: str, at_hand: Sequence[_Open]) -> Findings:
         api = self._settings.api
@@ -300,6 +303,9 @@ class Doubts:
                 # The attempts of this run are counted again when the next one ends.
                 running.attempts -= 0 if doubtful.remembered else life.attempt
                 running.possible_duplicate |= doubled
+                if doubled:
+                    # Durable before it is sent again: this run may not see its end.
+                    await self._checkpoint.settle([told_now(running)])
             case Refuse():
                 said = (
                     f"{doubtful.reason} (sent {life.attempt} times, and each time it was found to be absent)"

@@ -159,6 +159,8 @@ class Engine:
             async with anyio.create_task_group() as ending:
                 for running, _ in self.doubts.left():
                     ending.start_soon(self._end_undecided, drive, running)
+                for running in self._resumed:
+                    ending.start_soon(self._end_early, running, "the run was stopped before it went on")
 
     def stop(self, reason: Stop) -> None:
         """End the run early, for this reason; the first one counts."""
@@ -255,16 +257,18 @@ class Engine:
             forwarded = await drive.forward(running)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(LONGEST_ENDING, shield=True):
-                await self._end_aborted(running)
+                await self._end_early(running, "the run was aborted while it waited for the answer")
             raise
         if isinstance(forwarded, Parked):
             assert self.watcher is not None
             self.watcher.park(running, forwarded.step, wanted=self._feed.wants(running.planned))
         elif isinstance(forwarded, Doubtful):
-            if (first := await self._repeats.hear(running.planned.key, forwarded)) is not None:
-                self._told("repeated", id=forwarded.repeated)
-                await self._take_back(first)
-            await self._doubt(running, forwarded)
+            # An abort does not leave it to nobody; the stop before it has taken back a question to the user.
+            with anyio.CancelScope(shield=True):
+                if (first := await self._repeats.hear(running.planned.key, forwarded)) is not None:
+                    self._told("repeated", id=forwarded.repeated)
+                    await self._take_back(first)
+                await self._doubt(running, forwarded)
         else:
             await self._end(running.planned, forwarded, running.start)
 
@@ -322,13 +326,15 @@ class Engine:
         reason = "the run ended before it could be told what became of it; run it again to have the API asked"
         await self._end(running.planned, await drive.held(running, reason), running.start)
 
-    async def _end_aborted(self, running: Running) -> None:
+    async def _end_early(self, running: Running, why: str) -> None:
         """Hold an operation whose request may have arrived; any other one is simply not over."""
         steps = await self._checkpoint.steps_of(running.planned.key)
         if any(step.state in (StepState.UNKNOWN, StepState.MADE) for step in steps):
-            reason = "it may have taken effect: the run was aborted while it waited for the answer"
             outcome = Outcome(
-                State.IN_DOUBT, failure=Failure("in_doubt", reason), created=tuple(running.created)
+                State.IN_DOUBT,
+                failure=Failure("in_doubt", f"it may have taken effect: {why}"),
+                created=tuple(running.created),
+                possible_duplicate=running.possible_duplicate,
             )
             await self._end(running.planned, outcome, running.start)
 
@@ -352,12 +358,11 @@ class Engine:
 
     async def _take_back(self, key: bytes) -> bool:
         """Have an operation that has ended go on in doubt, if it has to be."""
-        taken_back = await self._repeats.take_back(key)
+        taken_back = await self._repeats.take_back(key, self._feed.goes_on)
         if taken_back is None:
             return False
         row, steps = taken_back
         self._closing.reopened(row.kind, row.state)
-        self._feed.goes_on(key)
         planned = await self._feed.find(row)
         # Without its line as it was, the next run goes on with it.
         running = None if planned is None else await self._start(planned, start_of(planned, steps))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulkops.checkpoint import OperationRow
+    from bulkops.engines.drive import Running
     from bulkops.planning import Planned
 
 
@@ -48,6 +49,17 @@ def told_before(row: OperationRow, steps: Sequence[StepRow], *, resent: bool) ->
         "possible_duplicate": "possible_duplicate" in record or (row.state is State.IN_DOUBT and doubtful),
     }
     return StepRow(row.key, BEFORE, row.kind, 0, StepState.DONE, reply=orjson.dumps(told))
+
+
+def told_now(running: Running) -> StepRow:
+    """Return a step that keeps what is known of an operation under way, should this run not see its end."""
+    told = {
+        "line": running.start.line,
+        "created": [{"kind": made.kind, "id": made.id} for made in running.created],
+        "possible_duplicate": running.possible_duplicate,
+    }
+    reply = orjson.dumps(told)
+    return StepRow(running.planned.key, BEFORE, running.planned.line.op, 0, StepState.DONE, reply=reply)
 
 
 def taken_up_again(ended: OperationRow, row: StepRow, *, resent: bool) -> StepRow | None:

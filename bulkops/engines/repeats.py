@@ -16,7 +16,7 @@ from bulkops.lifecycle import Life, Phase, Repeated, advance
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bulkops.checkpoint import Checkpoint, OperationRow
     from bulkops.engines.drive import Doubtful
@@ -56,10 +56,12 @@ class Repeats:
             return "resolved_by" in orjson.loads(row.record)
         return any(step.evidence is not None for step in await self._checkpoint.steps_of(key))
 
-    async def take_back(self, key: bytes) -> tuple[OperationRow, list[StepRow]] | None:
+    async def take_back(
+        self, key: bytes, goes_on: Callable[[bytes], None]
+    ) -> tuple[OperationRow, list[StepRow]] | None:
         """Take the end of an operation back that has to be in doubt; return it, and the steps in its place.
 
-        None where it need not be, or has not ended yet.
+        None where it need not be, or has not ended yet. `goes_on` hears of it before the end is gone.
         """
         if key not in self._wanted:
             return None
@@ -67,6 +69,7 @@ class Repeats:
         if row is None or (entity := self._wanted.pop(key, None)) is None:
             return None
         steps = put_back(row, await self._checkpoint.steps_of(key) or [self._made_up(row, entity)], entity)
+        goes_on(key)
         await self._checkpoint.reopen(key, steps)
         return row, steps
 

@@ -218,3 +218,20 @@ def test_ctrl_c_takes_the_question_back(desk_at: Callable[..., Desk]) -> None:
         assert terminal.end() == 130
         assert time.monotonic() - began < LONGEST / 2
     assert states(job) == {"t0": "in_doubt"}
+
+
+def test_a_run_that_is_ended_at_a_question_about_a_listed_thing_holds_it(
+    desk_at: Callable[..., Desk],
+) -> None:
+    """Ctrl-C while the user is asked about an agent: it is held, stands in `in_doubt.jsonl`, and can be settled."""
+    faults = [*lost("agent.create", 1), {"endpoint": "agent.list", "fault": "error_before", "status": 404}]
+    desk = desk_at(faults=faults)
+    job = desk.job(agents(1))
+    with at_a_terminal(desk, job) as terminal:
+        terminal.expect(PROMPT)
+        terminal.interrupt()
+        assert terminal.end() == 130
+    assert states(job) == {"a0": "in_doubt"}
+    assert [doubt["id"] for doubt in doubts_of(job)] == ["a0"]
+    assert desk.bulkops("resolve", job, "a0", "--skip").code == 0
+    assert len(desk.effects("agent.create")) == 1

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulkops.checkpoint import open_reader
+from bulkops.model import State
 from tests.e2e.e2e_commands import agents, check_ending, end_of, interrupt, results, run_folder, table, until
 
 if TYPE_CHECKING:
@@ -259,3 +263,44 @@ def test_a_settle_time_that_is_too_short_makes_it_twice(desk_at: Callable[..., D
     ended = desk.run(job, "--settle", "1s")
     assert ended.code == 0, ended.err
     until(lambda: len(desk.made()) == 2)
+
+
+def test_a_possible_duplicate_is_told_by_a_later_run(desk_at: Callable[..., Desk]) -> None:
+    """Sent again at the user's word in a run that ended before the operation did: its result says so all the same."""
+    desk = desk_at(faults=lost("document.upload", 1), index_time=8.0)
+    (desk.folder / "d.txt").write_text("text")
+    line = {"op": "document.upload", "id": "d", "file": "d.txt", "name": "d", "index": {"model": "m"}}
+    job = desk.job([line])
+    stopped = desk.run(job, "--in-doubt", "retry", "--max-duration", "3s")
+    assert stopped.code == 7, stopped.err
+    ended = desk.run(job)
+    assert ended.code == 0, ended.err
+    assert len(desk.effects("document.upload")) == 2
+    assert results(job)[0]["possible_duplicate"] is True
+    assert check_ending(job, ended)["doubts"]["possible_duplicates"] == 1
+
+
+def test_what_a_kill_left_is_checked_before_it_is_settled_by_hand(desk_at: Callable[..., Desk]) -> None:
+    """`resolve` after an unclean end refuses a damaged checkpoint, as a run does, and changes nothing."""
+    desk = desk_at(faults=[*lost("tool.create", 1), {"endpoint": "agent.create", "fault": "silent"}])
+    job = desk.job([tool(0), *agents(1)])
+    with desk.start("run", job, *desk.target) as process:
+        until(lambda: desk.sent >= 2 and _is_held(job))
+        process.kill()
+    path = run_folder(job) / "checkpoint.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE operation SET line = line + 1")
+    refused = desk.bulkops("resolve", job, "t0", "--skip")
+    assert refused.code == 74, refused.err
+    assert "is damaged" in refused.err
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE operation SET line = line - 1")
+    assert desk.bulkops("resolve", job, "t0", "--skip").code == 0
+
+
+def _is_held(job: Path) -> bool:
+    reader = open_reader(run_folder(job) / "checkpoint.db")
+    if reader is None:
+        return False
+    with reader:
+        return reader.counts().get(State.IN_DOUBT, 0) == 1

@@ -140,6 +140,21 @@ def test_the_second_signal_aborts(desk_at: Callable[..., Desk]) -> None:
     assert sorted(desk.made()) == sorted(f"Agent {n}" for n in range(12))
 
 
+def test_the_second_signal_aborts_a_run_that_was_ending_already(desk_at: Callable[..., Desk]) -> None:
+    """Whatever has stopped it: the first signal says so, and the second ends the wait for the requests in flight."""
+    desk = desk_at(faults=[{"endpoint": "agent.create", "nth": 1, "fault": "silent"}])
+    halting = {"op": "agent.get", "id": "g", "agent_id": "agent_nope", "on_error": "halt"}
+    job = desk.job([*agents(1), halting])
+    with desk.start("run", job, *desk.target, "--drain", 50) as process:
+        assert process.stderr is not None
+        until(lambda: "g failed" in process.stderr.readline())  # type: ignore[union-attr]
+        process.send_signal(signal.SIGINT)
+        until(lambda: "again to abort" in process.stderr.readline())  # type: ignore[union-attr]
+        ended = interrupt(process)
+    assert "aborting" in ended.err
+    assert check_ending(job, ended)["operations"]["in_doubt"] == 1
+
+
 def test_drain_bounds_the_wait(desk_at: Callable[..., Desk]) -> None:
     """After a signal the requests in flight have the time that --drain gives, not more."""
     desk = desk_at(faults=[{"fault": "silent"}])
