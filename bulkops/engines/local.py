@@ -12,8 +12,8 @@ from bulkops.checkpoint import StepState
 from bulkops.engines.asking import Asking
 from bulkops.engines.beginning import Beginnings
 from bulkops.engines.deciding import decided
-from bulkops.engines.doubts import Doubts
-from bulkops.engines.drive import Doubtful, Parked, Running, failed
+from bulkops.engines.doubts import Doubts, chosen_by_user
+from bulkops.engines.drive import Doubtful, Parked, Resolved, Running, failed
 from bulkops.engines.feeding import Blocked, Feed
 from bulkops.engines.reopening import start_of
 from bulkops.engines.repeats import Repeats
@@ -294,6 +294,7 @@ class Engine:
     async def _carry_out(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
         if isinstance(command, Keep) and (chosen := await self._chosen(running, command)) is not None:
             assert self.doubts is not None
+            running.resolved = Resolved("user", chosen_by_user())
             await self.doubts.rule(running, doubtful, chosen)
             return
         self._closing.settled(command)
@@ -302,7 +303,9 @@ class Engine:
                 self._held += 1
                 await self._end(running.planned, await drive.held(running, reason), running.start)
             case Skip():
-                failure = Failure("skipped", f"given up (--in-doubt skip): {doubtful.reason}")
+                asked = running.resolved is not None and running.resolved.by == "user"
+                how = "by the user" if asked else "--in-doubt skip"
+                failure = Failure("skipped", f"given up ({how}): {doubtful.reason}")
                 outcome = await drive.given_up(running, State.SKIPPED, failure)
                 await self._end(running.planned, outcome, running.start)
             case _:

@@ -123,19 +123,22 @@ def test_what_is_not_there_is_sent_again(desk_at: Callable[..., Desk]) -> None:
         terminal.expect(PROMPT)
         terminal.press("r")
         assert terminal.end() == 0
-    assert decided(job)["possible_duplicate"] is True
+    assert (decided(job)["possible_duplicate"], decided(job)["resolved_by"]) == (True, "user")
     assert desk.made("tool.create") == ["t0", "t0"]
 
 
 def test_what_does_not_matter_is_skipped(desk_at: Callable[..., Desk]) -> None:
-    """`s`: the operation is given up."""
+    """`s`: the operation is given up, and its row says by whom."""
     desk = desk_at(faults=lost("tool.create", 1))
     job = desk.job([tool(0)])
     with at_a_terminal(desk, job) as terminal:
         terminal.expect(PROMPT)
         terminal.press("s")
         assert terminal.end() == 0
-    assert decided(job)["status"] == "skipped"
+    row = decided(job)
+    assert (row["status"], row["resolved_by"]) == ("skipped", "user")
+    assert row["error"]["message"].startswith("given up (by the user)")
+    assert row["evidence"]["who"]
     assert desk.made("tool.create") == ["t0"]
 
 
