@@ -13,6 +13,7 @@ from bulkops.checkpoint import tables
 from bulkops.checkpoint.ballast import Ballast
 from bulkops.checkpoint.batches import Batch, commit, commit_all, is_known
 from bulkops.checkpoint.explaining import explain
+from bulkops.checkpoint.folder import sync_folder
 from bulkops.checkpoint.opening import (
     close_with_checkpoint,
     close_without_checkpoint,
@@ -125,6 +126,8 @@ class Writer:
     def _serve(self, connection: sqlite3.Connection) -> None:
         try:
             self.meta = _begun(connection)
+            # The log has its name by now. SQLite syncs the folder as well, and does not mind when that fails.
+            sync_folder(self._path.parent)
             with self._ballast:
                 self._commit_all(connection)
             tables.put_meta(connection, CLEAN, "yes")
