@@ -33,6 +33,8 @@ MOST_PLACEHOLDERS = {
     "plan_lines",
     "resume",
     "upload_200mb",
+    "startup",
+    "checkpoint",
 }
 
 
