@@ -69,6 +69,8 @@ def measure(options: Options) -> list[Figure]:
             folder.mkdir()
             runs = [_run(folder / str(place), server, requests) for place, server in enumerate(servers)]
             for run in runs:
+                stack.callback(run.kill)
+            for run in runs:
                 if run.wait(timeout=600):
                     raise RuntimeError(f"a run ended with {run.returncode}")
             for (algorithm, told), server in zip(ways, servers, strict=True):

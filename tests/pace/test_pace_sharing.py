@@ -18,6 +18,7 @@ from tests.pace.simulation import WALL, Crowd, Service, Words, flow, job
 from tests.pace.test_pace_figures import SILENT, seeds, service_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from bulkops.pace.turns import Pace
@@ -37,6 +38,17 @@ def place(folder: Path, boot: str = "a boot", ahead: float = 0.0) -> Place:
 def sharing(kept: Place, given: Tier | Allowance = STANDARD, **more: Any) -> Pace:
     """Return the pace of one more process."""
     return one(given, kept={"a": kept}, **more)
+
+
+def run_four(process: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    """Run four processes at once, each with its number, in virtual time."""
+
+    async def run() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(process, number)
+
+    run_jumping(run)
 
 
 def kill(pace: Pace) -> None:
@@ -65,12 +77,7 @@ def test_four_processes_keep_one_limit(tmp_path: Path, name: str, words: Words, 
             await flow(service, turn, 300 - now(), workers=16)
         served.append(len(times) - 16)
 
-    async def run() -> None:
-        async with anyio.create_task_group() as tasks:
-            for number in range(4):
-                tasks.start_soon(process, number)
-
-    run_jumping(run)
+    run_four(process)
     assert service.refused == 0
     assert service.admitted(0, 300) >= 0.95 * 500
     assert min(served) >= 0.8 * sum(served) / 4
@@ -172,12 +179,7 @@ def test_one_of_four_is_killed(tmp_path: Path, words: Words) -> None:
             else:
                 assert pace.standing("a").processes <= 3
 
-    async def run() -> None:
-        async with anyio.create_task_group() as tasks:
-            for number in range(4):
-                tasks.start_soon(process, number)
-
-    run_jumping(run)
+    run_four(process)
     assert service.refused == 0
     assert service.admitted(60, 240) >= 0.95 * 300
 
