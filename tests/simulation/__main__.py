@@ -33,10 +33,17 @@ def main() -> int:
     with Pool(given.processes) as pool:
         for number, found in enumerate(pool.imap(bad_seeds, blocks), 1):
             bad += found
-            sys.stderr.write(f"\r{min(number * BLOCK, given.histories):,} histories, {len(bad)} went wrong")
+            for seed in found:
+                sys.stderr.write(f"\rseed {seed} goes wrong\n")
+            if sys.stderr.isatty():
+                sys.stderr.write(
+                    f"\r{min(number * BLOCK, given.histories):,} histories, {len(bad)} went wrong"
+                )
     seconds = time.monotonic() - begun
-    sys.stderr.write("\n")
-    sys.stdout.write(f"from seed {given.seed}, {given.histories / seconds:,.0f} histories/s\n")
+    sys.stdout.write(
+        f"\n{given.histories:,} histories from seed {given.seed}, {given.histories / seconds:,.0f} a second: "
+        f"{len(bad)} went wrong\n"
+    )
     note("simulated histories", histories=given.histories, violations=len(bad))
     if bad:
         sys.stdout.write(f"seeds {bad[:100]}\n{explain(bad[0])}\n")
