@@ -64,11 +64,13 @@ class Claimed:
 
     A name is under way when a request with it is being sent, or came to be in doubt after the doubts at hand.
     `others`: there are operations in doubt of which it is not known any more what they sent, or that are held.
+    `moving`: an operation that had ended was just taken back and is not in doubt yet: what it made is nobody's.
     """
 
     owned: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
     others: bool = False
+    moving: bool = False
 
 
 @value
@@ -128,6 +130,8 @@ def reconcile(
     rows = [row for row in young.rows if wanted.has(row.get(listing.name_field))]
     claimed = yield Claims(listing.lists, tuple(row[listing.id_field] for row in rows))
     assert isinstance(claimed, Claimed)
+    if claimed.moving:
+        return Findings({}, young.newest_first)
     # The oldest first, so that the same listing always comes to the same findings.
     rows = sorted(
         (row for row in rows if row[listing.id_field] not in claimed.owned),

@@ -196,6 +196,12 @@ def test_a_name_that_is_under_way_is_left_alone() -> None:
     assert told(found) == {"b": Absent}
 
 
+def test_nothing_is_decided_while_an_operation_is_taken_back() -> None:
+    """What it made is nobody's until it is in doubt itself: neither given to another nor taken for absent."""
+    doubts = [doubt("a"), doubt("b", "Bert"), doubt("c", stamp="abcdefghijkl")]
+    assert told(settle(doubts, [agent(1)], claimed=Claimed(moving=True))[0]) == {}
+
+
 def test_bodies_are_compared_only_where_the_name_does_not_tell() -> None:
     """Two bodies of one name: each candidate is looked at, and goes to the body it carries."""
     one = doubt("a", body={"name": "Anna", "x": 1})

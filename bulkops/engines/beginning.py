@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from bulkops.checkpoint import line_key, operation_key
-from bulkops.engines.drive import Running
+from bulkops.engines.drive import DOUBTFUL, Running
 from bulkops.engines.reopening import start_of, taken_up_again, told_before
 from bulkops.jobfile import RawLine, pick
 from bulkops.model import State
@@ -49,6 +49,10 @@ class Beginnings:
         self._checkpoint = checkpoint
         self._open_steps = open_steps
         self._reopened = reopened
+        self.undecided = {
+            key for key, steps in open_steps.items() if any(step.state in DOUBTFUL for step in steps)
+        }
+        """The operations that earlier runs left in doubt, as long as this one has not come to them."""
 
     async def begin(self, planned: Planned) -> Start:
         """Look up what earlier runs did; an operation that had ended is opened again."""

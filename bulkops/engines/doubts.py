@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import Checkpoint, StepRow
     from bulkops.engines.drive import Drive, Running
+    from bulkops.engines.repeats import Repeats
     from bulkops.lifecycle import Command, Event
     from bulkops.model import Finding, Json, Request
     from bulkops.reconcile import Findings
@@ -73,6 +74,7 @@ class Doubts:
         ruled: Ruled,
         *,
         others: Callable[[], bool],
+        repeats: Repeats,
         steady: bool = False,
         told: Told = silent,
     ) -> None:
@@ -83,6 +85,7 @@ class Doubts:
         self._clock = clock
         self._ruled = ruled
         self._others = others
+        self._repeats = repeats
         self._steady = steady
         self._told = told
         self._begun = anyio.current_time()
@@ -211,11 +214,13 @@ class Doubts:
 
     async def _claimed(self, claims: Claims, makes: str, at_hand: set[bytes]) -> Claimed:
         # What is under way first: what ends between the two questions is owned by then.
+        moving, moves = self._repeats.moving, self._repeats.moves
         busy = frozenset(self._names_under_way(makes, at_hand))
         others = self._others() or any(key not in at_hand for key in self._open)
         await self._checkpoint.flush()
         owners = await to_thread.run_sync(self._owners, claims.ids)
-        return Claimed(frozenset(owners), busy, others=others)
+        moving = moving or self._repeats.moves != moves
+        return Claimed(frozenset(owners), busy, others=others, moving=moving)
 
     def _owners(self, ids: tuple[str, ...]) -> dict[str, bytes]:
         if not ids:

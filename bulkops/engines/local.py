@@ -143,6 +143,7 @@ class Engine:
             self._clock,
             partial(self._ruled, drive),
             others=self._others_in_doubt,
+            repeats=self._repeats,
             steady=self._steady,
             told=self._told,
         )
@@ -280,6 +281,7 @@ class Engine:
             self.doubts.take(running, doubtful)
         else:
             await self.doubts.rule(running, doubtful, event)
+        self._arrived(running.planned.key)
 
     async def _ruled(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
         """Carry out what follows a doubt."""
@@ -323,7 +325,15 @@ class Engine:
 
     def _others_in_doubt(self) -> bool:
         """Tell whether there are operations in doubt besides those whose doubts are being settled."""
-        return bool(self._held or self._plan.standing.count(State.IN_DOUBT) or self._plan.gone)
+        plan = self._plan
+        return bool(
+            self._held or self._beginnings.undecided or plan.standing.count(State.IN_DOUBT) or plan.gone
+        )
+
+    def _arrived(self, key: bytes) -> None:
+        """Note that an operation is in doubt now, or has ended, which was known to be in doubt before."""
+        self._repeats.arrived(key)
+        self._beginnings.undecided.discard(key)
 
     async def _end_undecided(self, drive: Drive, running: Running) -> None:
         reason = "the run ended before it could be told what became of it; run it again to have the API asked"
@@ -356,6 +366,7 @@ class Engine:
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
+        self._arrived(planned.key)
         if not await self._take_back(planned.key) and self._feed.ended(planned, outcome.state):
             self._wake()
 
@@ -367,9 +378,11 @@ class Engine:
         row, steps = taken_back
         self._closing.reopened(row.kind, row.state)
         planned = await self._feed.find(row)
-        # Without its line as it was, the next run goes on with it.
-        running = None if planned is None else await self._start(planned, start_of(planned, steps))
-        if running is not None:
+        if planned is None:
+            # Without its line as it was, the next run goes on with it.
+            self._held += 1
+            self._arrived(key)
+        elif (running := await self._start(planned, start_of(planned, steps))) is not None:
             self._resume(running)
         return True
 

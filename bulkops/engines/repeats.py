@@ -32,6 +32,20 @@ class Repeats:
         self._checkpoint = checkpoint
         self._clock = clock
         self._wanted: dict[bytes, str] = {}
+        self._on_the_way: set[bytes] = set()
+        self.moves = 0
+        """How often an operation was taken back, or came to be in doubt after that."""
+
+    @property
+    def moving(self) -> bool:
+        """Whether there is one that was taken back and is not in doubt yet."""
+        return bool(self._on_the_way)
+
+    def arrived(self, key: bytes) -> None:
+        """Hear that an operation is in doubt, or is known to be, or has ended."""
+        if key in self._on_the_way:
+            self._on_the_way.remove(key)
+            self.moves += 1
 
     async def hear(self, key: bytes, doubtful: Doubtful) -> bytes | None:
         """Hear of an operation in doubt; return the other one that had the id of its answer before, if any."""
@@ -70,6 +84,8 @@ class Repeats:
             return None
         steps = put_back(row, await self._checkpoint.steps_of(key) or [self._made_up(row, entity)], entity)
         goes_on(key)
+        self._on_the_way.add(key)
+        self.moves += 1
         await self._checkpoint.reopen(key, steps)
         return row, steps
 

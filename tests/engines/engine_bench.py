@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from math import inf
 from pathlib import Path
 from random import Random
@@ -26,7 +27,7 @@ from bulkops.emulator.endpoints import Call
 from bulkops.emulator.routes import find_endpoint
 from bulkops.emulator.upload import Upload
 from bulkops.emulator.world import World
-from bulkops.engines import feeding
+from bulkops.engines import doubts, feeding, repeats
 from bulkops.engines.drive import Drive
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
@@ -40,7 +41,7 @@ from bulkops.planning import make_plan
 from bulkops.reporting.progress import Progress
 from bulkops.reporting.report import Job as Named
 from bulkops.reporting.report import Report
-from bulkops.sending import Heard, Retrying
+from bulkops.sending import Heard, Retrying, ServerClock
 from bulkops.sending.metered import Metered
 from bulkops.sending.named import Named as KnownIds
 from bulkops.sending.recorded import Recorded
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from bulkops.planning import Plan, Selection
     from bulkops.sending import Attempt
 
+EPOCH = 1.7e9
 AGENT = {"name": "Support", "conversation_config": {"agent": {"language": "en"}}}
 
 
@@ -83,7 +85,7 @@ class Server:
     world: World = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = World(label="w", rng=Random(0), epoch=1.7e9, index_time=self.index_time)
+        self.world = World(label="w", rng=Random(0), epoch=EPOCH, index_time=self.index_time)
         self.world.seed(self.conversations, 0.0)
 
     async def send(self, attempt: Attempt) -> Heard:
@@ -132,6 +134,7 @@ class Server:
 def _heard(attempt: Attempt, answer: Answer, known: KnownIds) -> Heard:
     json = orjson.loads(orjson.dumps(answer.body))
     headers = {name.lower(): value for name, value in answer.headers.items()}
+    headers["date"] = formatdate(EPOCH + anyio.current_time(), usegmt=True)
     if not 200 <= answer.status < 300:
         code, message = REFERENCE.error_message(json)
         return Heard(
@@ -246,7 +249,10 @@ class Job:
         """Prepare a run; `run.engine.run` is to be called in the block, as `run` does."""
         account = Account("default", "http://127.0.0.1", Secret("k"), Tier("none", 10**6))
         known = Settings(api=REFERENCE, **{"account": account, **self.given, **settings})
-        with JobFile.open(self.path) as job, mock.patch.object(feeding, "to_thread", _NoThread):
+        with ExitStack() as stack:
+            for module in (feeding, repeats, doubts):
+                stack.enter_context(mock.patch.object(module, "to_thread", _NoThread))
+            job = stack.enter_context(JobFile.open(self.path))
             plan = make_plan(
                 job, api=REFERENCE, environ={}, reader=self.checkpoint.reader(), selection=selection
             )
@@ -260,8 +266,9 @@ class Job:
             steps: dict[bytes, list[Any]] = {}
             for step in self.checkpoint.reader().open_steps():
                 steps.setdefault(step.key, []).append(step)
-            engine = Engine(plan, known, self.checkpoint, closing, steps, told=observer.told)
-            recorded = Recorded(server, self.checkpoint, chance=lambda: 0.0)
+            clock = ServerClock()
+            engine = Engine(plan, known, self.checkpoint, closing, steps, told=observer.told, clock=clock)
+            recorded = Recorded(server, self.checkpoint, chance=lambda: 0.0, clock=clock)
             inner = recorded if pace is None else Metered(recorded, pace)
             if pace is not None:
                 engine.on_stop(pace.close)

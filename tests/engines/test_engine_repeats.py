@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from unittest import mock
 
+import anyio
 import pytest
 
 from bulkops.emulator.answers import Answer
 from bulkops.engines.doubts import adopted
+from bulkops.engines.feeding import Feed
 from bulkops.engines.repeats import Repeats
 from bulkops.planning import Selection
-from tests.engines.engine_bench import Job, Server, counts
+from tests.engines.engine_bench import AGENT, Job, Server, counts
 from tests.engines.test_engine_dependants import tool
 from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bulkops.checkpoint import OperationRow
     from bulkops.model import Request
+    from bulkops.planning import Planned
 
 TAKEN_UP = Selection(in_doubt=frozenset({"tool.create"}))
 TOOL = "tool_of_both"
@@ -96,3 +100,28 @@ def test_what_is_under_way_ends_in_doubt(tmp_path: Path) -> None:
     assert counts(run_jumping(job.run, server)) == {"in_doubt": 2}
     assert server.effects("document.upload") == ["a", "b"]
     assert [row["created"] for row in job.rows()] == [[], []]
+
+
+def test_what_is_being_taken_back_goes_to_nobody_else(tmp_path: Path) -> None:
+    """A pass over a namesake in doubt waits until it is in doubt as well, however long its line is looked for."""
+    same = {"op": "agent.create", "body": AGENT}
+    job = Job(tmp_path, [{**same, "id": "a"}, {**same, "id": "b"}, tool("c")], in_flight=1)
+    server = Server()
+    find = Feed.find
+
+    def refuse(request: Request, number: int) -> Answer | None:
+        return Answer(500, {}) if request.endpoint == "agent.create" and number == 2 else None
+
+    def name(request: Request, _number: int) -> Answer | None:
+        made = next(iter(server.world.agents))
+        return Answer(200, {"tool_id": made}) if request.endpoint == "tool.create" else None
+
+    async def find_late(feed: Feed, row: OperationRow) -> Planned | None:
+        await anyio.sleep(5.0)
+        return await find(feed, row)
+
+    server.refuse, server.after = refuse, name
+    with mock.patch.object(Feed, "find", find_late):
+        assert counts(run_jumping(job.run, server)) == {"done": 2, "in_doubt": 1}
+    assert job.states() == ["done", "done", "in_doubt"]
+    assert server.effects("agent.create") == [AGENT["name"], AGENT["name"]]

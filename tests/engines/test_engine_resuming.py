@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,12 +16,14 @@ from bulkops.errors import Stop
 from bulkops.model import State
 from bulkops.planning import Selection
 from tests.engines.engine_bench import AGENT, Job, Server, counts
+from tests.engines.test_engine_dependants import tool
 from tests.jumping import run_jumping
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.model import Request
+    from bulkops.sending import Attempt, Heard
 
 UPLOAD = {"op": "document.upload", "id": "d", "file": "a.md", "index": {"model": "e5"}}
 
@@ -169,6 +172,51 @@ def test_a_done_line_that_is_done_again_still_tells_of_the_first(tmp_path: Path)
     run_jumping(both)
     assert {made["id"] for made in job.rows()[0]["created"]} == set(server.world.agents)
     assert len(server.world.agents) == 2
+
+
+class SlowReads(Server):
+    """A server that takes a minute for each agent that is read; listings are quick."""
+
+    async def send(self, attempt: Attempt) -> Heard:
+        """Take the time."""
+        if attempt.request.path.endswith("agent_gold"):
+            await anyio.sleep(60.0)
+        return await super().send(attempt)
+
+
+def test_what_is_in_doubt_further_down_loses_nothing_to_a_namesake(tmp_path: Path) -> None:
+    """Two of one name were left in doubt; the first is looked for long before this run comes to the second."""
+    # After an answer, so that the server's clock is known.
+    make = {"op": "agent.create", "needs": ["t"]}
+    read = {"op": "agent.get", "agent_id": "agent_gold", "needs": ["t"]}
+    other = {**AGENT, "conversation_config": {"agent": {"language": "fr"}}}
+    job = Job(
+        tmp_path,
+        [tool("t"), {**make, "body": AGENT}, read, {**make, "body": other}],
+        in_flight=3,
+    )
+    fails = Answer(500, {})
+    server = with_source(SlowReads())
+    server.refuse = lambda request, number: (
+        fails if (request.endpoint, number) == ("agent.create", 1) else None
+    )
+    server.after = lambda request, number: (
+        fails if (request.endpoint, number) == ("agent.create", 2) else None
+    )
+
+    async def both() -> None:
+        await job.run(server, stop_after=0.5, abort_after=0.6, reason=Stop("enough"))
+        for row in list(job.checkpoint.reader().rows([State.IN_DOUBT])):
+            # As a killed process leaves it.
+            await job.checkpoint.reopen(row.key, await job.checkpoint.steps_of(row.key))
+        assert counts(await job.run(server, in_flight=1)) == {"done": 4}
+
+    run_jumping(both)
+    first, last = (row["result"]["agent_id"] for row in job.rows() if row["op"] == "agent.create")
+    bodies = {name: orjson.loads(agent.body) for name, agent in server.world.agents.items()}
+    assert bodies[first]["conversation_config"] == AGENT["conversation_config"]
+    assert bodies[last]["conversation_config"] == other["conversation_config"]
+    assert len(server.effects("agent.create")) == 2
 
 
 def test_a_remembered_answer_without_content_is_heard_as_at_first(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ class Process:
         self.named: dict[str, int] = {}
         """The ids that answers have named in this process, and to which operation first."""
         self.under_way: set[int] = set()
+        self.moving: set[int] = set()
+        """The operations that were taken back and are not in doubt yet."""
         self.doubts: dict[int, float] = {}
         """The operations in doubt, and when by the monotonic clock the doubt was born in this process."""
         self.pending: deque[int] = deque()
@@ -298,8 +300,10 @@ class Process:
         self.steps[first] = step = replace(self.steps[first], state=state, entity=None)
         del self.states[first]
         self.world.taken_back.add((first, entity))
+        self.moving.add(first)
 
         def reopened() -> None:
+            self.moving.discard(first)
             self.doubt(first, self.monotonic())
             self.look_later(EARLY)
 
@@ -449,7 +453,8 @@ class Process:
         known = self.owned | (self.baseline or frozenset())
         busy = {*self.under_way, *self.doubts} - set(at_hand)
         others = any(state is State.IN_DOUBT for state in self.states.values())
-        return Claimed(frozenset(ids) & known, frozenset(self.name(i) for i in busy), others=others)
+        names = frozenset(self.name(i) for i in busy)
+        return Claimed(frozenset(ids) & known, names, others=others, moving=bool(self.moving))
 
     def drive(self, steps: Any, ended: Callable[[Any], None], at_hand: tuple[int, ...] = ()) -> None:
         """Drive a generator of steps, each request in its own time."""

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from tests.crash.crash_sizes import note
-from tests.simulation.history import history_of
+from tests.simulation.history import End, Fate, History, Order, history_of
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.oracle import play, violations
+from tests.simulation.process import Process
 from tests.simulation.shrinking import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulkops.reconcile import Claimed
 
 HISTORIES = 20_000
 SEEDS = range(1000)
@@ -62,3 +70,24 @@ def test_a_failing_history_is_told_in_its_smallest_form() -> None:
     assert f"seed {seed}" in told
     assert told.count("takes effect: ") == 2
     assert "were made: 1 operations are done" in told
+
+
+def test_what_is_just_being_taken_back_goes_to_nobody_else() -> None:
+    """An answer names an id that another one named, at any moment of a pass that looks for something of that name."""
+    assert not [wrong for history in taken_back_during_a_pass() if (wrong := violations(play(history)))]
+    # A pass that does not wait gives it to the other one, and the one that made it finds nothing.
+    assert any(violations(play(history, _Hasty)) for history in taken_back_during_a_pass())
+
+
+class _Hasty(Process):
+    def claimed(self, *asked: Any) -> Claimed:
+        return replace(super().claimed(*asked), moving=False)
+
+
+def taken_back_during_a_pass() -> Iterator[History]:
+    """Yield histories in which the second of two namesakes is looked for when the first one is taken back."""
+    orders = (Order("Cleo", 0), Order("Cleo", 0), Order("Anna", 0, listed=False))
+    failed = (1, Fate(End.ERROR, None, 0.02))
+    for number in range(80):
+        repeated = (2, Fate(End.LAST, 0.05, 1.95 + number * 0.002))
+        yield History(seed=number, orders=orders, fates=(failed, repeated))
