@@ -57,6 +57,7 @@ class Observer:
     _sampled: float = field(default_factory=time.monotonic)
     _written: float = float("-inf")
     _peak: int = 0
+    _others: int = 0
     _rest_until: float = 0.0
     _rest_cause: str = ""
 
@@ -138,8 +139,7 @@ class Observer:
         """Tell how it goes on, until cancelled."""
         while True:
             await anyio.sleep(TICK)
-            standing = pace.standing(account)
-            self._peak = max(self._peak, standing.granted_last_period)
+            standing = self._seen(pace.standing(account))
             now = time.monotonic()
             rest, _ = self.resting()
             self.progress.stands(
@@ -156,8 +156,7 @@ class Observer:
 
     def end(self, engine: Engine, pace: Pace, sender: Retrying, account: str) -> None:
         """Take the last sample, and give the report its numbers."""
-        standing = pace.standing(account)
-        self._peak = max(self._peak, standing.granted_last_period)
+        standing = self._seen(pace.standing(account))
         self._sample(engine, standing)
         self._sum_up(engine, standing, sender)
 
@@ -173,6 +172,13 @@ class Observer:
         except OSError as refused:
             self.events.note("warning", message=f"{self.metrics} cannot be written: {refused.strerror}")
 
+    def _seen(self, standing: Standing) -> Standing:
+        """Keep what is at its most until the next sample."""
+        self._peak = max(self._peak, standing.granted_last_period)
+        self._others = max(self._others, round(standing.others))
+        self.report.others = max(self.report.others, self._others)
+        return standing
+
     def _sample(self, engine: Engine, standing: Standing) -> None:
         now = time.monotonic()
         self.events.note(
@@ -182,13 +188,14 @@ class Observer:
             period=standing.period,
             source=standing.source,
             peak=self._peak,
+            others=self._others,
             waiting=standing.waiting,
             in_flight=self.meter.in_flight,
             awaited=engine.awaited,
             **self.meter.take().to_json(),
         )
         self._samples += 1
-        self._sampled, self._peak = now, 0
+        self._sampled, self._peak, self._others = now, 0, 0
 
     def _sum_up(self, engine: Engine, standing: Standing, sender: Retrying) -> None:
         report = self.report

@@ -29,7 +29,8 @@ _HEAD = b'{"type":"'
 class Sample:
     """What was counted in `seconds` up to `end` (both from the begin of its run), and the limit then.
 
-    `peak` is the most that was sent in any period that ended in this time.
+    `peak` is the most that was sent in any period that ended in this time, `others` the most that others on the key
+    were seen to send in one.
     """
 
     end: float
@@ -38,6 +39,7 @@ class Sample:
     period: float
     source: str
     peak: int
+    others: int
     tally: Tally
 
     @property
@@ -138,7 +140,7 @@ def _hear(run: Run, event: Mapping[str, Json], at: float) -> None:
 
 
 def _sample(event: Mapping[str, Json], since: float) -> Sample:
-    limit, peak = event.get("limit"), event.get("peak")
+    limit, peak, others = event.get("limit"), event.get("peak"), event.get("others")
     return Sample(
         end=since,
         seconds=min(since, _number(event.get("seconds")) or 0.0),
@@ -146,6 +148,7 @@ def _sample(event: Mapping[str, Json], since: float) -> Sample:
         period=_number(event.get("period")) or 60.0,
         source=str(event.get("source", "")),
         peak=peak if isinstance(peak, int) else 0,
+        others=others if isinstance(others, int) else 0,
         tally=Tally.from_json(event),
     )
 

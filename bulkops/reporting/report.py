@@ -62,6 +62,8 @@ class Report:
     absent: int = 0
     """How often an operation in doubt turned out to have had no effect and was sent again."""
     possible_duplicates: int = 0
+    others: int = 0
+    """So many requests of a period were other people's on the same key, at most, as far as the headers showed."""
     stopped: str | None = None
     checks_passed: int = 0
     checks_failed: int = 0
@@ -220,6 +222,7 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
             "seconds": report.period,
             "source": report.limit_source,
             "used": None if report.used is None else round(report.used, 3),
+            "others": report.others,
         },
         "pauses": {
             "count": report.pauses,
@@ -245,7 +248,8 @@ def pace_line(report: Report) -> str | None:
     limit = "limit: unknown"
     if report.limit is not None:
         used = f"{(report.used or 0) * 100:.0f} % used"
-        limit = f"limit: {report.limit:,} {per(report.period)} ({report.limit_source}), {used}"
+        others = f", others up to {report.others:,}" if report.others else ""
+        limit = f"limit: {report.limit:,} {per(report.period)} ({report.limit_source}), {used}{others}"
     if not report.pauses:
         return limit
     reasons = ", ".join(f"{count:,} after {reason}" for reason, count in report.pause_reasons.items())

@@ -80,7 +80,7 @@ def test_an_account_of_the_file(desk: Desk) -> None:
     ended = desk.bulkops("run", header, "--json")
     assert ended.code == 0, ended.err
     limit = {"requests": 500, "seconds": 60.0, "source": "accounts file"}
-    assert ended.rows[0]["limit"] == {**limit, "used": 0.002}
+    assert ended.rows[0]["limit"] == {**limit, "used": 0.002, "others": 0}
     assert len(desk.server.world("key-of-command").effects) == 1
 
     ended = desk.bulkops("run", job, "--account", "broken_command", "--run-dir", "x")

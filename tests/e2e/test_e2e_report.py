@@ -136,6 +136,7 @@ def test_limit_and_pauses_are_summed_up(desk_at: Callable[..., Desk]) -> None:
         "seconds": 60.0,
         "source": "flag",
         "used": 0,
+        "others": 0,
     }
     assert 0 <= told["limit"]["used"] <= 1
     assert told["pauses"]["count"] == 1
@@ -145,6 +146,20 @@ def test_limit_and_pauses_are_summed_up(desk_at: Callable[..., Desk]) -> None:
     assert re.fullmatch(
         r"limit: 1,000,000 per min \(flag\), 0 % used; 1 pause of \d+ s in all \(1 after 429\)", line
     )
+
+
+def test_others_on_the_key_are_told(desk_at: Callable[..., Desk]) -> None:
+    """What others were seen to use stands in the last lines, in the summary, in the samples and on the page."""
+    desk = desk_at(limit=100, period=2.0, foreign=0.4)
+    job = desk.job(agents(300))
+    ended = desk.bulkops("run", job, *desk.target[:2], "--rate", "100/2s")
+    assert ended.code == 0, ended.err
+    others = summary(job)["limit"]["others"]
+    assert 20 <= others <= 80
+    assert f"others up to {others}" in ended.err
+    samples = [event for event in table(run_folder(job) / "events.jsonl") if event["type"] == "sample"]
+    assert max(sample["others"] for sample in samples) == others
+    assert f"others on the key {others} per 2 s" in plain(report_of(desk, job))
 
 
 @pytest.mark.parametrize("failing", [False, True])

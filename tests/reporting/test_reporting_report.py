@@ -243,7 +243,7 @@ def test_the_summary_is_complete() -> None:
         "by_kind": {"agent.create": counts},
         "checks": {"passed": 0, "failed": 0},
         "requests": {"sent": 418, "retries": 2, "polls": 3},
-        "limit": {"requests": 500, "seconds": 60.0, "source": "--tier", "used": 0.836},
+        "limit": {"requests": 500, "seconds": 60.0, "source": "--tier", "used": 0.836, "others": 0},
         "pauses": {"count": 4, "seconds": 33.25, "reasons": {"429": 4}},
         "doubts": {"in_doubt": 0, "found": 0, "absent": 0, "possible_duplicates": 0},
         "seconds": 41.0,
@@ -253,10 +253,13 @@ def test_the_summary_is_complete() -> None:
 
 
 def test_the_line_of_limit_and_pauses() -> None:
-    """People are told limit, source, used share, and pauses with their reasons; nothing when nothing was sent."""
+    """People are told limit, source, who used it, and pauses with their reasons; nothing when nothing was sent."""
     report = report_of(done=1)
     report.limit, report.limit_source = 500, "header"
     assert pace_line(report) == "limit: 500 per min (header), 84 % used"
+    report.others = 30
+    assert pace_line(report) == "limit: 500 per min (header), 84 % used, others up to 30"
+    report.others = 0
     report.pauses, report.paused_seconds = 3, 33.0
     report.pause_reasons.update({"429": 2, "nothing remaining": 1})
     assert pace_line(report) == (

@@ -21,7 +21,7 @@ def sample(
     tally.answers.update({"429": refused} if refused else {})
     for _ in range(work):
         tally.latency["agent.create"].add(0.2)
-    return Sample(end, seconds, 100, 60.0, "flag", peak, tally)
+    return Sample(end, seconds, 100, 60.0, "flag", peak, 0, tally)
 
 
 def run_of(seconds: int, *, rate: int = 2, started: float = 0.0, step: float = 1.0) -> Run:
@@ -78,7 +78,7 @@ def test_a_corrected_limit_is_a_step() -> None:
     """The limit is one line as long as it stays the same."""
     run = run_of(10)
     run.samples[5:] = [
-        Sample(s.end, s.seconds, 500, 60.0, "header", s.peak, s.tally) for s in run.samples[5:]
+        Sample(s.end, s.seconds, 500, 60.0, "header", s.peak, 0, s.tally) for s in run.samples[5:]
     ]
     assert [(span.x, span.x2, span.number) for span in timeline([run]).limits] == [(0, 5, 100), (5, 10, 500)]
 

@@ -166,6 +166,10 @@ def _facts(known: Known, tally: Tally) -> list[tuple[str, str, str]]:
         facts.append(("limit", limit, f"source: {last.source}"))
         peak = max(sample.peak for run in sampled for sample in run.samples)
         facts.append(("used", _used(sampled, sent), f"at most {peak:,} {per(last.period)}"))
+        if others := max(sample.others for run in sampled for sample in run.samples):
+            facts.append(
+                ("others on the key", f"{others:,} {per(last.period)}", "at most, as the headers show it")
+            )
     # Of earlier runs only their end is known.
     sent += sum(int((run.ending or {}).get("requests") or 0) for run in runs if not run.samples)
     retried = sum(run.retries for run in runs)
