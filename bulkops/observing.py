@@ -13,7 +13,8 @@ from bulkops.outputs.atomic import written_aside
 from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
 from bulkops.reporting.progress import Moment
-from bulkops.reporting.report import last_line, next_command, standing_line
+from bulkops.reporting.report import next_command
+from bulkops.reporting.summing_up import last_line, standing_line
 from bulkops.version import VERSION
 
 if TYPE_CHECKING:

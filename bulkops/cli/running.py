@@ -29,7 +29,8 @@ from bulkops.pace.places import state_folder
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.reporting.progress import choose
-from bulkops.reporting.report import Job, doubts_line, last_line, pace_line, summary
+from bulkops.reporting.report import Job, summary
+from bulkops.reporting.summing_up import doubts_line, last_line, pace_line
 from bulkops.reporting.text import safe_text
 from bulkops.settings import Policy
 

@@ -1,4 +1,4 @@
-"""What a run came to: counts that add up, the exit code, the summary and the last line."""
+"""What a run came to: counts that add up, the exit code, and the summary."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import orjson
 
 from bulkops.errors import BulkopsError
 from bulkops.model import State
-from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration, per, rfc3339
+from bulkops.reporting.words import rfc3339
 from bulkops.settings import run_folder
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
 _FIRST_SIGNAL = 128
 _IN_DOUBT, _FAILED, _CHECKS, _LEFT = 6, 3, 8, 7
-_LONGEST_LINE = 10_000
 _ROUNDING = 1e-9
 _NOT_STARTED = State.NOT_STARTED
 """Looked up once: Python 3.11 takes longer for that than to count an operation."""
@@ -239,71 +237,6 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
         "started_at": rfc3339(report.started),
         "ended_at": None if report.ended is None else rfc3339(report.ended),
     }
-
-
-def pace_line(report: Report) -> str | None:
-    """Return what people are told of limit and pauses; None for a run that sent nothing."""
-    if not report.requests:
-        return None
-    limit = "limit: unknown"
-    if report.limit is not None:
-        used = f"{(report.used or 0) * 100:.0f} % used"
-        others = f", others up to {report.others:,}" if report.others else ""
-        limit = f"limit: {report.limit:,} {per(report.period)} ({report.limit_source}), {used}{others}"
-    if not report.pauses:
-        return limit
-    reasons = ", ".join(f"{count:,} after {reason}" for reason, count in report.pause_reasons.items())
-    paused = f"{_number(report.pauses, 'pause')} of {duration(report.paused_seconds)} in all"
-    return safe_text(f"{limit}; {paused}{f' ({reasons})' if reasons else ''}")
-
-
-def last_line(report: Report, job: Job, code: int) -> str:
-    """Return the line that sums a run up for people; it names the command that continues."""
-    parts = [f"{_told(report)} in {duration(report.seconds)} ({_number(report.requests, 'request')})."]
-    if report.stopped is not None:
-        parts.append(f"Stopped: {safe_text(report.stopped).rstrip('.')}.")
-    command = next_command(report, job, code)
-    if report.count(State.IN_DOUBT):
-        parts.append(f"In doubt: look at {job.file('in_doubt.jsonl')} first.")
-    if report.checks_failed:
-        parts.append(f"Checks: see {job.file('results.jsonl')}.")
-    if command is not None:
-        parts.append(f"{'For real' if job.rehearsal else 'Continue'}: {command}")
-        if not job.rehearsal and report.count(State.IN_DOUBT) and "--in-doubt" not in command:
-            parts[-1] += f" ; then: {job.command('retry', '--in-doubt')}"
-    return safe_text(" ".join(parts), _LONGEST_LINE)
-
-
-def standing_line(report: Report, awaited: int, requests: int, period: float) -> str:
-    """Return the line that says where a run stands; `requests` were sent in the last period (seconds)."""
-    waiting = f", waiting {awaited:,}" if awaited else ""
-    return f"{_told(report)}{waiting}; {_number(requests, 'request')} in the last {duration(period)}"
-
-
-def doubts_line(report: Report) -> str:
-    """Return the line that tells, always, what came of what was in doubt."""
-    return (
-        f"in doubt {report.count(State.IN_DOUBT):,}; reconciled {report.found + report.absent:,} "
-        f"({report.found:,} found, {report.absent:,} absent and sent again); "
-        f"possible duplicates {report.possible_duplicates:,}"
-    )
-
-
-def _told(report: Report) -> str:
-    words = {
-        "failed": report.count(State.FAILED),
-        "blocked": report.count(State.BLOCKED),
-        "skipped": report.count(State.SKIPPED),
-        "in doubt": report.count(State.IN_DOUBT),
-        "not started": report.count(State.NOT_STARTED),
-        "checks failed": report.checks_failed,
-    }
-    done = f"done {report.count(State.DONE):,} of {report.total:,}"
-    return ", ".join([done, *(f"{word} {count:,}" for word, count in words.items() if count)])
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _badness(code: int) -> tuple[int, int]:

@@ -25,11 +25,10 @@ from bulkops.reporting.report import (
     Job,
     Report,
     exit_code,
-    last_line,
     next_command,
-    pace_line,
     summary,
 )
+from bulkops.reporting.summing_up import last_line, pace_line
 from bulkops.reporting.words import duration, per
 
 if TYPE_CHECKING:
