@@ -53,6 +53,8 @@ class Standstill:
     """Requests that are sent again after a while."""
     doubted: int = 0
     """Operations in doubt about which the API is asked."""
+    asked: int = 0
+    """Operations in doubt about which the user is asked."""
     held: int = 0
     """Lines that wait for operations in doubt."""
     disk: bool = False
@@ -78,6 +80,8 @@ class Standstill:
             found.append(f"the next attempt at {_many(self.repeated, 'request')}")
         if self.doubted:
             found.append(f"what became of {_many(self.doubted, 'operation')} in doubt")
+        if self.asked:
+            found.append(f"your answer about {_many(self.asked, 'operation')} in doubt")
         if self.held:
             found.append(f"operations in doubt, on which {_many(self.held, 'line')} depend")
         return found
@@ -115,10 +119,12 @@ class StallDetector:
     async def _standstill(self, engine: Engine, pace: Pace, checkpoint: Checkpoint) -> Standstill:
         with anyio.move_on_after(PATIENCE) as patience:
             await checkpoint.flush()
-        standing, watcher, doubts = pace.standing(self._account), engine.watcher, engine.doubts
+        standing, watcher = pace.standing(self._account), engine.watcher
+        doubts, asking = engine.doubts, engine.asking
         watches = self._api.watches
         assert watcher is not None
         assert doubts is not None
+        assert asking is not None
         pause, cause = self._observer.resting()
         return Standstill(
             pause=pause,
@@ -131,6 +137,7 @@ class StallDetector:
             in_flight=standing.in_flight,
             repeated=max(0, engine.busy + watcher.looking - standing.waiting - standing.in_flight),
             doubted=doubts.waiting,
+            asked=asking.waiting,
             held=engine.held,
             disk=patience.cancelled_caught,
         )

@@ -128,7 +128,8 @@ def test_attempts_in_vain_are_no_progress() -> None:
     """A request that is made again and again moves nothing, however often it is sent."""
     sender: Any = SimpleNamespace(requests=0, retries=0)
     watcher = SimpleNamespace(awaited={}, next_look=lambda: inf, looking=0)
-    engine: Any = SimpleNamespace(looks=0, watcher=watcher, doubts=SimpleNamespace(waiting=0), held=0, busy=1)
+    nobody = SimpleNamespace(waiting=0)
+    engine: Any = SimpleNamespace(looks=0, watcher=watcher, doubts=nobody, asking=nobody, held=0, busy=1)
     said, notes, report = Said(), Notes(), Report(totals=Counter(), started=0.0)
     doubles: Any = notes
     observer = Observer(report=report, progress=said, events=doubles, job=Named("job.jsonl"))
@@ -179,7 +180,7 @@ def test_a_doubt_that_settles_is_said(job: Job) -> None:
     """A create whose answer was lost is what is waited for, until the API can tell what became of it."""
     job.write([{"op": "agent.create", "body": AGENT}])
     lost = Answer(500, {})
-    lines, _ = watched(job, Server(after=lambda _request, number: lost if number == 1 else None))
+    lines, _ = watched(job, Server(refuse=lambda _request, number: lost if number == 1 else None))
     assert "moved for 30 s; waiting for what became of 1 operation in doubt" in lines[1]
 
 
@@ -210,6 +211,7 @@ def test_everything_that_can_be_waited_for_has_its_words() -> None:
         in_flight=1,
         repeated=2,
         doubted=1,
+        asked=1,
         held=2,
     )
     assert standstill.words() == [
@@ -218,6 +220,7 @@ def test_everything_that_can_be_waited_for_has_its_words() -> None:
         "the answers to 1 request",
         "the next attempt at 2 requests",
         "what became of 1 operation in doubt",
+        "your answer about 1 operation in doubt",
         "operations in doubt, on which 2 lines depend",
     ]
     assert Standstill(awaited={INDEX: 0}).words() == []

@@ -12,6 +12,7 @@ import orjson
 from anyio import to_thread
 
 from bulkops.checkpoint import StepState
+from bulkops.engines.asking import owner_words
 from bulkops.engines.drive import Doubtful, Resolved, sent_name
 from bulkops.engines.reopening import told_now
 from bulkops.errors import OperationFailed
@@ -90,6 +91,10 @@ class Doubts:
         self._told = told
         self._begun = anyio.current_time()
         self._open: dict[bytes, _Open] = {}
+        self._giving = anyio.Lock()
+        """Held while it is written down whose an id is."""
+        self._adopted: set[str] = set()
+        """The ids that the user has said, which a pass under way may not know of."""
         self._order: dict[str, bool | None] = {}
         self._last_pass = float("-inf")
         self._changed = anyio.Event()
@@ -167,15 +172,20 @@ class Doubts:
         else:
             self._order[makes] = findings.newest_first
             found = {key: finding for (key, _), finding in findings.of.items()}
-        decided = [each for each in at_hand if each.running.planned.key in found]
         for each in at_hand:
             each.looked = True
-        await self._write_down([(each, found[each.running.planned.key]) for each in decided])
+        async with self._giving:
+            decided = [each for each in at_hand if self._holds(found.get(each.running.planned.key))]
+            await self._write_down([(each, found[each.running.planned.key]) for each in decided])
         for each in decided:
             self._open.pop(each.running.planned.key, None)
             # A run that stops takes the question back, but what follows from that is carried out.
             with anyio.CancelScope(shield=True):
                 await self.rule(each.running, each.doubtful, found[each.running.planned.key])
+
+    def _holds(self, finding: Finding | None) -> bool:
+        """Tell whether a finding is one still: not when the user has given its id away meanwhile."""
+        return finding is not None and not (isinstance(finding, Found) and finding.entity in self._adopted)
 
     async def _findings(self, makes: str, at_hand: Sequence[_Open]) -> Findings:
         api = self._settings.api
@@ -282,12 +292,23 @@ class Doubts:
         if rows:
             await self._checkpoint.settle(rows)
 
-    async def _adopt(self, running: Running, doubtful: Doubtful, entity: str) -> None:
-        """Remember what the user says that a request has made."""
-        steps = await self._checkpoint.steps_of(running.planned.key)
-        await self._checkpoint.settle(
-            [adopted(row, entity, doubtful.request.entity) for row in steps if row.number == doubtful.number]
-        )
+    async def adopt(self, running: Running, doubtful: Doubtful, entity: str) -> str | None:
+        """Remember what the user says that a request has made; or say which other operation has made it."""
+        async with self._giving:
+            await self._checkpoint.flush()
+            refusal = await to_thread.run_sync(owner_words, self._checkpoint, entity)
+            if refusal is not None:
+                return refusal
+            self._adopted.add(entity)
+            steps = await self._checkpoint.steps_of(running.planned.key)
+            await self._checkpoint.settle(
+                [
+                    adopted(row, entity, doubtful.request.entity)
+                    for row in steps
+                    if row.number == doubtful.number
+                ]
+            )
+        return None
 
     async def rule(self, running: Running, doubtful: Doubtful, event: Event) -> None:
         """Carry out what was found, or chosen, about an operation in doubt."""
@@ -301,8 +322,6 @@ class Doubts:
                 self._drive.named.add(entity)
                 evidence = evidence_of(event) if isinstance(event, Found) else chosen_by_user()
                 running.resolved = Resolved(evidence["by"], evidence)
-                if isinstance(event, Chosen):
-                    await self._adopt(running, doubtful, entity)
             case SendAgain(possible_duplicate=doubled):
                 running.again = Doubtful(doubtful.request, doubtful.number, life, "")
                 # The attempts of this run are counted again when the next one ends.

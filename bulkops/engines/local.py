@@ -23,14 +23,13 @@ from bulkops.lifecycle import Keep, Skip
 from bulkops.model import Failure, Outcome, State
 from bulkops.planning import Planned
 from bulkops.sending import ServerClock
-from bulkops.settings import Policy
 from bulkops.told import silent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bulkops.checkpoint import Checkpoint, StepRow
-    from bulkops.engines.asking import Ask
+    from bulkops.engines.asking import Ask, Question
     from bulkops.engines.drive import Drive, Start
     from bulkops.engines.watching import Budget
     from bulkops.lifecycle import Chosen, Command
@@ -87,7 +86,7 @@ class Engine:
         self._clock = clock or ServerClock()
         self._steady = steady
         self._told = told
-        self._asking = None if ask is None else Asking(ask, checkpoint)
+        self._ask = ask
         self._held = 0
         self._feed = Feed(plan)
         self._repeats = Repeats(settings, checkpoint, self._clock)
@@ -102,6 +101,7 @@ class Engine:
         self.stopped_by: Stop | None = None
         self.watcher: Watcher | None = None
         self.doubts: Doubts | None = None
+        self.asking: Asking | None = None
 
     @property
     def awaited(self) -> int:
@@ -147,10 +147,12 @@ class Engine:
             steady=self._steady,
             told=self._told,
         )
+        answered = partial(self._answered, drive)
+        self.asking = Asking(self._ask, self._settings.in_doubt, self.doubts.adopt, answered)
         self._lookers = anyio.CancelScope()
         async with anyio.create_task_group() as beside:
             # In a task of its own: a scope around the workers would take them with it when it is cancelled.
-            beside.start_soon(self._look, self.watcher, self.doubts, self._lookers)
+            beside.start_soon(self._look, self.watcher, self.doubts, self.asking, self._lookers)
             async with anyio.create_task_group() as workers:
                 self._workers = workers.cancel_scope
                 for _ in range(self._settings.in_flight):
@@ -160,6 +162,8 @@ class Engine:
             async with anyio.create_task_group() as ending:
                 for running, _ in self.doubts.left():
                     ending.start_soon(self._end_undecided, drive, running)
+                for question in self.asking.left():
+                    ending.start_soon(self._hold, drive, question.running, question.reason)
                 for running in self._resumed:
                     ending.start_soon(self._end_early, running, "the run was stopped before it went on")
 
@@ -168,12 +172,10 @@ class Engine:
         if self.stopped_by is None:
             self.stopped_by = reason
             self._stopped.set()
-            if self._asking is not None:
-                self._asking.stop()
             for listener in self._on_stop:
                 listener(reason)
             if self._lookers is not None:
-                # Looks are reads: nothing is lost, and a later run looks again.
+                # Looks are reads: nothing is lost, and a later run looks again. A question is taken back.
                 self._lookers.cancel()
             self._wake()
 
@@ -199,12 +201,13 @@ class Engine:
         if self.stopped_by is not None:
             raise self.stopped_by
 
-    async def _look(self, watcher: Watcher, doubts: Doubts, scope: anyio.CancelScope) -> None:
+    async def _look(self, watcher: Watcher, doubts: Doubts, asking: Asking, scope: anyio.CancelScope) -> None:
         with scope:
             async with anyio.create_task_group() as lookers:
                 for _ in range(min(LOOKERS, self._settings.in_flight)):
                     lookers.start_soon(self._guarded, watcher.look)
                 lookers.start_soon(self._guarded, doubts.look)
+                lookers.start_soon(self._guarded, asking.put)
 
     async def _guarded(self, job: Callable[..., Awaitable[None]], *arguments: object) -> None:
         try:
@@ -222,20 +225,21 @@ class Engine:
                 self._wake()
 
     async def _next(self) -> Running | Planned | Blocked | None:
-        watcher, doubts = self.watcher, self.doubts
+        watcher, doubts, asking = self.watcher, self.doubts, self.asking
         assert watcher is not None
         assert doubts is not None
+        assert asking is not None
         while self.stopped_by is None:
             if self._resumed:
                 return self._resumed.popleft()
-            if watcher.waiting + doubts.waiting < self._settings.most_awaited:
+            if watcher.waiting + doubts.waiting + asking.waiting < self._settings.most_awaited:
                 item = self._feed.take()
                 if item is not None:
                     return item
                 if not self._feed.exhausted:
                     await self._feed.read()
                     continue
-                if not self._busy and not watcher.waiting:
+                if not (self._busy or watcher.waiting or asking.waiting):
                     if not doubts.waiting:
                         break
                     doubts.idle()
@@ -264,7 +268,7 @@ class Engine:
             assert self.watcher is not None
             self.watcher.park(running, forwarded.step, wanted=self._feed.wants(running.planned))
         elif isinstance(forwarded, Doubtful):
-            # An abort does not leave it to nobody; the stop before it has taken back a question to the user.
+            # An abort does not leave it to nobody.
             with anyio.CancelScope(shield=True):
                 if (first := await self._repeats.hear(running.planned.key, forwarded)) is not None:
                     self._told("repeated", id=forwarded.repeated)
@@ -294,16 +298,13 @@ class Engine:
             self._wake()
 
     async def _carry_out(self, drive: Drive, running: Running, doubtful: Doubtful, command: Command) -> None:
-        if isinstance(command, Keep) and (chosen := await self._chosen(running, command)) is not None:
-            assert self.doubts is not None
-            running.resolved = Resolved("user", chosen_by_user())
-            await self.doubts.rule(running, doubtful, chosen)
+        assert self.asking is not None
+        if isinstance(command, Keep) and self.asking.take(running, doubtful, command.reason):
             return
         self._closing.settled(command)
         match command:
             case Keep(reason):
-                self._held += 1
-                await self._end(running.planned, await drive.held(running, reason), running.start)
+                await self._hold(drive, running, reason)
             case Skip():
                 asked = running.resolved is not None and running.resolved.by == "user"
                 how = "by the user" if asked else "--in-doubt skip"
@@ -313,21 +314,34 @@ class Engine:
             case _:
                 self._resumed.append(running)
 
-    async def _chosen(self, running: Running, keep: Keep) -> Chosen | None:
-        """Return what the user decides, where they want to be asked."""
-        planned = running.planned
-        if self._asking is None or self._settings.in_doubt.of(planned.line.op) is not Policy.ASK:
-            return None
-        name = planned.name or f"line {running.start.line}"
-        evidence = running.resolved.evidence if running.resolved is not None else {}
-        candidates = evidence.get("candidates", [])
-        return await self._asking.chosen(name, keep.reason, candidates)
+    async def _answered(self, drive: Drive, question: Question, chosen: Chosen | None) -> None:
+        """Carry out what the user has decided; None holds the operation."""
+        assert self.doubts is not None
+        running = question.running
+        self._busy += 1
+        try:
+            if chosen is None:
+                await self._hold(drive, running, question.reason)
+            else:
+                running.resolved = Resolved("user", chosen_by_user())
+                await self.doubts.rule(running, question.doubtful, chosen)
+        finally:
+            self._busy -= 1
+            self._wake()
+
+    async def _hold(self, drive: Drive, running: Running, reason: str) -> None:
+        self._held += 1
+        await self._end(running.planned, await drive.held(running, reason), running.start)
 
     def _others_in_doubt(self) -> bool:
         """Tell whether there are operations in doubt besides those whose doubts are being settled."""
-        plan = self._plan
+        plan, asking = self._plan, self.asking
         return bool(
-            self._held or self._beginnings.undecided or plan.standing.count(State.IN_DOUBT) or plan.gone
+            self._held
+            or (asking is not None and asking.waiting)
+            or self._beginnings.undecided
+            or plan.standing.count(State.IN_DOUBT)
+            or plan.gone
         )
 
     def _arrived(self, key: bytes) -> None:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from bulkops.emulator.answers import Answer
+    from bulkops.engines.asking import Ask
     from bulkops.engines.watching import Budget
     from bulkops.errors import Stop
     from bulkops.model import Request, Save
@@ -148,7 +149,7 @@ def _heard(attempt: Attempt, answer: Answer, known: KnownIds) -> Heard:
 
 
 class _NoThread:
-    """Reads the job here and now: a clock that jumps does not see threads."""
+    """Reads here and now: a clock that jumps does not see threads."""
 
     @staticmethod
     async def run_sync(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -244,6 +245,7 @@ class Job:
         selection: Selection | None = None,
         pace: Pace | None = None,
         budget: Budget | None = None,
+        ask: Ask | None = None,
         **settings: Any,
     ) -> AsyncIterator[Run]:
         """Prepare a run; `run.engine.run` is to be called in the block, as `run` does."""
@@ -267,7 +269,9 @@ class Job:
             for step in self.checkpoint.reader().open_steps():
                 steps.setdefault(step.key, []).append(step)
             clock = ServerClock()
-            engine = Engine(plan, known, self.checkpoint, closing, steps, told=observer.told, clock=clock)
+            engine = Engine(
+                plan, known, self.checkpoint, closing, steps, told=observer.told, clock=clock, ask=ask
+            )
             recorded = Recorded(server, self.checkpoint, chance=lambda: 0.0, clock=clock)
             inner = recorded if pace is None else Metered(recorded, pace)
             if pace is not None:
