@@ -266,8 +266,9 @@ def _replayed(running: Running, request: Request, row: StepRow) -> Reply | None:
     """Return the remembered reply of a request, or None when it has to be made (again)."""
     if row.state is not StepState.DONE or row.reply is None:
         return None
-    started_over = row.reason == STARTED_OVER and row.request != request_digest(request)
-    if started_over or row.endpoint != request.endpoint:
+    # What can be repeated is: it may have been done to something that is in doubt since.
+    again = row.reason == STARTED_OVER or request.effect is Effect.IDEMPOTENT
+    if (again and row.request != request_digest(request)) or row.endpoint != request.endpoint:
         # It is there, and it is not what is asked for now.
         _own(running, request, row.entity)
         return None

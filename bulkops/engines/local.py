@@ -339,6 +339,7 @@ class Engine:
         return bool(
             self._held
             or (asking is not None and asking.waiting)
+            or self._repeats.wanted
             or self._beginnings.undecided
             or plan.standing.count(State.IN_DOUBT)
             or plan.gone
@@ -379,6 +380,9 @@ class Engine:
             return None
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
+        if planned.key in self._repeats.wanted:
+            await self._go_on(planned, await self._repeats.put_off(planned, outcome, start))
+            return
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
         self._arrived(planned.key)
         if not await self._take_back(planned.key) and self._feed.ended(planned, outcome.state):
@@ -396,9 +400,14 @@ class Engine:
             # Without its line as it was, the next run goes on with it.
             self._held += 1
             self._arrived(key)
-        elif (running := await self._start(planned, start_of(planned, steps))) is not None:
-            self._resume(running)
+        else:
+            await self._go_on(planned, steps)
         return True
+
+    async def _go_on(self, planned: Planned, steps: list[StepRow]) -> None:
+        running = await self._start(planned, start_of(planned, steps))
+        if running is not None:
+            self._resume(running)
 
     def _resume(self, running: Running) -> None:
         self._resumed.append(running)

@@ -13,7 +13,7 @@ from bulkops.engines.drive import BEFORE, DOUBTFUL, STARTED_OVER, Start
 from bulkops.model import Created, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bulkops.checkpoint import OperationRow
     from bulkops.engines.drive import Running
@@ -53,13 +53,18 @@ def told_before(row: OperationRow, steps: Sequence[StepRow], *, resent: bool) ->
 
 def told_now(running: Running) -> StepRow:
     """Return a step that keeps what is known of an operation under way, should this run not see its end."""
+    line, doubled = running.start.line, running.possible_duplicate
+    return told_of(running.planned, line, running.created, possible_duplicate=doubled)
+
+
+def told_of(planned: Planned, line: int, created: Iterable[Created], *, possible_duplicate: bool) -> StepRow:
+    """Return a step that keeps what is known of an operation that has not ended."""
     told = {
-        "line": running.start.line,
-        "created": [{"kind": made.kind, "id": made.id} for made in running.created],
-        "possible_duplicate": running.possible_duplicate,
+        "line": line,
+        "created": [{"kind": made.kind, "id": made.id} for made in created],
+        "possible_duplicate": possible_duplicate,
     }
-    reply = orjson.dumps(told)
-    return StepRow(running.planned.key, BEFORE, running.planned.line.op, 0, StepState.DONE, reply=reply)
+    return StepRow(planned.key, BEFORE, planned.line.op, 0, StepState.DONE, reply=orjson.dumps(told))
 
 
 def taken_up_again(ended: OperationRow, row: StepRow, *, resent: bool) -> StepRow | None:

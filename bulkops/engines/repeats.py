@@ -11,7 +11,7 @@ import orjson
 from anyio import to_thread
 
 from bulkops.checkpoint import StepRow, StepState
-from bulkops.engines.reopening import taken_up_again, told_before
+from bulkops.engines.reopening import taken_up_again, told_before, told_of
 from bulkops.lifecycle import Life, Phase, Repeated, advance
 from bulkops.model import Effect
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bulkops.checkpoint import Checkpoint, OperationRow
-    from bulkops.engines.drive import Doubtful
+    from bulkops.engines.drive import Doubtful, Start
+    from bulkops.model import Outcome
+    from bulkops.planning import Planned
     from bulkops.sending import ServerClock
     from bulkops.settings import Settings
 
@@ -31,7 +33,8 @@ class Repeats:
         self._settings = settings
         self._checkpoint = checkpoint
         self._clock = clock
-        self._wanted: dict[bytes, str] = {}
+        self.wanted: dict[bytes, str] = {}
+        """The operations that have to go on in doubt instead of ending, and the id that came again."""
         self._on_the_way: set[bytes] = set()
         self.moves = 0
         """How often an operation was taken back, or came to be in doubt after that."""
@@ -47,6 +50,11 @@ class Repeats:
             self._on_the_way.remove(key)
             self.moves += 1
 
+    def _leaves(self, key: bytes) -> None:
+        """Note that what an operation made is nobody's until it is in doubt itself."""
+        self._on_the_way.add(key)
+        self.moves += 1
+
     async def hear(self, key: bytes, doubtful: Doubtful) -> bytes | None:
         """Hear of an operation in doubt; return the other one that had the id of its answer before, if any."""
         entity = doubtful.repeated
@@ -56,12 +64,23 @@ class Repeats:
         owner = await to_thread.run_sync(self._owner, entity)
         if owner in (None, key) or (doubtful.remembered and await self._is_settled(owner)):
             return None
-        self._wanted[owner] = entity
+        self.wanted[owner] = entity
+        if await self._checkpoint.row_of(owner) is None:
+            # Its end is not written any more. What the other one knows is gone when that ends before it.
+            steps = [step for step in await self._checkpoint.steps_of(owner) if step.entity == entity]
+            if not doubtful.remembered and any(map(self._is_listed, steps)):
+                # Begun in this run, so it will be in doubt. What is not listed is in nobody's way.
+                self._leaves(owner)
+            await self._checkpoint.settle([_in_doubt(step) for step in steps])
         return owner
 
     def _owner(self, entity: str) -> bytes | None:
         with self._checkpoint.reader() as reader:
             return reader.owners([entity]).get(entity)
+
+    def _is_listed(self, step: StepRow) -> bool:
+        api = self._settings.api
+        return api.listing_of(api.endpoints()[step.endpoint].makes) is not None
 
     async def _is_settled(self, key: bytes) -> bool:
         """Tell whether it was found or decided what an operation made, after an earlier run heard of it."""
@@ -70,6 +89,18 @@ class Repeats:
             return "resolved_by" in orjson.loads(row.record)
         return any(step.evidence is not None for step in await self._checkpoint.steps_of(key))
 
+    async def put_off(self, planned: Planned, outcome: Outcome, start: Start) -> list[StepRow]:
+        """Have an operation that is wanted go on in doubt in place of its end; return the steps it has then."""
+        entity = self.wanted.pop(planned.key)
+        made = [one for one in outcome.created if one.id != entity]
+        told = told_of(planned, start.line, made, possible_duplicate=outcome.possible_duplicate)
+        steps = await self._checkpoint.steps_of(planned.key)
+        # What came after what it made was done to something else.
+        kept = [told, *(step for step in steps if step.state in (StepState.UNKNOWN, StepState.MADE))]
+        self._leaves(planned.key)
+        await self._checkpoint.reopen(planned.key, kept)
+        return kept
+
     async def take_back(
         self, key: bytes, goes_on: Callable[[bytes], None]
     ) -> tuple[OperationRow, list[StepRow]] | None:
@@ -77,15 +108,14 @@ class Repeats:
 
         None where it need not be, or has not ended yet. `goes_on` hears of it before the end is gone.
         """
-        if key not in self._wanted:
+        if key not in self.wanted:
             return None
         row = await self._checkpoint.row_of(key)
-        if row is None or (entity := self._wanted.pop(key, None)) is None:
+        if row is None or (entity := self.wanted.pop(key, None)) is None:
             return None
         steps = put_back(row, await self._checkpoint.steps_of(key) or [self._made_up(row, entity)], entity)
         goes_on(key)
-        self._on_the_way.add(key)
-        self.moves += 1
+        self._leaves(key)
         await self._checkpoint.reopen(key, steps)
         return row, steps
 

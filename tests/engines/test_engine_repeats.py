@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -12,7 +14,9 @@ from bulkops.emulator.answers import Answer
 from bulkops.engines.doubts import adopted
 from bulkops.engines.feeding import Feed
 from bulkops.engines.repeats import Repeats
+from bulkops.lifecycle import Choice, Chosen
 from bulkops.planning import Selection
+from bulkops.settings import Policies, Policy
 from tests.engines.engine_bench import AGENT, Job, Server, counts
 from tests.engines.test_engine_dependants import tool
 from tests.jumping import run_jumping
@@ -36,6 +40,33 @@ def both_named() -> Server:
         return Answer(200, {"tool_id": TOOL, "name": "t", "created_at": "now"}) if named else None
 
     return Server(after=name)
+
+
+def both_uploaded() -> Server:
+    """Return a server that names the id of the first document as that of the second; an index takes five minutes."""
+    server = Server(index_time=300.0)
+
+    def name(request: Request, number: int) -> Answer | None:
+        named = request.endpoint == "document.upload" and number == 2
+        first = next(iter(server.world.documents))
+        return Answer(200, {"document_id": first, "status": "processing"}) if named else None
+
+    server.after = name
+    return server
+
+
+def uploaded(server: Server) -> list[str]:
+    """Return the ids of the documents that were uploaded."""
+    return [effect.id for effect in server.world.effects if effect.kind == "document.upload"]
+
+
+def documents(folder: Path) -> Job:
+    """Return a job that uploads and indexes two documents."""
+    upload = {"op": "document.upload", "index": {"model": "e5_mistral_7b_instruct"}}
+    for name in ("a", "b"):
+        (folder / f"{name}.md").write_text(name)
+    lines = [{**upload, "id": name, "name": name, "file": f"{name}.md"} for name in ("a", "b")]
+    return Job(folder, lines, in_flight=1)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -84,19 +115,7 @@ def test_what_was_decided_meanwhile_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_is_under_way_ends_in_doubt(tmp_path: Path) -> None:
     """A document whose index is awaited when its id comes again is in doubt at its end, and is not uploaded again."""
-    (tmp_path / "a.md").write_text("x")
-    (tmp_path / "b.md").write_text("y")
-    server = Server()
-
-    def name(request: Request, number: int) -> Answer | None:
-        named = request.endpoint == "document.upload" and number == 2
-        first = next(iter(server.world.documents))
-        return Answer(200, {"document_id": first, "status": "processing"}) if named else None
-
-    server.after = name
-    upload = {"op": "document.upload", "index": {"model": "e5_mistral_7b_instruct"}}
-    lines = [{**upload, "id": name, "name": name, "file": f"{name}.md"} for name in ("a", "b")]
-    job = Job(tmp_path, lines, in_flight=1)
+    job, server = documents(tmp_path), both_uploaded()
     assert counts(run_jumping(job.run, server)) == {"in_doubt": 2}
     assert server.effects("document.upload") == ["a", "b"]
     assert [row["created"] for row in job.rows()] == [[], []]
@@ -125,3 +144,52 @@ def test_what_is_being_taken_back_goes_to_nobody_else(tmp_path: Path) -> None:
         assert counts(run_jumping(job.run, server)) == {"done": 2, "in_doubt": 1}
     assert job.states() == ["done", "done", "in_doubt"]
     assert server.effects("agent.create") == [AGENT["name"], AGENT["name"]]
+
+
+@pytest.mark.parametrize("after", [1.0, 100.0])
+def test_killed_after_the_second_was_settled_the_first_is_still_in_doubt(
+    tmp_path: Path, after: float
+) -> None:
+    """The user gives the second its id while the first waits for its index; what is on the disk then suffices."""
+    job, server = documents(tmp_path), both_uploaded()
+
+    async def adopt(*_: object) -> Chosen | None:
+        return Chosen(Choice.ADOPT, uploaded(server)[1])
+
+    async def killed() -> None:
+        run = partial(job.run, server, ask=adopt, in_doubt=Policies(Policy.ASK, {}))
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(run)
+            await anyio.sleep(after)
+            left = copy.deepcopy(job.checkpoint)
+            beside.cancel_scope.cancel()
+        job.checkpoint = left
+
+    run_jumping(killed)
+    first, second = uploaded(server)
+    assert first not in job.checkpoint.reader().owners([first, second])
+    run_jumping(lambda: job.run(server))
+    assert [row["status"] for row in job.rows()] == ["in_doubt", "done"]
+    assert job.rows()[1]["created"] == [{"kind": "document", "id": second}]
+    assert server.effects("document.upload") == ["a", "b"]
+
+
+def test_what_follows_the_id_that_came_twice_is_done_again(tmp_path: Path) -> None:
+    """The first is told what it made by hand after a crash: that is indexed, although the index of the other was."""
+    job, server = documents(tmp_path), both_uploaded()
+
+    async def killed() -> None:
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(job.run, server)
+            await anyio.sleep(100.0)
+            left = copy.deepcopy(job.checkpoint)
+            beside.cancel_scope.cancel()
+        job.checkpoint = left
+        [step] = [step for step in job.checkpoint.reader().open_steps() if step.number == 0]
+        await job.checkpoint.settle([adopted(step, uploaded(server)[1], "document_id")])
+
+    run_jumping(killed)
+    run_jumping(lambda: job.run(server))
+    assert job.rows()[0]["status"] == "done"
+    indexed = [path.split("/")[-2] for _, endpoint, path in server.times if endpoint == "document.index"]
+    assert indexed == uploaded(server)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 SETTLE = 60.0
@@ -89,10 +89,13 @@ class Order:
     name: str
     variant: int
     listed: bool = True
+    takes: float = 0.0
+    """Seconds from its answer to its end, as where something has to settle."""
 
     def __str__(self) -> str:
         """Say it in a line."""
-        return f"{self.name}, variant {self.variant}{'' if self.listed else ', not listed'}"
+        takes = f", ends {self.takes:.1f} s after its answer" if self.takes else ""
+        return f"{self.name}, variant {self.variant}{'' if self.listed else ', not listed'}{takes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,6 @@ def history_of(seed: int) -> History:
     )
     return History(
         seed=seed,
-        orders=orders,
         fates=fates,
         crashes=crashes,
         foreign=foreign,
@@ -179,6 +181,8 @@ def history_of(seed: int) -> History:
         page=chance.choice((2, 3, 5, 50)),
         clock=_clock(chance),
         stamps=stamps,
+        # The last to be chosen: what a seed was before stays as it was.
+        orders=tuple(replace(order, takes=under(1, 100)) if pick() < 0.5 else order for order in orders),
     )
 
 

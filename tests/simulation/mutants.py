@@ -281,6 +281,7 @@ MUTANTS = (
     ),
     process("an id that comes again is believed", looked_at=_believed),
     process("the first of two with one id stays done", repeated=lambda *_: None),
+    process("the first of two with one id is done until its end comes", mark=lambda *_: None),
     process("the id that came twice stays owned", repeated=_still_owned),
     heard("a reset is taken for a refused connection", RESET=Broken(Sent.NOT_CONNECTED)),
     heard("a timeout is taken for a body that never left", TIMEOUT=Broken(Sent.WITHHELD)),

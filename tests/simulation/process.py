@@ -86,7 +86,7 @@ class Process:
         """The ids that answers have named in this process, and to which operation first."""
         self.under_way: set[int] = set()
         self.moving: set[int] = set()
-        """The operations that were taken back and are not in doubt yet."""
+        """The operations that were taken back, or are to be in doubt in place of their ends, and are not yet."""
         self.doubts: dict[int, float] = {}
         """The operations in doubt, and when by the monotonic clock the doubt was born in this process."""
         self.pending: deque[int] = deque()
@@ -226,12 +226,17 @@ class Process:
 
         if fate.effect is not None:
             world.later(fate.effect, effect)
-        world.waiting.append((i, fate, made))
-        world.later(fate.heard, lambda: self.hear(i, fate, made), mortal=True)
+        waiting = (i, fate, made, world.now + fate.heard)
+        world.waiting.append(waiting)
+
+        def hear() -> None:
+            world.waiting.remove(waiting)
+            self.hear(i, fate, made)
+
+        world.later(fate.heard, hear, mortal=True)
 
     def hear(self, i: int, fate: Fate, made: list[str]) -> None:
         """Hear how an attempt ended, and do what the lifecycle commands."""
-        self.world.waiting.remove((i, fate, made))
         heard, entity = self.end_of(fate.end), self.world.answer_to(i, fate, made)
         if isinstance(heard, Answered) and heard.named and entity is not None:
             heard = self.looked_at(heard, i, entity)
@@ -285,7 +290,17 @@ class Process:
         self.owned.add(entity)
         self.made[i] = entity
         self.note(i, StepState.DONE, entity)
-        self.close(i, State.DONE, entity)
+        if (takes := self.world.history.orders[i].takes) > 0:
+            self.world.later(takes, lambda: self.end(i, entity), mortal=True)
+        else:
+            self.end(i, entity)
+
+    def end(self, i: int, entity: str) -> None:
+        """End an operation that has made something, unless that came to be in doubt meanwhile."""
+        if i in self.moving:
+            self.reopen(i)
+        else:
+            self.close(i, State.DONE, entity)
 
     def repeated(self, entity: str) -> None:
         """Put the operation in doubt that had an id before."""
@@ -297,14 +312,27 @@ class Process:
         self.lives[first], command = lifecycle.advance(self.lives[first], Repeated())
         assert command == Hold(Verdict.ID_UNKNOWN)
         state = StepState.MADE if self.lives[first].sure else StepState.UNKNOWN
-        self.steps[first] = step = replace(self.steps[first], state=state, entity=None)
-        del self.states[first]
+        self.steps[first] = replace(self.steps[first], state=state, entity=None)
         self.world.taken_back.add((first, entity))
         self.moving.add(first)
+        if first in self.states:
+            del self.states[first]
+            self.reopen(first)
+        else:
+            self.mark(first)
+
+    def mark(self, i: int) -> None:
+        """Remember at once that an operation is in doubt which goes on to its end."""
+        step = self.steps[i]
+        self.world.disk.call(lambda image: image.settle([step]), lambda: None)
+
+    def reopen(self, i: int) -> None:
+        """Put an operation in doubt in place of its end."""
+        step = self.steps[i]
 
         def reopened() -> None:
-            self.moving.discard(first)
-            self.doubt(first, self.monotonic())
+            self.moving.discard(i)
+            self.doubt(i, self.monotonic())
             self.look_later(EARLY)
 
         self.world.disk.call(lambda image: image.reopen(step.key, [step]), reopened)
@@ -454,7 +482,8 @@ class Process:
         busy = {*self.under_way, *self.doubts} - set(at_hand)
         others = any(state is State.IN_DOUBT for state in self.states.values())
         names = frozenset(self.name(i) for i in busy)
-        return Claimed(frozenset(ids) & known, names, others=others, moving=bool(self.moving))
+        moving = any(self.world.history.orders[i].listed for i in self.moving)
+        return Claimed(frozenset(ids) & known, names, others=others, moving=moving)
 
     def drive(self, steps: Any, ended: Callable[[Any], None], at_hand: tuple[int, ...] = ()) -> None:
         """Drive a generator of steps, each request in its own time."""

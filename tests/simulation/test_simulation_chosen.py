@@ -22,7 +22,9 @@ from tests.simulation.history import (
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.oracle import play, violations
 
-ORDERS = st.builds(Order, st.sampled_from(NAMES), st.integers(0, 1), st.booleans())
+ORDERS = st.builds(
+    Order, st.sampled_from(NAMES), st.integers(0, 1), st.booleans(), st.just(0.0) | st.floats(1, 100)
+)
 CLOCKS = st.floats(-4000, 4000)
 
 

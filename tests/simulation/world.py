@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from tests.simulation.disk import Disk
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tests.simulation.history import History
 
 MOST_EVENTS = 20_000
+WRITTEN = 0.1
+"""Seconds after which everything that follows from an answer is on the disk."""
 
 
 class World:
@@ -45,8 +48,8 @@ class World:
         """What it had to take back: a crash may come before the user is told of that."""
         self.trace: list[str] | None = None
         self.attempts = self.reads = 0
-        self.waiting: list[tuple[int, Fate, list[str]]] = []
-        """The requests under way, each with its operation and what it has made."""
+        self.waiting: list[tuple[int, Fate, list[str], float]] = []
+        """The requests under way, each with its operation, what it has made, and when its end is heard."""
         self._fates = dict(history.fates)
         self._kind = process
         self._heap: list[tuple[float, int, int | None, Callable[[], None]]] = []
@@ -92,9 +95,13 @@ class World:
         others: list[str] = []
         if fate.end is End.LAST:
             others = [entity for entity, of in self.process.named.items() if of != i]
-        elif fate.end is End.NEXT and not self.history.crashes:
-            # A crash before the other one hears of it would leave nobody who could know.
-            others = [made[0] for of, its, made in self.waiting if of != i and its.end is End.ANSWER and made]
+        elif fate.end is End.NEXT:
+            # A crash before the other one has heard of it would leave nobody who could know.
+            others = [
+                made[0]
+                for of, its, made, heard in self.waiting
+                if of != i and its.end is End.ANSWER and made and heard + WRITTEN < self._crash_at
+            ]
         return others[-1] if others else made[0] if made else None
 
     def page_lost(self) -> bool:
@@ -111,7 +118,9 @@ class World:
         number = self._epoch
         crashes = self.history.crashes
         clock = crashes[number - 1].clock if number else self.history.clock
+        self._crash_at = inf
         if number < len(crashes):
+            self._crash_at = self.now + crashes[number].after
             self.later(crashes[number].after, self._crash, mortal=True)
         return self._kind(self, clock, SETTLE)
 
@@ -119,6 +128,7 @@ class World:
         crash = self.history.crashes[self._epoch]
         self.tell(f"process {self._epoch}: {crash}")
         self.disk.crash(power=crash.power)
+        self.waiting.clear()
         if crash.edited is not None:
             self.variants[crash.edited] += 10
             self.edited.add(crash.edited)
