@@ -35,9 +35,9 @@ class Closing:
     ended: int = 0
     failed: int = 0
 
-    def reopened(self, kind: str, was: State) -> None:
-        """Count an operation of a kind that is taken up again as not started."""
-        self.observer.report.note(kind, State.NOT_STARTED, was)
+    def reopened(self, kind: str, was: State, state: State = State.NOT_STARTED) -> None:
+        """Count an operation of a kind that is taken up again, or held, under its new state."""
+        self.observer.report.note(kind, state, was)
 
     def settled(self, command: Command) -> None:
         """Count what follows of an operation that was in doubt."""

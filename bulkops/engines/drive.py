@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from bulkops.checkpoint import StepState
+from bulkops.checkpoint import StepState, digest
 from bulkops.errors import InDoubt, OperationFailed
 from bulkops.lifecycle import Life, Phase, Remembered, Verdict, begin
 from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
@@ -307,7 +307,8 @@ def _remembered_doubt(
     assert row is not None
     why = Verdict.ID_UNKNOWN if life.sure else Verdict.DOUBT
     reason = row.reason or "the run ended before an answer was written down"
-    edited = row.request not in (b"", request_digest(request))
+    # One that was done is known by its line alone.
+    edited = row.request not in (b"", request_digest(request), digest(running.planned.line.raw))
     said = reason if reason.startswith(why.value) else f"{why.value}: {reason}"
     repeated = orjson.loads(row.evidence).get("repeated") if row.evidence is not None else None
     running.doubtful = Doubtful(

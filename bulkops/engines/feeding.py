@@ -13,7 +13,7 @@ from anyio import to_thread
 from bulkops.checkpoint import digest, line_key, operation_key
 from bulkops.errors import Stop
 from bulkops.model import State, value
-from bulkops.planning import Planned, named
+from bulkops.planning import Planned, id_of, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,13 +138,20 @@ class Feed:
         return False
 
     async def find(self, row: OperationRow) -> Planned | None:
-        """Return an operation by its end, None where its line is not in the job as it was then."""
+        """Return an operation by its end, with its line as it reads now; None where that is not in the job."""
         raw = await to_thread.run_sync(self._line_of, row)
-        return None if raw is None else Planned(row.key, row.line_key, self._plan.parse(raw), row.index)
+        line = None if raw is None else self._plan.parse(raw)
+        if line is None or row.index >= line.count:
+            return None
+        return Planned(row.key, row.line_key, line, row.index)
 
     def _line_of(self, row: OperationRow) -> RawLine | None:
         lines = chain.from_iterable(self._plan.raw_batches())
-        return next((raw for raw in lines if digest(raw.raw) == row.digest), None)
+        found = next((raw for raw in lines if digest(raw.raw) == row.digest), None)
+        if found is not None or row.id is None:
+            return found
+        lines = chain.from_iterable(self._plan.raw_batches())
+        return next((raw for raw in lines if id_of(raw) == row.id), None)
 
     def wants(self, planned: Planned) -> bool:
         """Return whether something waits for this operation, as far as the lines are known."""

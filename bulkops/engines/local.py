@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from bulkops.checkpoint import StepState
+from bulkops.checkpoint import StepState, digest
 from bulkops.engines.asking import Asking
 from bulkops.engines.beginning import Beginnings
 from bulkops.engines.deciding import decided
@@ -49,8 +49,8 @@ class Closing(Protocol):
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
 
-    def reopened(self, kind: str, was: State) -> None:
-        """Hear that an operation of a kind which had ended so is taken up again."""
+    def reopened(self, kind: str, was: State, state: State = State.NOT_STARTED) -> None:
+        """Hear that an operation of a kind which had ended so is taken up again, or held."""
 
     def settled(self, command: Command) -> None:
         """Hear what follows of an operation that was in doubt."""
@@ -390,18 +390,24 @@ class Engine:
 
     async def _take_back(self, key: bytes) -> bool:
         """Have an operation that has ended go on in doubt, if it has to be."""
-        taken_back = await self._repeats.take_back(key, self._feed.goes_on)
-        if taken_back is None:
+        to_take_back = await self._repeats.to_take_back(key)
+        if to_take_back is None:
             return False
-        row, steps = taken_back
-        self._closing.reopened(row.kind, row.state)
+        row, steps = to_take_back
+        self._feed.goes_on(key)
         planned = await self._feed.find(row)
-        if planned is None:
-            # Without its line as it was, the next run goes on with it.
-            self._held += 1
-            self._arrived(key)
-        else:
+        if planned is not None and digest(planned.line.raw) == row.digest:
+            await self._repeats.take_back(row, steps)
+            self._closing.reopened(row.kind, row.state)
             await self._go_on(planned, steps)
+            return True
+        await self._repeats.hold(row, steps)
+        self._held += 1
+        self._arrived(key)
+        if planned is not None:
+            # It counts under the kind that its line has now; without a line it does not count at all.
+            self._closing.reopened(planned.line.op, row.state, State.IN_DOUBT)
+            self._feed.ended(planned, State.IN_DOUBT)
         return True
 
     async def _go_on(self, planned: Planned, steps: list[StepRow]) -> None:

@@ -11,12 +11,13 @@ import orjson
 from anyio import to_thread
 
 from bulkops.checkpoint import StepRow, StepState
+from bulkops.engines.drive import BEFORE
 from bulkops.engines.reopening import taken_up_again, told_before, told_of
 from bulkops.lifecycle import Life, Phase, Repeated, advance
-from bulkops.model import Effect
+from bulkops.model import Effect, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bulkops.checkpoint import Checkpoint, OperationRow
     from bulkops.engines.drive import Doubtful, Start
@@ -101,23 +102,39 @@ class Repeats:
         await self._checkpoint.reopen(planned.key, kept)
         return kept
 
-    async def take_back(
-        self, key: bytes, goes_on: Callable[[bytes], None]
-    ) -> tuple[OperationRow, list[StepRow]] | None:
-        """Take the end of an operation back that has to be in doubt; return it, and the steps in its place.
+    async def to_take_back(self, key: bytes) -> tuple[OperationRow, list[StepRow]] | None:
+        """Return the end of an operation that has to be in doubt, and the steps that belong in its place.
 
-        None where it need not be, or has not ended yet. `goes_on` hears of it before the end is gone.
+        None where it need not be, or has not ended yet.
         """
         if key not in self.wanted:
             return None
         row = await self._checkpoint.row_of(key)
         if row is None or (entity := self.wanted.pop(key, None)) is None:
             return None
-        steps = put_back(row, await self._checkpoint.steps_of(key) or [self._made_up(row, entity)], entity)
-        goes_on(key)
-        self._leaves(key)
-        await self._checkpoint.reopen(key, steps)
-        return row, steps
+        steps = await self._checkpoint.steps_of(key) or [self._made_up(row, entity)]
+        return row, put_back(row, steps, entity)
+
+    async def take_back(self, row: OperationRow, steps: Sequence[StepRow]) -> None:
+        """Put these steps in the place of an operation's end."""
+        self._leaves(row.key)
+        await self._checkpoint.reopen(row.key, steps)
+
+    async def hold(self, row: OperationRow, steps: Sequence[StepRow]) -> None:
+        """Hold an operation that had ended: nobody can tell any more what its line asked for."""
+        record = orjson.loads(row.record)
+        record["status"], record["result"] = State.IN_DOUBT.value, None
+        reason = "two answers named what it made, and its line does not stand in the job as it was"
+        record["error"] = {"code": "in_doubt", "message": reason, "http_status": None, "request_id": None}
+        record["created"] = orjson.loads(steps[0].reply or b"{}")["created"]
+        for found in ("resolved_by", "evidence"):
+            record.pop(found, None)
+        held = replace(row, state=State.IN_DOUBT, record=orjson.dumps(record))
+        # Without that the line which there is now would be taken for what was sent.
+        marked = [step if step.number == BEFORE else replace(step, request=row.digest) for step in steps]
+        # These first: held without a step it would be sent again.
+        await self.take_back(row, marked)
+        await self._checkpoint.close_operation(held, keep_steps=True)
 
     def _made_up(self, row: OperationRow, entity: str) -> StepRow:
         """Return the create of an operation that is done: its steps are forgotten by then.

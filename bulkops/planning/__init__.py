@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulkops.planning.census import make_plan
+from bulkops.planning.census import id_of, make_plan
 from bulkops.planning.known import KNOWN, known_word
 from bulkops.planning.plan import Plan, Planned, Selection, edited_words, named
 from bulkops.planning.standing import Standing
@@ -14,6 +14,7 @@ __all__ = [
     "Selection",
     "Standing",
     "edited_words",
+    "id_of",
     "known_word",
     "make_plan",
     "named",

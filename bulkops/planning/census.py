@@ -319,7 +319,7 @@ class _Census:
     def _note_problems(self, raw: RawLine, found: LineProblems) -> None:
         if len(self.problems) < MOST_PROBLEMS_KEPT:
             self.problems += found.in_file(self.plan.job.name, raw.number)
-        line_id = _id_of(raw)
+        line_id = id_of(raw)
         if line_id is not None:
             # Lines that wait for it are not wrong as well.
             self._ids_of_bad.add(line_key(line_id, b"", 0))
@@ -348,7 +348,7 @@ class _Census:
         ids = KeyIndex()
         asked = {line_id for line_id, _ in self._asked}
         for raw in self._base.lines() if self._base is not None and asked else ():
-            line_id = _id_of(raw)
+            line_id = id_of(raw)
             if line_id is None:
                 continue
             key = line_key(line_id, b"", 0)
@@ -374,7 +374,7 @@ class _Census:
         self.problems.append(Problem(self.plan.job.name, number, field, message))
 
 
-def _id_of(raw: RawLine) -> str | None:
+def id_of(raw: RawLine) -> str | None:
     """Return the id of a line that may be bad otherwise."""
     try:
         written = parse_object(raw.raw)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import anyio
@@ -15,9 +16,11 @@ from bulkops.engines.doubts import adopted
 from bulkops.engines.feeding import Feed
 from bulkops.engines.repeats import Repeats
 from bulkops.lifecycle import Choice, Chosen
+from bulkops.model import State
 from bulkops.planning import Selection
 from bulkops.settings import Policies, Policy
 from tests.engines.engine_bench import AGENT, Job, Server, counts
+from tests.engines.test_engine_asking import agent
 from tests.engines.test_engine_dependants import tool
 from tests.jumping import run_jumping
 
@@ -95,6 +98,58 @@ def test_a_crash_before_the_first_was_put_in_doubt_is_made_good(tmp_path: Path) 
     run_jumping(lambda: job.run(server, TAKEN_UP))
     assert job.states() == ["in_doubt", "in_doubt"]
     assert server.effects("tool.create") == []
+
+
+@pytest.mark.parametrize("line", [{**tool("a"), "on_error": "continue"}, None])
+def test_the_first_is_held_whatever_became_of_its_line(tmp_path: Path, line: dict[str, Any] | None) -> None:
+    """Edited or removed after a crash: held in the same run, and the counts are those of the checkpoint."""
+    lines = [tool("a"), {"op": "agent.create", "body": AGENT, "needs": ["b"]}, tool("b")]
+    job = Job(tmp_path, lines, in_flight=1)
+
+    async def crashed() -> None:
+        with mock.patch.object(Repeats, "hear", mock.AsyncMock(return_value=None)):
+            await job.run(both_named())
+
+    run_jumping(crashed)
+    job.write([*([line] if line else []), *lines[1:]])
+    server, gone = Server(), 0 if line else 1
+    run = run_jumping(lambda: job.run(server, replace(TAKEN_UP, changed="keep")))
+    remembered = job.checkpoint.reader().counts()
+    assert remembered == {State.IN_DOUBT: 2}
+    assert counts(run) == {"not_started": 1, "in_doubt": 2 - gone}
+    if not gone:
+        run.report.agree(remembered)
+    [first] = [row for row in job.rows() if row["id"] == "a"]
+    assert (first["status"], first["created"], first["result"]) == ("in_doubt", [], None)
+    job.write(lines)
+    run_jumping(lambda: job.run(server, TAKEN_UP))
+    assert [row["status"] for row in job.rows()] == ["in_doubt", "in_doubt"]
+    assert not server.times
+
+
+@pytest.mark.parametrize("put_back", [True, False])
+def test_the_first_is_looked_for_by_its_line_as_it_was(tmp_path: Path, *, put_back: bool) -> None:
+    """An agent whose line was edited is held, not looked for by the new line; put back, the listing is asked."""
+    job, server = Job(tmp_path, [agent("a"), agent("b")], in_flight=1), Server()
+
+    def name(request: Request, number: int) -> Answer | None:
+        named = request.endpoint == "agent.create" and number == 2
+        return Answer(200, {"agent_id": server.world.effects[0].id}) if named else None
+
+    async def crashed() -> None:
+        server.after = name
+        with mock.patch.object(Repeats, "hear", mock.AsyncMock(return_value=None)):
+            await job.run(server, stop_after=0.5)
+
+    run_jumping(crashed)
+    edited = agent("a") | {"body": AGENT | {"name": "another"}}
+    for line in (edited, agent("a") if put_back else edited):
+        job.write([line, agent("b")])
+        run_jumping(lambda: job.run(server, Selection(in_doubt=frozenset({"agent.create"}))))
+        assert job.states() == ["in_doubt", "done"]
+    assert job.rows()[0]["evidence"]["candidates"] == ([server.world.effects[0].id] if put_back else [])
+    assert ("edited" in job.rows()[0]["error"]["message"]) is not put_back
+    assert server.effects("agent.create") == ["a", "b"]
 
 
 def test_what_was_decided_meanwhile_is_left_alone(tmp_path: Path) -> None:
