@@ -162,7 +162,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="small sizes: tries the scripts, figures are rough"
     )
-    parser.add_argument("--full", action="store_true", help="a million lines for the memory; takes long")
+    parser.add_argument("--full", action="store_true", help="the largest sizes; takes long")
     parser.add_argument("--scratch", default="/var/tmp", help="a folder on a real disk (default %(default)s)")
     return parser
 

@@ -3,7 +3,7 @@
     benchmarks/run.py                    all of them, 5 rounds each
     benchmarks/run.py --only startup     one of them; may be given several times
     benchmarks/run.py --quick            small sizes, one round: do the scripts still work?
-    benchmarks/run.py --full             the memory at a million lines
+    benchmarks/run.py --full             the largest sizes: memory and recovery of a million lines, resume of ten
 
 Each script beside this one tells its claim, its commands and its method, and can be called alone. The exit code is
 1 when a figure is over what is promised.
@@ -29,6 +29,7 @@ SCRIPTS = (
     "memory",
     "plan_lines",
     "resume",
+    "recover",
     "upload_200mb",
     "startup",
     "transports",

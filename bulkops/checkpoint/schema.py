@@ -86,6 +86,8 @@ def other_schema(connection: sqlite3.Connection) -> bool:
 
 def structure(connection: sqlite3.Connection) -> str:
     """Return what SQLite finds wrong with pages and indexes, `ok` when nothing is."""
+    # Each row is looked for in each index, here and there: with the 2 MB that SQLite takes of itself, a quarter slower.
+    connection.execute("PRAGMA cache_size=-16384")
     return str(_value(connection, "PRAGMA integrity_check(1)"))
 
 

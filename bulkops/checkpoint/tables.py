@@ -85,7 +85,9 @@ def put_operations(connection: sqlite3.Connection, rows: Iterable[OperationRow])
             bytearray(r.record),
             bytearray(r.raw) if r.raw is not None else "",
             int(r.passed) if r.passed is not None else "",
-            operation_sum(r),
+            operation_sum(
+                r.key, r.line_key, r.line, r.index, r.id, r.kind, r.state, r.digest, r.record, r.raw, r.passed
+            ),
         )
         for r in rows
     ]
@@ -305,9 +307,19 @@ def _operation(row: tuple[Any, ...]) -> OperationRow:
 
 def unlike(connection: sqlite3.Connection) -> Generator[str]:
     """Yield, in words, every row that does not have its sum."""
-    for *fields, total in _stream(connection, f"SELECT {_OPERATION}, sum FROM operation"):
-        if operation_sum(_operation(tuple(fields))) != total:
-            yield f"the end of the operation {fields[0].hex()}"
+    # The names are looked up here: SQLite would do so for each row.
+    kinds = dict(connection.execute("SELECT code, name FROM kind").fetchall())
+    states = {code: str(state) for state, code in STATE_CODES.items()}
+    truths = {None: None, 0: False, 1: True}
+    ends = _stream(
+        connection,
+        "SELECT key, line_key, line, idx, id, kind, state, digest, record, raw, passed, sum FROM operation",
+    )
+    for key, line_key, line, index, id_, kind, state, digest, record, raw, passed, total in ends:
+        kind, state, passed = kinds[kind], states[state], truths[passed]  # noqa: PLW2901 - their names for their codes
+        found = operation_sum(key, line_key, line, index, id_, kind, state, digest, record, raw, passed)
+        if found != total:
+            yield f"the end of the operation {key.hex()}"
     for *fields, total in _stream(connection, f"SELECT {_STEP}, sum FROM step"):
         if step_sum(_step(tuple(fields))) != total:
             yield f"a step of the operation {fields[0].hex()}"

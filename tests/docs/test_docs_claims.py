@@ -32,6 +32,7 @@ MOST_PLACEHOLDERS = {
     "memory",
     "plan_lines",
     "resume",
+    "recover",
     "upload_200mb",
     "startup",
     "checkpoint",
