@@ -190,18 +190,21 @@ class Doubts:
     async def _findings(self, makes: str, at_hand: Sequence[_Open]) -> Findings:
         api = self._settings.api
         listing = api.listing_of(makes)
+        now, first = anyio.current_time(), None
         if listing is None:
-            return unlisted([await self._as_doubt(each) for each in at_hand], makes or "effect")
+            return unlisted([await self._as_doubt(each, now) for each in at_hand], makes or "effect")
         if self._clock.now() is None:
-            # One page, to hear what time it is there.
-            await self._ask(listing.endpoint.request(query=api.paging.query(1)))
-        doubts = [await self._as_doubt(each) for each in at_hand]
+            # What is asked for first tells what time it is there, on which depends how far back the rest goes.
+            first = await self._ask(listing.endpoint.request(query=api.paging.query(1)))
+        doubts = [await self._as_doubt(each, now) for each in at_hand]
         steps = reconcile(api, listing, doubts, newest_first=self._order.get(makes))
-        return await self._driven(steps, makes, {each.running.planned.key for each in at_hand})
+        return await self._driven(steps, makes, {each.running.planned.key for each in at_hand}, first)
 
-    async def _driven(self, steps: Any, makes: str, at_hand: set[bytes]) -> Findings:
-        """Drive a reconcile to its end."""
+    async def _driven(self, steps: Any, makes: str, at_hand: set[bytes], first: Reply | None) -> Findings:
+        """Drive a reconcile to its end; `first` is the answer to its first request, if there is one already."""
         step: Request | Claims = next(steps)
+        if first is not None:
+            step = steps.send(first)
         while True:
             try:
                 if isinstance(step, Claims):
@@ -246,7 +249,8 @@ class Doubts:
             if request.makes == makes and name is not None:
                 yield name
 
-    async def _as_doubt(self, each: _Open) -> Doubt:
+    async def _as_doubt(self, each: _Open, now: float) -> Doubt:
+        """Return what is to be known of a doubt by a listing whose reading begins now."""
         doubtful, key = each.doubtful, each.running.planned.key
         rows = await self._checkpoint.steps_of(key)
         row = next((row for row in rows if row.number == doubtful.number), None)
@@ -261,7 +265,7 @@ class Doubts:
             since=since,
             until=since + self._settings.attempt_deadline + self._settle,
             dated=dated,
-            settled=is_settled(each.born, anyio.current_time(), self._settle),
+            settled=is_settled(each.born, now, self._settle),
             sure=doubtful.life.sure,
             stamp=stamp
             if stamp is not None and name is not None and name.endswith(stamped("", stamp))
