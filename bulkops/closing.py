@@ -35,9 +35,13 @@ class Closing:
     ended: int = 0
     failed: int = 0
 
-    def reopened(self, kind: str, was: State, state: State = State.NOT_STARTED) -> None:
-        """Count an operation of a kind that is taken up again, or held, under its new state."""
-        self.observer.report.note(kind, state, was)
+    def reopened(self, kind: str, was: State) -> None:
+        """Count an operation of a kind that is taken up again as not started."""
+        self.observer.report.note(kind, State.NOT_STARTED, was)
+
+    def taken_back(self, kind: str, was: State, state: State) -> None:
+        """Count an operation of a kind whose end holds no more under its new state."""
+        self.observer.taken_back(kind, was, state)
 
     def settled(self, command: Command) -> None:
         """Count what follows of an operation that was in doubt."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
+from bulkops.model import State
 from bulkops.outputs.atomic import written_aside
 from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.engines.local import Engine
-    from bulkops.model import Json, State
+    from bulkops.model import Json
     from bulkops.pace.standing import Standing
     from bulkops.pace.turns import Pace
     from bulkops.planning import Plan
@@ -133,6 +134,13 @@ class Observer:
         self.report.note(kind, state)
         self.progress.ended(state)
         self.meter.ended(state)
+
+    def taken_back(self, kind: str, was: State, state: State) -> None:
+        """Hear that an operation which had ended has another state now."""
+        self.report.note(kind, state, was)
+        self.progress.taken_back(was)
+        if state is not State.NOT_STARTED:
+            self.progress.ended(state)
 
     async def watch(
         self, engine: Engine, pace: Pace, sender: Retrying, account: str, question: Question

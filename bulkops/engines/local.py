@@ -49,8 +49,11 @@ class Closing(Protocol):
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
 
-    def reopened(self, kind: str, was: State, state: State = State.NOT_STARTED) -> None:
-        """Hear that an operation of a kind which had ended so is taken up again, or held."""
+    def reopened(self, kind: str, was: State) -> None:
+        """Hear that an operation of a kind which had ended so in an earlier run is taken up again."""
+
+    def taken_back(self, kind: str, was: State, state: State) -> None:
+        """Hear that the end of an operation of a kind holds no more: it goes on, or is held."""
 
     def settled(self, command: Command) -> None:
         """Hear what follows of an operation that was in doubt."""
@@ -398,7 +401,7 @@ class Engine:
         planned = await self._feed.find(row)
         if planned is not None and digest(planned.line.raw) == row.digest:
             await self._repeats.take_back(row, steps)
-            self._closing.reopened(row.kind, row.state)
+            self._closing.taken_back(row.kind, row.state, State.NOT_STARTED)
             await self._go_on(planned, steps)
             return True
         await self._repeats.hold(row, steps)
@@ -406,7 +409,7 @@ class Engine:
         self._arrived(key)
         if planned is not None:
             # It counts under the kind that its line has now; without a line it does not count at all.
-            self._closing.reopened(planned.line.op, row.state, State.IN_DOUBT)
+            self._closing.taken_back(planned.line.op, row.state, State.IN_DOUBT)
             self._feed.ended(planned, State.IN_DOUBT)
         return True
 

@@ -64,6 +64,11 @@ class Bars(Progress):
         if self._clock() - self._drawn >= EVERY:
             self._draw()
 
+    def taken_back(self, was: State) -> None:
+        """See `Progress`."""
+        self._counts[was] -= 1
+        self._new -= 1
+
     def stands(self, moment: Moment) -> None:
         """See `Progress`."""
         if not self._bars:

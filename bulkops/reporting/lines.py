@@ -47,6 +47,10 @@ class Lines(Progress):
         if self._over() >= self._next_count:
             self._tell()
 
+    def taken_back(self, was: State) -> None:
+        """See `Progress`."""
+        self._counts[was] -= 1
+
     def stands(self, moment: Moment) -> None:
         """See `Progress`."""
         share = "" if moment.limit is None else f" of {moment.limit:,}"

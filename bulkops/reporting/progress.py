@@ -33,6 +33,9 @@ class Progress:
     def ended(self, state: State) -> None:
         """Count an operation that ended; called for each one, so it costs next to nothing."""
 
+    def taken_back(self, was: State) -> None:
+        """Count an operation no more that had ended so."""
+
     def stands(self, moment: Moment) -> None:
         """Hear, a few times a second, where the run stands."""
 

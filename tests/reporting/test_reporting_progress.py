@@ -108,6 +108,23 @@ def test_bars_show_operations_waiting_and_rate(written: str) -> None:
     assert re.search(r"requests   +9[0-4] % \|.*\| 9[0-4]/100 per min", written)
 
 
+def test_what_is_taken_back_is_counted_once() -> None:
+    """An operation whose end holds no more counts when it ends anew: neither bar nor line goes beyond all there are."""
+    again = "bars.taken_back(State.FAILED)\nbars.ended(State.DONE)\nbars.finish()"
+    shown = screen(on_a_terminal(SCRIPT.replace("LIMIT", "100").replace("bars.finish()", again)))
+    assert "| 40/40 [" in shown[2]
+    assert "failed" not in shown[2]
+    stream = io.StringIO()
+    lines = Lines(stream, Clock())
+    lines.begin(10, 0)
+    for _ in range(9):
+        lines.ended(State.DONE)
+    lines.taken_back(State.DONE)
+    lines.ended(State.IN_DOUBT)
+    lines.ended(State.DONE)
+    assert stream.getvalue().splitlines()[-1].startswith("100 %: 10 of 10, in doubt 1")
+
+
 def test_bars_have_no_colours(written: str) -> None:
     """The only escape sequence is the one that moves up a line."""
     assert set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", written)) == {"\x1b[A"}
