@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from bulkops.pace.credit import NEVER
 
 FIRST_SIZE = 5
-"""So many may be in flight at first; a round trip in which all of them were adds one."""
+"""So many may be in flight at first; while all of them are, one is added with each round trip."""
+
+LONG = 0.5
+"""Seconds. With answers that take ten, a window that grew with each round trip would take ten minutes to reach 64."""
 
 CUT = 0.75
 REGROWTH = 2.0
@@ -30,8 +33,11 @@ class Window:
         self.size = self.ceiling
 
     def grow(self, sent: float, now: float, period: float) -> None:
-        """Hear that a request which filled the window was answered: once each round trip it grows."""
-        if sent < max(self.grown, self.cut):
+        """Hear that a request which filled the window was answered: it grows, once each round trip at most.
+
+        Where that is long, every half second.
+        """
+        if sent < self.cut or (sent < self.grown and now < self.grown + LONG):
             return
         if self.size >= self.ceiling and now < self.cut + REGROWTH * period:
             return

@@ -229,6 +229,15 @@ def test_a_limit_of_requests_in_flight(told: bool, most: int, refused: int, seed
 
 
 @seeds
+def test_slow_answers_fill_all_places_soon(seed: int) -> None:
+    """With answers of seven seconds, 32 workers are all under way from the second minute on."""
+    service = send(service_of("log", 500, seed, crowd=Crowd(1_000, service=7.0)), seconds=180)
+    possible = 32 / 7.5 * 60
+    assert service.refused == 0
+    assert min(service.admitted(60, 120), service.admitted(120, 180)) >= 0.95 * possible
+
+
+@seeds
 def test_exclusive_ends_at_the_first_sign_of_others(seed: int) -> None:
     """Said to be alone and not alone: few 429s, and the standing says that the key is shared."""
     service = service_of("log", 100, seed)
