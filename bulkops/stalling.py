@@ -49,6 +49,8 @@ class Standstill:
     """Seconds until the next look at them."""
     in_flight: int = 0
     """Requests that were sent and not answered."""
+    window: int = 0
+    """So many may be in flight at once."""
     repeated: int = 0
     """Requests that are sent again after a while."""
     doubted: int = 0
@@ -68,8 +70,7 @@ class Standstill:
         if self.pause > 0:
             found.append(f"the end of a pause ({self.cause}) in {duration(self.pause)}")
         if self.queued and self.pause <= 0:
-            limit = "" if self.limit is None else f", {self.limit:,} in {duration(self.period)}"
-            found.append(f"a turn for {_many(self.queued, 'request')}{limit}")
+            found.append(f"a turn for {_many(self.queued, 'request')}{self._bound()}")
         settling = [f"{number:,} {words[number != 1]}" for words, number in self.awaited.items() if number]
         if settling:
             look = "" if self.next_look == inf else f", next look in {duration(self.next_look)}"
@@ -85,6 +86,12 @@ class Standstill:
         if self.held:
             found.append(f"operations in doubt, on which {_many(self.held, 'line')} depend")
         return found
+
+    def _bound(self) -> str:
+        """Say what holds up those who wait for a turn."""
+        if 0 < self.window <= self.in_flight:
+            return f", {self.window:,} in flight at once"
+        return "" if self.limit is None else f", {self.limit:,} in {duration(self.period)}"
 
 
 class StallDetector:
@@ -135,6 +142,7 @@ class StallDetector:
             awaited={watches[what].words: number for what, number in watcher.awaited.items()},
             next_look=watcher.next_look(),
             in_flight=standing.in_flight,
+            window=standing.window,
             repeated=max(0, engine.busy + watcher.looking - standing.waiting - standing.in_flight),
             doubted=doubts.waiting,
             asked=asking.waiting,

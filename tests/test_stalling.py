@@ -224,3 +224,5 @@ def test_everything_that_can_be_waited_for_has_its_words() -> None:
         "operations in doubt, on which 2 lines depend",
     ]
     assert Standstill(awaited={INDEX: 0}).words() == []
+    crowded = Standstill(queued=3, limit=100, in_flight=5, window=5, awaited={})
+    assert crowded.words()[0] == "a turn for 3 requests, 5 in flight at once"
