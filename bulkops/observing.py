@@ -60,6 +60,8 @@ class Observer:
     _written: float = float("-inf")
     _peak: int = 0
     _others: int = 0
+    _rested_before: float = 0.0
+    """Seconds of pauses that earlier runs with the key had."""
     _rest_until: float = 0.0
     _rest_cause: str = ""
 
@@ -146,6 +148,7 @@ class Observer:
         self, engine: Engine, pace: Pace, sender: Retrying, account: str, question: Question
     ) -> None:
         """Tell how it goes on, until cancelled."""
+        self._rested_before = pace.standing(account).paused_seconds
         while True:
             await anyio.sleep(TICK)
             standing = self._seen(pace.standing(account))
@@ -209,15 +212,17 @@ class Observer:
     def _sum_up(self, engine: Engine, standing: Standing, sender: Retrying) -> None:
         report = self.report
         report.limit, report.period, report.limit_source = standing.limit, standing.period, standing.source
-        report.pauses, report.paused_seconds = standing.pauses, standing.paused_seconds
-        report.requests, report.retries, report.polls = sender.requests, sender.retries, engine.looks
+        report.paused_seconds = standing.paused_seconds - self._rested_before
+        # What only waits for its turn was not sent.
+        sent = self.meter.total.sent
+        report.requests, report.polls, report.retries = sent.total(), sent["poll"], sender.retries
         self._now = Now(
             time.time(),
             standing.granted_last_period,
             standing.waiting,
             self.meter.in_flight,
             engine.awaited,
-            standing.paused_seconds,
+            report.paused_seconds,
         )
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 FIRST_REFUSAL = 400
 
+ANOTHER = "429 to another run"
+"""The reason of a pause that another process drew, or an earlier one."""
+
 FASTER = 1.05
 """The bucket leaks so much faster than the even pace, which may hurry a little when there is credit."""
 
@@ -71,7 +74,12 @@ class Dispatcher:
         self._wakes = inf
         self._error: Exception | None = None
         self._together = Together(
-            self._governor, self._mine, self._describe, changed=self._tell_limit, failed=self._unshared
+            self._governor,
+            self._mine,
+            self._describe,
+            changed=self._tell_limit,
+            rests=self._tell_rest,
+            failed=self._unshared,
         )
         if kept is not None:
             self._together.join(kept)
@@ -246,6 +254,10 @@ class Dispatcher:
         waits = bool(self._waiting) and self._mine.flying < self._senses.most
         self._mine.left = max(len(self._waiting), self._expected)
         self._mine.wait(self._together.others.values(), self._together.now, waits=waits)
+
+    def _tell_rest(self, seconds: float, longer: bool) -> None:  # noqa: FBT001 - as it is called
+        word = "lengthened" if longer else "paused"
+        self._senses.told(word, account=self._account, seconds=seconds, reason=ANOTHER)
 
     def _unshared(self, error: OSError) -> None:
         self._senses.told("unshared", account=self._account, reason=f"{error.filename}: {error.strerror}")

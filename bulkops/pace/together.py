@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from bulkops.pace.state import State
 
 
+NOTICED = 0.01
+"""Seconds. By less a pause of others does not lengthen ours: moments are written down rounded."""
+
+
 class Together:
     """Entering takes up what others have done; leaving lets them have or at least find what was decided.
 
-    `describe` brings `mine` up to date, `changed` hears that the limit did, `failed` that the file cannot be used:
-    then the pace goes on by itself.
+    `describe` brings `mine` up to date, `changed` hears that the limit did, `rests` that another one pauses everybody
+    (seconds from now; whether everybody was resting already), `failed` that the file cannot be used: then the pace
+    goes on by itself.
     """
 
     def __init__(
@@ -33,12 +38,14 @@ class Together:
         describe: Callable[[], None],
         *,
         changed: Callable[[], None],
+        rests: Callable[[float, bool], None],
         failed: Callable[[OSError], None],
     ) -> None:
         self._governor = governor
         self._mine = mine
         self._describe = describe
         self._changed = changed
+        self._rests = rests
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
@@ -127,9 +134,12 @@ class Together:
     def _take(self, state: State, sharing: Sharing) -> None:
         """Go on from what others made of the state."""
         self.others, cap = sharing.others, sharing.cap()
+        before = self._governor.state.pauses.until
         changed = state is not self._governor.state or cap != self._governor.cap
         if changed and self._governor.adopt(state, cap):
             self._changed()
+        if state.pauses.until > max(before, self.now) + NOTICED:
+            self._rests(state.pauses.until - self.now, before > self.now)
 
     def _beat(self) -> None:
         """Let the file catch up."""

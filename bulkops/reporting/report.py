@@ -52,7 +52,6 @@ class Report:
     requests: int = 0
     retries: int = 0
     polls: int = 0
-    pauses: int = 0
     paused_seconds: float = 0.0
     pause_reasons: Counter[str] = field(default_factory=Counter)
     found: int = 0
@@ -71,6 +70,11 @@ class Report:
     def total(self) -> int:
         """How many operations the job has."""
         return sum(self.totals.values())
+
+    @property
+    def pauses(self) -> int:
+        """How often everybody rested."""
+        return self.pause_reasons.total()
 
     @property
     def seconds(self) -> float:

@@ -16,8 +16,8 @@ _LONGEST_LINE = 10_000
 
 
 def pace_line(report: Report) -> str | None:
-    """Return what people are told of limit and pauses; None for a run that sent nothing."""
-    if not report.requests:
+    """Return what people are told of limit and pauses; None for a run that neither sent nor rested."""
+    if not report.requests and not report.pauses:
         return None
     limit = "limit: unknown"
     if report.limit is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.e2e_commands import agents, states
+from tests.e2e.e2e_commands import agents, states, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,15 @@ def test_looks_and_retries_count(desk_at: Callable[..., Desk]) -> None:
     assert ended.code == 7
     assert desk.sent == 7
     assert set(states(job).values()) <= {"not_started"}
+
+
+def test_what_waits_for_its_turn_was_not_sent(desk: Desk) -> None:
+    """The last line, the summary and the page tell what reached the server, not what a bound held back."""
+    job = desk.job(agents(50))
+    ended = desk.run(job, "--max-requests", 5)
+    assert ended.code == 7
+    assert "(5 requests)" in ended.err
+    assert (desk.sent, summary(job)["requests"]["sent"]) == (5, 5)
 
 
 def test_a_job_that_is_done_by_then_is_done(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bulkops.api import Tier
 from bulkops.pace import Allowance
+from bulkops.pace.dispatcher import ANOTHER
 from bulkops.pace.sharing import Place
 from tests.jumping import run_jumping
 from tests.pace.pace_doubles import STANDARD, WORK, answered, now, one
@@ -246,6 +247,29 @@ def test_a_429_of_one_rests_all(tmp_path: Path) -> None:
             await anyio.sleep(NOTICED)
             await answered(first, 429, retry_after="20")
             assert await answered(second) >= 20
+
+    run_jumping(run)
+
+
+def test_a_pause_that_another_one_drew_is_told(tmp_path: Path) -> None:
+    """Who rests for another one's 429, or an earlier run's, says so, for how long, and why."""
+    told: list[tuple[str, int, str]] = []
+
+    def hear(event: str, **facts: Any) -> None:
+        if event in {"paused", "lengthened"}:
+            told.append((event, round(facts["seconds"]), facts["reason"]))
+
+    async def run() -> None:
+        kept = place(tmp_path)
+        async with sharing(kept) as first, sharing(kept, told=hear) as second:
+            await anyio.sleep(NOTICED)
+            await answered(first, 429, retry_after="20")
+            await answered(second)
+            assert told == [("paused", 20, ANOTHER)]
+            await answered(first, 429, retry_after="20")
+        await anyio.sleep(5)
+        async with sharing(kept, told=hear):
+            assert told[1:] == [("paused", 15, ANOTHER)]
 
     run_jumping(run)
 

@@ -229,7 +229,7 @@ def test_a_run_folder_of_its_own_is_named() -> None:
 def test_the_summary_is_complete() -> None:
     """The summary holds every count, the limit and its source, times, and the command that continues."""
     report = report_of(done=1, failed=1)
-    report.limit, report.limit_source, report.retries, report.polls, report.pauses = 500, "--tier", 2, 3, 4
+    report.limit, report.limit_source, report.retries, report.polls = 500, "--tier", 2, 3
     report.paused_seconds, report.pause_reasons["429"] = 33.25, 4
     none_yet = {"blocked": 0, "skipped": 0, "in_doubt": 0, "not_started": 0}
     counts = {"total": 2, "done": 1, "failed": 1, **none_yet}
@@ -259,12 +259,14 @@ def test_the_line_of_limit_and_pauses() -> None:
     report.others = 30
     assert pace_line(report) == "limit: 500 per min (header), 84 % used, others up to 30"
     report.others = 0
-    report.pauses, report.paused_seconds = 3, 33.0
+    report.paused_seconds = 33.0
     report.pause_reasons.update({"429": 2, "nothing remaining": 1})
     assert pace_line(report) == (
         "limit: 500 per min (header), 84 % used; 3 pauses of 33 s in all (2 after 429, 1 after nothing remaining)"
     )
     report.requests = 0
+    assert pace_line(report) is not None, "who only rested wants to know why"
+    report.pause_reasons.clear()
     assert pace_line(report) is None
 
 
