@@ -29,6 +29,8 @@ class Flight:
     """It went ahead of the even pace."""
     probe: bool = False
     """It was the first after a refusal: nobody follows before it has ended."""
+    number: int = 0
+    """Which of all our requests it is, counted from the first."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,8 @@ class Credit:
     """what that answer told,"""
     base: int = 0
     """and up to which of our requests that would last if nothing came back."""
+    likely: int = 0
+    """The same, if requests reach the server in the order in which they were sent."""
     largest: int = 0
     """The most that ever remained."""
 
@@ -63,21 +67,24 @@ class Credit:
         self.vouched = min(max(self.vouched, base), ledger.granted + remaining)
         if flight.sent >= self.sent:
             self.sent, self.remaining, self.base = flight.sent, remaining, base
+            self.likely = min(flight.number, ledger.granted) + remaining
         self.told = now
         self.largest = max(self.largest, remaining)
         return unexplained
 
+    def stale(self, now: float, period: float) -> bool:
+        """Tell whether no answer has told lately what remains."""
+        return now > self.told + FRESH * period
+
     def left(self, now: float, ledger: Ledger) -> int:
         """Return how many more are vouched for."""
-        if now > self.told + FRESH * ledger.period:
-            return 0
-        return self.vouched - ledger.granted
+        return 0 if self.stale(now, ledger.period) else self.vouched - ledger.granted
 
     def expects(self, wanted: float, per_second: float, granted: int) -> float:
         """Return when so many are expected to remain, if what was spent comes back at this rate."""
         if self.told == NEVER:
             return NEVER
-        return self.sent + (wanted - (self.base - granted)) / per_second
+        return self.sent + (wanted - (self.likely - granted)) / per_second
 
     def cancel(self, ledger: Ledger) -> None:
         """Hear that the server refused one: what it vouched for is void."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from bulkops.pace.tiers import Allowance
 
 EXPECTED = 1.7
-"""So many have to be expected to remain before one goes, as a server may give back more slowly than it should."""
+"""So many have to be expected to remain before one goes, as a server may give back more slowly than it should;"""
+
+ASTRAY = 0.5
+"""and for each request that the ways put before or behind others so many more."""
 
 FIRST_GAP = 1 / 60
 """Periods that the second one waits at most for the answer to the first, which may tell of limits."""
@@ -32,7 +35,13 @@ HURRY = 0.96
 """With credit in hand the gaps of the even pace are so much shorter: it makes up for what it leaves unused."""
 
 VERY_LATE = 0.125
-"""Seconds. Whoever comes later than that, or than a gap, has rested: two at short notice are one too many for some."""
+"""Seconds that are made up for, a gap at most: two at short notice are enough."""
+
+RESTED = 0.25
+"""Seconds. Who comes later than that was not held up: the pace begins anew, and nothing is made up for."""
+
+UNEVEN = 0.02
+"""Periods: more is not believed of the ways. It is what the even pace leaves unused."""
 
 THEIRS = 1.15
 """Others are left so many times what they were seen to use, so that they can grow."""
@@ -110,12 +119,16 @@ class Governor:
         if now < state.due and self._ahead(margins, credit, held, left, now):
             at = now
         else:
-            wanted: float = EXPECTED
+            wanted = EXPECTED + ASTRAY * self._uneven * self.rate
             if now < state.suspect:
                 wanted = 1 + min(margins.race, state.credit.largest)
             at = max(state.due, state.credit.expects(wanted + self._spared, self.rate, ledger.granted))
-        full = held >= (margins.limit if credit > 0 else margins.unproved)
-        return max(at, ledger.frees()) if full else at
+        if held >= margins.limit:
+            at = max(at, ledger.frees(held - margins.limit + 1))
+        if held >= margins.unproved and state.credit.stale(now, ledger.period):
+            usual = min(state.ways.mean, UNEVEN * ledger.period)
+            at = max(at, ledger.frees(held - margins.unproved + 1) - usual)
+        return at
 
     def grant(self, now: float) -> Flight:
         """Let one go."""
@@ -125,16 +138,18 @@ class Governor:
             gap = 1 / self.rate
             if now >= state.suspect and state.credit.left(now, ledger) > self._spared + margins.cushion:
                 gap *= HURRY
+            elif state.credit.stale(now, ledger.period):
+                gap *= 1 + self._uneven / ledger.period
             if not ledger.granted:
                 gap = max(gap, FIRST_GAP * ledger.period)
-            # Who is a little late does not put off the next; after a rest the pace begins anew.
-            late = 0 <= now - state.due < max(LATENESS, min(gap, VERY_LATE))
-            state.due = (state.due if late else now) + gap
+            # Who is late has not used what was his: the next makes up for it.
+            late = 0 <= now - state.due < RESTED
+            state.due = (max(state.due, now - max(LATENESS, min(gap, VERY_LATE))) if late else now) + gap
         ledger.granted += 1
         full = ledger.granted - ledger.answered >= state.window.size
         probe = state.pauses.refusals > 0
         state.probing += probe
-        return Flight(now, ledger.answered, full, ahead, probe)
+        return Flight(now, ledger.answered, full, ahead, probe, ledger.granted)
 
     def undo(self, flight: Flight) -> None:
         """Take back a grant that nobody used."""
@@ -152,6 +167,7 @@ class Governor:
     def hear(self, flight: Flight, status: int, told: Told, now: float) -> bool:
         """Learn from an answer, before its end; tell whether the limit changed."""
         state, ledger = self.state, self.state.ledger
+        state.ways.hear(now - flight.sent, ledger.period)
         changed = told.limit is not None and self._correct(told.limit, now)
         if told.most_in_flight is not None:
             others = (told.now_in_flight or 0) - (ledger.granted - flight.answered)
@@ -184,6 +200,11 @@ class Governor:
             wait = max(wait, reset, backoff(pauses.refusals, period, chance))
             pauses.refusals += 1
         return pauses.rest(now, flight.sent, wait), wait
+
+    @property
+    def _uneven(self) -> float:
+        """The seconds by which requests drift apart on their ways, as far as that is believed."""
+        return min(self.state.ways.spread, UNEVEN * self.state.ledger.period)
 
     def _ahead(self, margins: Margins, credit: int, held: int, left: int, now: float) -> bool:
         """Tell whether one may go before the even pace lets it: whoever is alone, or a job that fits."""

@@ -49,6 +49,10 @@ class Ledger:
             self.recent -= self.slots.pop(0)[1]
         return self.recent + self.granted - self.answered
 
-    def frees(self) -> float:
-        """Return when the oldest answer leaves; endless when all that is held is under way."""
-        return (self.slots[0][0] + SLOTS + 1) * self.period / SLOTS if self.slots else inf
+    def frees(self, count: int) -> float:
+        """Return when so many answers will have left; endless when more than those are under way."""
+        for slot, answers in self.slots:
+            count -= answers
+            if count <= 0:
+                return (slot + SLOTS + 1) * self.period / SLOTS
+        return inf

@@ -11,6 +11,7 @@ from bulkops.pace.credit import NEVER, Credit
 from bulkops.pace.ledger import Ledger
 from bulkops.pace.others import Others
 from bulkops.pace.pauses import Pauses
+from bulkops.pace.ways import Ways
 from bulkops.pace.window import Window
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class State:
     others: Others
     pauses: Pauses
     window: Window
+    ways: Ways
     told: int | None = None
     """The limit that the server named; None as long as it has not."""
     due: float = NEVER
@@ -40,7 +42,7 @@ class State:
     @classmethod
     def fresh(cls, period: float) -> Self:
         """Return the state of an account that has sent nothing."""
-        return cls(Ledger(period), Credit(), Others(), Pauses(), Window())
+        return cls(Ledger(period), Credit(), Others(), Pauses(), Window(), Ways())
 
     def dump(self) -> tuple[Json, ...]:
         """Return all values in one row: it is written often, and names would double the time."""
@@ -54,6 +56,13 @@ class State:
         return cls(**parts, **dict(zip(_OWN, values, strict=True)))
 
 
-_PARTS = {"ledger": Ledger, "credit": Credit, "others": Others, "pauses": Pauses, "window": Window}
+_PARTS = {
+    "ledger": Ledger,
+    "credit": Credit,
+    "others": Others,
+    "pauses": Pauses,
+    "window": Window,
+    "ways": Ways,
+}
 _OWN = [field.name for field in fields(State) if field.name not in _PARTS]
 _row = attrgetter(*(f"{name}.{field.name}" for name, part in _PARTS.items() for field in fields(part)), *_OWN)

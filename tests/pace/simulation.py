@@ -77,6 +77,8 @@ class Service:
     crowd: Crowd | None = None
     tail: float = 0.0
     """The share of requests that are held up on their way by up to 3 s."""
+    ways: tuple[float, float] | None = None
+    """The least and the greatest time there and back, each half of it; None: 50 to 400 ms, most of them short."""
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     others: list[bool] = field(default_factory=list)
     """Whether each of the other people's requests was admitted."""
@@ -88,8 +90,12 @@ class Service:
 
     async def exchange(self) -> tuple[int, Mapping[str, str], str | None]:
         """Send one request; return the status and the headers of its answer, and the code of a refusal."""
-        whole = min(0.4, max(0.05, self.chance.lognormvariate(-1.9, 0.6)))
-        there = whole * self.chance.uniform(0.2, 0.8)
+        if self.ways is None:
+            whole = min(0.4, max(0.05, self.chance.lognormvariate(-1.9, 0.6)))
+            there = whole * self.chance.uniform(0.2, 0.8)
+        else:
+            whole = self.chance.uniform(*self.ways)
+            there = whole / 2
         if self.chance.random() < self.tail:
             there += self.chance.uniform(0.4, 3.0)
         await anyio.sleep(there)

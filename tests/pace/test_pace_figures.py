@@ -92,6 +92,25 @@ def test_alone_without_headers(name: str, limit: int, seed: int) -> None:
 
 
 @seeds
+@pytest.mark.parametrize(("words", "least"), [(Words(), 0.97), (SILENT, 0.96)])
+@pytest.mark.parametrize("name", [*ALGORITHMS, *HELD_OUT])
+def test_a_short_period(name: str, words: Words, least: float, seed: int) -> None:
+    """At 100 in 6 s, of which a way takes up to a thirtieth: as little is lost as of a minute, and no 429 drawn."""
+    epoch = -random.Random(seed).uniform(0, 6)
+    service = Service({**ALGORITHMS, **HELD_OUT}[name](100, 6.0, epoch), seed, words, ways=(0.02, 0.2))
+
+    async def run() -> None:
+        async with one(Tier("t", 100, 6.0)) as pace:
+            pace.expect("a", 1000)
+            await job(service, lambda: pace.turn("a", WORK), 1000, workers=32)
+
+    run_jumping(run)
+    first, last = service.arrivals[0][0], service.arrivals[-1][0]
+    assert service.refused == 0
+    assert 1000 / (100 * (last - first) / 6 + 1) >= least
+
+
+@seeds
 @pytest.mark.parametrize("exclusive", [True, False])
 @algorithms
 def test_a_job_of_unknown_length(name: str, seed: int, *, exclusive: bool) -> None:
