@@ -196,7 +196,9 @@ class Governor:
             if kind is Refusal.RATE:
                 self._suspect(now)
                 self.state.credit.cancel(self.state.ledger)
-            reset = 0.0 if wait else believed_reset(told.reset, period)
+            # A busy service, or a refusal while more remains, has nothing to do with when the limit is reset.
+            spent = kind is Refusal.RATE and not told.remaining
+            reset = believed_reset(told.reset, period) if spent and not wait else 0.0
             wait = max(wait, reset, backoff(pauses.refusals, period, chance))
             pauses.refusals += 1
         return pauses.rest(now, flight.sent, wait), wait

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LIMIT, PERIOD = 100, 6.0
 SECONDS = 20.0
 BUSY = 0.85
-"""The least of the rate on a machine that has other work; on an idle one it is more, as benchmarks/pacing.py measures."""
+"""The least of the rate on a machine that has other work; benchmarks/pacing.py measures what it is on an idle one."""
 UNEVEN = 0.5
 """The least that a process may get of what would be its part."""
 

@@ -48,11 +48,11 @@ def worst_window(times: Sequence[float], period: float) -> int:
     return worst
 
 
-async def answered(pace: Pace, status: int = 200, **headers: str) -> float:
+async def answered(pace: Pace, status: int = 200, *, kind: str | None = None, **headers: str) -> float:
     """Take one turn, hear an answer at once, and return when the turn came; `_` in names stands for `-`."""
     async with pace.turn("a", WORK) as turn:
         time = now()
-        turn.heard(status, {name.replace("_", "-"): value for name, value in headers.items()})
+        turn.heard(status, {name.replace("_", "-"): value for name, value in headers.items()}, kind=kind)
     return time
 
 

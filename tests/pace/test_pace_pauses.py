@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 FAST = Tier("fast", 6000)
 
 
-async def rest_after(status: int, headers: dict[str, str]) -> float:
+async def rest_after(status: int, headers: dict[str, str], kind: str | None = None) -> float:
     """Return how long the next waits after one such answer."""
     async with one(FAST) as pace:
-        begin = await answered(pace, status, **headers)
+        begin = await answered(pace, status, kind=kind, **headers)
         return await answered(pace) - begin
 
 
@@ -232,6 +232,14 @@ def test_without_retry_after_the_reset_is_waited_for(skew: int) -> None:
         "date": formatdate(WALL + skew, usegmt=True),
     }
     assert run_jumping(rest_after, 429, told) == near(21)
+
+
+def test_a_reset_that_says_nothing_of_the_refusal_is_not_waited_for() -> None:
+    """A service that is busy, or a refusal while more remains, is no matter of the limit: a backoff is enough."""
+    reset = {"x_ratelimit_reset": str(int(WALL) + 40)}
+    assert run_jumping(rest_after, 429, {**reset, "x_ratelimit_remaining": "0"}, "system_busy") == near(1)
+    assert run_jumping(rest_after, 429, {**reset, "x_ratelimit_remaining": "975"}) == near(1)
+    assert run_jumping(rest_after, 429, {**reset, "x_ratelimit_remaining": "0"}) == near(41)
 
 
 def test_an_absurd_reset_is_not_believed() -> None:
