@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import anyio
 import pytest
 
 from bulkops.api import Tier
 from bulkops.pace import Allowance
+from bulkops.settings import Reserve
 from tests.jumping import run_jumping
 from tests.pace.pace_doubles import TEN_MINUTES, WORK, one
 from tests.pace.servers import ALGORITHMS, HELD_OUT, WINDOWS
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulkops.pace.turns import Pace
+    from tests.pace.servers import Verdict
 
 SEEDS = range(int(os.environ.get("BULKOPS_PACE_SEEDS", "1")))
 SILENT = Words(silent=True)
@@ -275,9 +278,29 @@ def test_exclusive_ends_at_the_first_sign_of_others(seed: int) -> None:
 @seeds
 def test_a_reserve_is_never_used(seed: int) -> None:
     """With a reserve of a fifth no window holds more than four fifths, and they are used."""
-    from bulkops.settings import Reserve
-
     for name in ("log", "fixed, by the clock", "bucket of 10"):
         service = send(service_of(name, 100, seed), seconds=300, reserve=Reserve(0.2))
         assert service.refused == 0
         assert 0.95 * 400 <= service.admitted() <= 400
+
+
+@seeds
+@pytest.mark.parametrize("operations", [5, 9])
+def test_a_reserve_holds_of_a_small_bucket(operations: int, seed: int) -> None:
+    """A short job takes its part of what a bucket has and no more: with a reserve of four fifths, 2 of 10."""
+    service = service_of("bucket of 10", 100, seed)
+    admit, remained = service.server.admit, list[int]()
+
+    def watched(time: float) -> Verdict:
+        verdict = admit(time)
+        remained.append(verdict.remaining)
+        return verdict
+
+    async def run() -> None:
+        async with one(Allowance(Tier("t", 100), reserve=Reserve(0.8))) as pace:
+            pace.expect("a", operations)
+            with mock.patch.object(service.server, "admit", watched):
+                await job(service, lambda: pace.turn("a", WORK), operations)
+
+    run_jumping(run)
+    assert min(remained) >= 8

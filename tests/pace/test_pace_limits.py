@@ -178,3 +178,14 @@ def test_a_tier_guessed_too_high_is_cured_by_the_first_answer() -> None:
     service = run_jumping(run)
     assert service.refused == 0
     assert service.admitted() >= 0.97 * 500
+
+
+def test_places_in_flight_that_others_have_are_left_to_them() -> None:
+    """Of ten that the server takes at once, four are somebody else's: six are ours."""
+
+    async def run() -> int:
+        async with one(STANDARD) as pace:
+            await answered(pace, maximum_concurrent_requests="10", current_concurrent_requests="5")
+            return pace.standing("a").window
+
+    assert run_jumping(run) == 6

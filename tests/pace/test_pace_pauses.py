@@ -242,6 +242,21 @@ def test_a_reset_that_says_nothing_of_the_refusal_is_not_waited_for() -> None:
     assert run_jumping(rest_after, 429, {**reset, "x_ratelimit_remaining": "0"}) == near(41)
 
 
+def test_what_was_vouched_for_before_a_refusal_is_void() -> None:
+    """A short job that the headers let go at once is paced after a 429, until an answer tells again what remains."""
+
+    async def run() -> list[float]:
+        async with warm(STANDARD) as pace:
+            await answered(pace, x_ratelimit_limit="100", x_ratelimit_remaining="90")
+            await answered(pace, 429, retry_after="1")
+            await answered(pace)
+            pace.expect("a", 10)
+            return [await answered(pace) for _ in range(10)]
+
+    times = run_jumping(run)
+    assert times[-1] - times[0] == pytest.approx(9 * 60 / 98, rel=0.1)
+
+
 def test_an_absurd_reset_is_not_believed() -> None:
     """A reset next year is waited for no longer than any backoff."""
     assert run_jumping(rest_after, 429, {"x_ratelimit_reset": str(int(WALL) + 10**7)}) == near(1)
