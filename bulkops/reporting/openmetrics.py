@@ -90,7 +90,8 @@ def openmetrics(report: Report, tally: Tally, now: Now, *, job: str, exit_code: 
     text.gauge("update_timestamp_seconds", "When this was written.", now.at, "seconds")
     if exit_code is not None:
         text.gauge("exit_code", "How the run ended; absent while it goes on.", exit_code)
-    text.head("build", "info", "The version that ran.")
+    # A gauge: collectors of files read the older text format, which has no type for info and refuses the file.
+    text.head("build_info", "gauge", "The version that ran.")
     text.sample("build_info", 1, version=VERSION)
     return "\n".join([*text.lines, "# EOF", ""]).encode()
 

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from bulkops.model import Effect, Request, State
 from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
 from bulkops.reporting.report import Report
+from bulkops.version import VERSION
 from tests.reporting.metrics_samples import samples
 
 if TYPE_CHECKING:
     from bulkops.reporting.meter import Tally
 
 WORK = Request("agent.create", "POST", "/agents", Effect.CREATE)
+TYPES_OF_THE_TEXT_FORMAT = {"counter", "gauge", "histogram", "summary", "untyped"}
 ODD = 'a "job"\\ of\nmine\x1b.jsonl'
 
 
@@ -55,6 +59,18 @@ def test_the_official_parser_reads_the_metrics() -> None:
         dict(labels)["le"]: count for (sample, labels), count in found.items() if sample == f"{name}_bucket"
     }
     assert (buckets["0.0078125"], buckets["0.5"], buckets["2.0"], buckets["8.0"]) == (1, 3, 3, 4)
+
+
+def test_a_collector_of_text_files_reads_the_metrics() -> None:
+    """The text is also good in the older text format: only its types, no exemplars, no times, one head a family."""
+    text = openmetrics(report(), counted(), Now(1.0), job=ODD, exit_code=3).decode()
+    heads = [line.split() for line in text.splitlines() if line.startswith("# TYPE ")]
+    assert {kind for *_, kind in heads} <= TYPES_OF_THE_TEXT_FORMAT
+    assert len({name for _, _, name, _ in heads}) == len(heads)
+    found = [each for family in text_string_to_metric_families(text) for each in family.samples]
+    assert {each.timestamp for each in found} == {None} == {each.exemplar for each in found}
+    assert len(found) == len([line for line in text.splitlines() if not line.startswith("#")])
+    assert samples(text.encode())["bulkops_build_info", (("version", VERSION),)] == 1
 
 
 def test_metrics_end_as_they_have_to() -> None:
