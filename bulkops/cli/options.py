@@ -110,17 +110,22 @@ RESCUE = Option(
     about="where to save what is in flight when the run folder cannot be written (default: the system's"
     " folder for temporary files)",
 )
+UNSAFE_FS = Option("--unsafe-fs", about="use a run folder on a network file system, whose locks may not hold")
+LOCK_WAIT = Option(
+    "--lock-wait",
+    takes=duration,
+    metavar="T",
+    default=0.0,
+    about="how long to wait for another run of the job to end, such as 30s or 5m (default: not at all)",
+)
+ANOTHER_KEY = Option(
+    "--another-key", about="go on with a new API key of the same account, in place of the one before"
+)
 SAFETY = (
-    Option(
-        "--lock-wait",
-        takes=duration,
-        metavar="T",
-        default=0.0,
-        about="how long to wait for another run of the job to end, such as 30s or 5m (default: not at all)",
-    ),
+    LOCK_WAIT,
     RESCUE,
-    Option("--another-key", about="go on with a new API key of the same account, in place of the one before"),
-    Option("--unsafe-fs", about="use a run folder on a network file system, whose locks may not hold"),
+    ANOTHER_KEY,
+    UNSAFE_FS,
 )
 TELLING = (
     Option("--json", about="print the summary as JSON on stdout at the end"),
@@ -151,6 +156,11 @@ IN_DOUBT = Option(
     bare="retry",
     about="also send again what is in doubt; what did take effect is then there twice",
 )
+
+AGAIN = (RUN_DIR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
+"""What the command that continues repeats, since it says what a run may do to the account, and with which files."""
+ONCE = (EMULATE, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
+"""What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
 
 VERBS = {
     "plan": Verb(

@@ -20,6 +20,7 @@ from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.rescue import usual_folder
 from bulkops.cli import orders
+from bulkops.cli.options import AGAIN
 from bulkops.cli.parsing import say, to_nowhere
 from bulkops.errors import UsageError
 from bulkops.jobfile import JobFile
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EMULATED_KEY = "key-of-the-emulator"
+_OF_REHEARSAL = frozenset({"run_dir", "rescue", "base_url", "time_scale"})
+"""What is of the rehearsal only, so that the real run does not repeat it."""
 REHEARSED = "rehearsal"
 """The file that marks the run folder of a rehearsal, which the next one may remove."""
 
@@ -183,15 +186,19 @@ def _metrics(options: Options) -> Path | None:
 def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:
     """Return the job as the commands that continue it have to name it."""
     flags: list[str] = []
-    for name in ("account", "tier", "rate", "api_key_file"):
-        value = getattr(options, name)
-        if value:
-            flags += [f"--{name.replace('_', '-')}", str(value)]
-    if not options.emulate:
-        flags += ["--run-dir", options.run_dir] if options.run_dir else []
-        flags += ["--rescue", options.rescue] if options.rescue else []
-        flags += ["--base-url", options.base_url] if options.base_url else []
-        flags += ["--time-scale", f"{options.time_scale:g}"] if options.time_scale != 1.0 else []
+    for option in AGAIN:
+        value = getattr(options, option.name)
+        if value in ("", option.default) or (options.emulate and option.name in _OF_REHEARSAL):
+            continue
+        match option.name, value:
+            case "in_doubt", policy:
+                # What may then be there twice is decided anew each time.
+                flags += [f"--in-doubt={policy}"] if "retry" not in policy else []
+            case _, True:
+                flags.append(option.flags[-1])
+            case _:
+                said = f"{value:.12g}" if isinstance(value, float) else str(value)
+                flags += [option.flags[-1], said]
     return Job(
         str(base or options.job),
         tuple(flags),

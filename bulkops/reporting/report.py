@@ -166,7 +166,10 @@ class Job:
         # A path that begins with a sign would be taken for a flag.
         named = self.path if self.part is None or "--in-doubt" in flags else self.part
         path = f"./{named}" if named.startswith("-") else named
-        return shlex.join(["bulkops", verb, *flags, path, *self.options])
+        options = [
+            word for word in self.options if "--in-doubt" not in flags or not word.startswith("--in-doubt=")
+        ]
+        return shlex.join(["bulkops", verb, *flags, path, *options])
 
     def resolve(self, operation: str) -> str:
         """Return the command that settles one operation in doubt, without what is decided."""

@@ -191,7 +191,8 @@ def test_a_full_disk(desk: Desk) -> None:
     assert ended.code == 74, ended.err
     assert "Traceback" not in ended.err
     assert "space" in ended.last
-    assert f"Continue: bulkops run {job} --rate 1000000/min --rescue {safe}" in ended.last
+    assert f"Continue: bulkops run {job} --base-url" in ended.last
+    assert ended.last.endswith(f" --rate 1000000/min --jobs 4 --settle 2 --rescue {safe}")
     made = len(desk.effects())
     assert 0 < made < 800
     assert ended.last.startswith(f"done {made} of 800, not started {800 - made} in ")
