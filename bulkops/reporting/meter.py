@@ -25,8 +25,9 @@ class Tally:
 
     `sent` by class of request; `answers` by class of status (`2xx`, …, `429` for itself, `none`); `refused` is
     the 429s by the code they gave; `latency` the seconds from the first byte of a request to the last of its
-    answer, by endpoint; `ended` the operations by state; `settled` the seconds that things took to settle,
-    and `looks` how many took how many looks, both by what was awaited.
+    answer, by endpoint, without the 429s, which tell how soon it refuses; `ended` the operations by state;
+    `settled` the seconds that things took to settle, and `looks` how many took how many looks, both by what was
+    awaited.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
@@ -106,12 +107,12 @@ class Meter:
         if status is None:
             since.answers["none"] += 1
             return
-        since.latency[request.endpoint].add(seconds)
         if status == TOO_MANY:
             since.answers["429"] += 1
             known = code is not None and (code in self._codes() or len(self._codes()) < MOST_CODES)
             since.refused[code if known and code is not None else OTHER] += 1
         else:
+            since.latency[request.endpoint].add(seconds)
             since.answers[f"{status // 100}xx"] += 1
 
     def settled(self, what: str, seconds: float, looks: int) -> None:

@@ -122,9 +122,8 @@ def _add_requests(text: _Text, report: Report, tally: Tally, now: Now) -> None:
     text.gauge("requests_in_flight", "Requests that were sent and not answered yet.", now.in_flight)
     text.gauge("requests_waiting", "Requests that wait for their turn.", now.waiting)
     text.gauge("operations_awaiting", "Operations that wait for something to settle.", now.awaited)
-    text.histograms(
-        "request_duration_seconds", "Time from a request to the end of its answer.", "endpoint", tally.latency
-    )
+    about = "Time from a request to the end of its answer, without 429s."
+    text.histograms("request_duration_seconds", about, "endpoint", tally.latency)
     text.histograms("settling_seconds", "Time until what was awaited had settled.", "what", tally.settled)
 
 

@@ -128,8 +128,11 @@ def bars_chart(bars: Sequence[tuple[str, int]], size: Size, *, between: bool = F
     every = _every([label for label, _ in bars], step)
     y = _y(count_ticks(top, 4), top)
     scale = {"domain": [0, size.inner], "nice": False}
+    # Counted from the last one, which may stand for all beyond it.
     labels = {
-        (n if between else n + 0.5) * step: label for n, (label, _) in enumerate(bars) if n % every == 0
+        (n if between else n + 0.5) * step: label
+        for n, (label, _) in enumerate(bars)
+        if (len(bars) - 1 - n) % every == 0
     }
     x = {"type": "quantitative", "scale": scale, "axis": _axis(labels)}
     named = step >= max(len(row["text"]) for row in rows) * _LETTER

@@ -105,8 +105,8 @@ def _latency(line: Timeline, tally: Tally) -> Figure:
     return Figure(
         "latency",
         "Latency",
-        f"From a request to the end of its answer. Half of {total.count:,} answers took at most {half}, "
-        f"99 of 100 at most {most} (true to within 5 %).",
+        f"From a request to the end of its answer, without 429s. Half of {total.count:,} answers took at most "
+        f"{half}, 99 of 100 at most {most} (true to within 5 %).",
         _drawn(lambda size: latency_chart(line, size)),
         Table(("time", "answers", "p50", "p90", "p99"), rows),
     )
@@ -152,7 +152,7 @@ def _thinned(points: Sequence[T]) -> list[T]:
 
 
 def _limit_at(line: Timeline, x: float) -> str:
-    known = [span.number for span in line.limits if span.x <= x + line.period]
+    known = [span.number for span in line.limits if span.x <= x]
     return f"{known[-1]:,.0f}" if known else "unknown"
 
 

@@ -178,21 +178,25 @@ def _facts(known: Known, tally: Tally) -> list[tuple[str, str, str]]:
     parts += [f"{retried:,} sent again"] if retried else []
     facts.append(("requests", f"{sent:,}", ", ".join(parts)))
     pauses = [pause for run in runs for pause in run.pauses]
+    # A pause ends with its run at the latest, as in the chart.
+    rested = sum(max(0.0, min(it.end, run.seconds) - it.begin) for run in runs for it in run.pauses)
     reasons = Counter(pause.reason for pause in pauses)
     because = ", ".join(f"{count:,} after {reason}" for reason, count in reasons.items())
-    rest = duration(sum(pause.end - pause.begin for pause in pauses))
-    facts.append(("pauses", f"{len(pauses):,}", f"{rest} in all, {because}" if pauses else ""))
+    facts.append(("pauses", f"{len(pauses):,}", f"{duration(rested)} in all, {because}" if pauses else ""))
     return facts
 
 
 def _used(runs: Sequence[Run], sent: int) -> str:
+    """Return which share of what the limits allowed was sent, each for as long as it held."""
     allowed = 0.0
     for run in runs:
         last = run.samples[-1]
         if last.limit is None:
             return "unknown"
+        seconds = sum(each.seconds for each in run.samples)
+        held = sum((each.limit or last.limit) * each.seconds / each.period for each in run.samples)
         # Within less than a period the limit allows as much as within a whole one.
-        allowed += last.limit * max(1.0, run.seconds / last.period)
+        allowed += held * max(1.0, last.period / seconds) if seconds else last.limit
     return f"{min(1.0, sent / allowed) * 100:.0f} %"
 
 
