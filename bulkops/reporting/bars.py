@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 EVERY = 0.1
 """Seconds between two looks at the bars; operations in between are only counted."""
 _OPERATIONS = "{desc} {percentage:3.0f} % |{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-_RATE = "{desc} {percentage:3.0f} % |{bar}| {n_fmt}/{total_fmt} "
 _TEXT = "{desc}"
 _WAITING, _REQUESTS = "waiting   ", "requests  "
 _COLUMNS, _ROWS = 80, 24
@@ -74,15 +73,21 @@ class Bars(Progress):
         if not self._bars:
             return
         _, waiting, rate = self._bars
-        what = f"{moment.awaited:,} to settle" if moment.awaited else "nothing"
-        waiting.desc = f"{_WAITING} for {what}"
-        rate.n, rate.total = moment.requests_last_period, moment.limit
+        what = [f"{moment.awaited:,} to settle"] if moment.awaited else []
+        what += ["the end of the pause"] if moment.rest else []
+        waiting.desc = f"{_WAITING} for {' and '.join(what) or 'nothing'}"
+        sent = moment.requests_last_period
         resting = f"; paused, {duration(moment.rest)} left" if moment.rest else ""
         if moment.limit is None:
             rate.bar_format = _TEXT
-            rate.desc = f"{_REQUESTS} {rate.n:,} {per(moment.period)}{resting}"
+            rate.desc = f"{_REQUESTS} {sent:,} {per(moment.period)}{resting}"
         else:
-            rate.bar_format = _RATE + per(moment.period) + resting
+            # Beyond its total tqdm draws no bar, and a limit can be cut below what was sent.
+            rate.n, rate.total = min(sent, moment.limit), moment.limit
+            share = f"{100 * sent / moment.limit:3.0f} %"
+            rate.bar_format = (
+                f"{{desc}} {share} |{{bar}}| {sent:,}/{moment.limit:,} {per(moment.period)}{resting}"
+            )
             rate.desc = _REQUESTS
         if self._clock() - self._drawn >= EVERY:
             self._draw()

@@ -130,6 +130,23 @@ def test_bars_have_no_colours(written: str) -> None:
     assert set(re.findall(r"\x1b\[[0-9;]*[A-Za-z]", written)) == {"\x1b[A"}
 
 
+def test_bars_beyond_a_limit_that_was_cut() -> None:
+    """Where more was sent than a new limit allows, the bar is full and the true count stands beside it."""
+    assert re.search(
+        r"requests   1[89]\d % \|[^ |]+\| 9[0-4]/50 per min", on_a_terminal(SCRIPT.replace("LIMIT", "50"))
+    )
+
+
+def test_bars_say_that_a_pause_is_waited_for() -> None:
+    """While everybody pauses that is what is waited for, alone or besides what has to settle."""
+    paused = SCRIPT.replace("12 - n // 3", "n // 20").replace("60.0)", "60.0, 33.0)").replace("LIMIT", "100")
+    shown = on_a_terminal(paused)
+    assert "waiting    for the end of the pause" in shown
+    assert "waiting    for 1 to settle and the end of the pause" in shown
+    assert "for nothing" not in shown
+    assert "; paused, 33 s left" in shown
+
+
 def test_bars_without_a_limit_show_the_count() -> None:
     """Where no limit is known, the requests of the period are shown alone."""
     assert re.search(r"requests   9\d per min", on_a_terminal(SCRIPT.replace("LIMIT", "None")))
