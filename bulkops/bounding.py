@@ -9,6 +9,7 @@ import anyio
 from bulkops.checkpoint.mounts import network_file_system
 from bulkops.errors import Stop
 from bulkops.pace.places import place_of
+from bulkops.reporting.words import duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,4 +41,4 @@ def places(folder: Path | None, account: Account, told: Told) -> dict[str, Place
 async def end_after(seconds: float, engine: Engine) -> None:
     """End the run when it has taken so long."""
     await anyio.sleep(seconds)
-    engine.stop(Stop(f"the {seconds:g} s of --max-duration are over"))
+    engine.stop(Stop(f"--max-duration is over: {duration(seconds)}"))

@@ -163,7 +163,13 @@ class Settings:
         if not 1 <= self.in_flight <= MOST_IN_FLIGHT:
             raise UsageError(f"-j takes a number from 1 to {MOST_IN_FLIGHT}, not {self.in_flight}")
         if self.max_requests is not None and self.max_requests < 1:
-            raise UsageError(f"--max-requests takes a number from 1, not {self.max_requests}")
+            raise UsageError(
+                f"--max-requests takes a number from 1, not {self.max_requests}; without it there is no such bound"
+            )
+        if self.max_duration is not None and self.max_duration <= 0:
+            raise UsageError(
+                "--max-duration takes a time greater than 0, such as 90m or 2h; without it there is no such bound"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.e2e_commands import agents, states, summary
 
 if TYPE_CHECKING:
@@ -37,3 +39,13 @@ def test_what_waits_for_its_turn_was_not_sent(desk: Desk) -> None:
 def test_a_job_that_is_done_by_then_is_done(desk: Desk) -> None:
     """With its last request at the limit, a run has not been stopped."""
     assert desk.run(desk.job(agents(5)), "--max-requests", 5, "--max-duration", "1m").code == 0
+
+
+@pytest.mark.parametrize("bound", ["--max-requests", "--max-duration"])
+def test_a_bound_of_nothing_is_refused(desk: Desk, bound: str) -> None:
+    """A run that may send nothing, or for no time, is no run: it is refused, with what to do."""
+    ended = desk.run(desk.job(agents(1)), bound, 0)
+    assert ended.code == 2
+    assert bound in ended.last
+    assert "without it there is no such bound" in ended.last
+    assert desk.sent == 0
