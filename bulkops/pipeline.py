@@ -122,6 +122,7 @@ def run(order: Order) -> Ending:
         report = Report(
             totals=plan.operations, started=time.time(), limit=settings.account.tier.limit,
             period=settings.account.tier.period, limit_source=settings.account.tier_source,
+            reserve=settings.account.reserve,
         )  # fmt: skip
         for (kind, state), count in plan.states.items():
             report.add(kind, state, count)

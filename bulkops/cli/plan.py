@@ -15,7 +15,7 @@ from bulkops.jobfile import JobFile
 from bulkops.model import State
 from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration
+from bulkops.reporting.words import duration, number, source_words
 
 if TYPE_CHECKING:
     from bulkops.cli.parsing import Options
@@ -86,7 +86,9 @@ def as_json(plan: Plan, account: Account) -> Json:
 
 def as_lines(plan: Plan, account: Account) -> list[str]:
     """Return the plan for people."""
-    lines = [f"{plan.job.name}: {plan.lines:,} lines, {plan.total:,} operations; nothing was sent"]
+    lines = [
+        f"{plan.job.name}: {number(plan.lines, 'line')}, {number(plan.total, 'operation')}; nothing was sent"
+    ]
     if plan.header.about:
         lines.append(f"  {safe_text(plan.header.about)}")
     width = max(map(len, plan.operations), default=0)
@@ -103,19 +105,23 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
     if plan.edited:
         lines.append(edited_words(plan.edited))
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
-    looks = f" and about {plan.looks:,} looks at what is awaited" if plan.looks else ""
-    lines.append(f"to send: {plan.requests:,} requests{looks}{bytes_}")
+    looks = f" and about {number(plan.looks, 'look')} at what is awaited" if plan.looks else ""
+    lines.append(f"to send: {number(plan.requests, 'request')}{looks}{bytes_}")
     seconds = plan.seconds(account.usable)
-    limit = (
-        f"{account.usable.limit:,} requests in {account.tier.period:g} s ({account.tier_source})"
-        if account.tier.limit
-        else "?"
-    )
     if seconds is not None:
+        limit = _limit(account)
         sooner = seconds and plan.goes_at_once(account.usable)
         told = ", or at once where the server tells that it takes so many" if sooner else ""
         lines.append(f"at {limit}: about {duration(seconds)}{told}")
     return lines
+
+
+def _limit(account: Account) -> str:
+    """Return the limit, and where it comes from; of one with a reserve what is left of it."""
+    usable, whole, period = account.usable.limit or 0, account.tier.limit or 0, account.tier.period
+    of = "" if usable == whole else f"{usable:,} of "
+    source = source_words(account.tier_source, account.reserve, period)
+    return f"{of}{number(whole, 'request')} in {period:g} s ({source})"
 
 
 def _bytes(number: int) -> str:

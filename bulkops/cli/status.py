@@ -9,6 +9,7 @@ import orjson
 
 from bulkops.cli import orders
 from bulkops.model import State
+from bulkops.reporting.words import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,9 @@ def _lines(status: Mapping[str, Json]) -> list[str]:
             + ", ".join(f"{state.replace('_', ' ')} {count:,}" for state, count in counts.items())
         )
     if status["steps_under_way"]:
-        lines.append(f"{status['steps_under_way']:,} requests belong to operations that have not ended")
+        steps = status["steps_under_way"]
+        belong = "belongs to an operation that has" if steps == 1 else "belong to operations that have"
+        lines.append(f"{number(steps, 'request')} {belong} not ended")
     last = status["last_run"]
     if last is None:
         lines.append("no run has come to its end yet (one may be going on)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from bulkops.model import State
 from bulkops.reporting.progress import Progress
 from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration, per
+from bulkops.reporting.words import duration, number, per
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class Lines(Progress):
         self._began = self._told = self._clock()
         self._next_count = self._next_tenth(done_before)
         over = f", {done_before:,} of them over" if done_before else ""
-        self._print(f"{total:,} operation{'' if total == 1 else 's'}{over}")
+        self._print(f"{number(total, 'operation')}{over}")
 
     def ended(self, state: State) -> None:
         """See `Progress`."""
@@ -53,11 +53,12 @@ class Lines(Progress):
 
     def stands(self, moment: Moment) -> None:
         """See `Progress`."""
-        share = "" if moment.limit is None else f" of {moment.limit:,}"
         waiting = f", {moment.awaited:,} waiting" if moment.awaited else ""
         resting = f"; paused, {duration(moment.rest)} left" if moment.rest else ""
-        sent = f"{moment.requests_last_period:,}{share} requests {per(moment.period)}"
-        self._standing = f"{waiting}; {sent}{resting}"
+        sent = number(moment.requests_last_period, "request")
+        if moment.limit is not None:
+            sent = f"{moment.requests_last_period:,} of {number(moment.limit, 'request')}"
+        self._standing = f"{waiting}; {sent} {per(moment.period)}{resting}"
         if self._clock() - self._told >= EVERY:
             self._tell()
 

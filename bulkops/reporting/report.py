@@ -13,7 +13,7 @@ import orjson
 from bulkops.errors import BulkopsError
 from bulkops.model import State
 from bulkops.reporting.words import rfc3339
-from bulkops.settings import run_folder
+from bulkops.settings import NO_RESERVE, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bulkops.checkpoint.rows import LineChecks
     from bulkops.errors import Stop
     from bulkops.model import Json
+    from bulkops.settings import Reserve
 
 WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
 _FIRST_SIGNAL = 128
@@ -49,6 +50,8 @@ class Report:
     limit: int | None = None
     period: float = 60.0
     limit_source: str = "default"
+    reserve: Reserve = NO_RESERVE
+    """What is left to others of the limit that the source names; `limit` is the rest."""
     requests: int = 0
     retries: int = 0
     polls: int = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bulkops.model import State
 from bulkops.reporting.report import next_command
 from bulkops.reporting.text import safe_text
-from bulkops.reporting.words import duration, per
+from bulkops.reporting.words import duration, number, per, source_words
 
 if TYPE_CHECKING:
     from bulkops.reporting.report import Job, Report
@@ -21,19 +21,20 @@ def pace_line(report: Report) -> str | None:
         return None
     limit = "limit: unknown"
     if report.limit is not None:
+        source = source_words(report.limit_source, report.reserve, report.period)
         used = f"{(report.used or 0) * 100:.0f} % used"
         others = f", others up to {report.others:,}" if report.others else ""
-        limit = f"limit: {report.limit:,} {per(report.period)} ({report.limit_source}), {used}{others}"
+        limit = f"limit: {report.limit:,} {per(report.period)} ({source}), {used}{others}"
     if not report.pauses:
         return limit
     reasons = ", ".join(f"{count:,} after {reason}" for reason, count in report.pause_reasons.items())
-    paused = f"{_number(report.pauses, 'pause')} of {duration(report.paused_seconds)} in all"
+    paused = f"{number(report.pauses, 'pause')} of {duration(report.paused_seconds)} in all"
     return safe_text(f"{limit}; {paused}{f' ({reasons})' if reasons else ''}")
 
 
 def last_line(report: Report, job: Job, code: int) -> str:
     """Return the line that sums a run up for people; it names the command that continues."""
-    parts = [f"{_told(report)} in {duration(report.seconds)} ({_number(report.requests, 'request')})."]
+    parts = [f"{_told(report)} in {duration(report.seconds)} ({number(report.requests, 'request')})."]
     if report.stopped is not None:
         parts.append(f"Stopped: {safe_text(report.stopped).rstrip('.')}.")
     command = next_command(report, job, code)
@@ -51,7 +52,7 @@ def last_line(report: Report, job: Job, code: int) -> str:
 def standing_line(report: Report, awaited: int, requests: int, period: float) -> str:
     """Return the line that says where a run stands; `requests` were sent in the last period (seconds)."""
     waiting = f", waiting {awaited:,}" if awaited else ""
-    return f"{_told(report)}{waiting}; {_number(requests, 'request')} in the last {duration(period)}"
+    return f"{_told(report)}{waiting}; {number(requests, 'request')} in the last {duration(period)}"
 
 
 def doubts_line(report: Report) -> str:
@@ -74,7 +75,3 @@ def _told(report: Report) -> str:
     }
     done = f"done {report.count(State.DONE):,} of {report.total:,}"
     return ", ".join([done, *(f"{word} {count:,}" for word, count in words.items() if count)])
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -44,6 +44,23 @@ def test_plan_says_what_would_happen(lone_desk: Desk) -> None:
     assert not run_folder(job).exists()
 
 
+def test_plan_says_what_a_reserve_leaves(lone_desk: Desk) -> None:
+    """With a reserve the plan tells both: what this run may send, and of what."""
+    ended = lone_desk.bulkops("plan", lone_desk.job(agents(60)), "--reserve", "80%")
+    assert "at 20 of 100 requests in 60 s (default, less a reserve of 80 %): about 3 min" in ended.out
+
+
+def test_one_of_a_thing_is_told_as_one(lone_desk: Desk) -> None:
+    """A plan of one operation at one request a minute has no plural."""
+    (lone_desk.folder / "a.txt").write_text("x")
+    upload = {"op": "document.upload", "file": "a.txt", "index": {"model": "m"}}
+    job = lone_desk.job([upload])
+    said = lone_desk.bulkops("plan", job, "--rate", "1/min").out
+    assert "1 line, 1 operation; nothing was sent" in said
+    assert "to send: 2 requests and about 2 looks at what is awaited" in said
+    assert "at 1 request in 60 s (flag)" in said
+
+
 def test_plan_says_what_is_left(desk: Desk) -> None:
     """The plan of a job that was run in part counts what is left."""
     job = desk.job(agents(3))

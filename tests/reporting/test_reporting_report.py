@@ -29,7 +29,8 @@ from bulkops.reporting.report import (
     summary,
 )
 from bulkops.reporting.summing_up import last_line, pace_line
-from bulkops.reporting.words import duration, per
+from bulkops.reporting.words import duration, number, per
+from bulkops.settings import Reserve
 
 if TYPE_CHECKING:
     from bulkops.errors import (
@@ -271,6 +272,17 @@ def test_the_line_of_limit_and_pauses() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reserve", "words"),
+    [(Reserve(0.8), "a reserve of 80 %"), (Reserve(per_second=80 / 60), "a reserve of 80 per min")],
+)
+def test_what_a_reserve_leaves_is_not_told_as_the_default(reserve: Reserve, words: str) -> None:
+    """Where others are left a part, the line of the limit says that it is less than what its source names."""
+    report = report_of(done=1)
+    report.limit, report.reserve, report.requests = 20, reserve, 10
+    assert pace_line(report) == f"limit: 20 per min (default, less {words}), 50 % used"
+
+
+@pytest.mark.parametrize(
     ("requests", "seconds", "used"), [(50, 3.0, 0.5), (100, 60.0, 1.0), (150, 180.0, 0.5), (101, 60.0, 1.0)]
 )
 def test_the_used_share(requests: int, seconds: float, used: float) -> None:
@@ -278,6 +290,16 @@ def test_the_used_share(requests: int, seconds: float, used: float) -> None:
     report = report_of(done=1)
     report.limit, report.requests, report.ended = 100, requests, seconds
     assert report.used == used
+
+
+def test_one_is_singular() -> None:
+    """One of a thing is told as one."""
+    assert [number(count, "request") for count in (0, 1, 2, 1200)] == [
+        "0 requests",
+        "1 request",
+        "2 requests",
+        "1,200 requests",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from bulkops.reporting.html.axes import span_words
 from bulkops.reporting.html.charts import SIZES, SMALL, bars_chart, latency_chart, requests_chart
 from bulkops.reporting.html.series import timeline
 from bulkops.reporting.html.story import Table
-from bulkops.reporting.words import duration, per
+from bulkops.reporting.words import duration, number, per
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -66,13 +66,13 @@ def _requests(line: Timeline) -> Figure:
     paused = sum(pause.x2 - pause.x for pause in line.pauses)
     limit = "No limit is known."
     if line.limits:
-        number = f"{line.limits[-1].number:,.0f}"
-        limit = f"The line is the limit, {number}." if line.limit else f"The limit, {number}, is far above."
+        last = f"{line.limits[-1].number:,.0f}"
+        limit = f"The line is the limit, {last}." if line.limit else f"The limit, {last}, is far above."
     parts = [f"What was sent in the period of {duration(line.period)} that ends at each moment. {limit}"]
     if line.pauses:
-        parts.append(f"Shaded: {_times(len(line.pauses), 'pause')}, {duration(paused)} in all.")
+        parts.append(f"Shaded: {number(len(line.pauses), 'pause')}, {duration(paused)} in all.")
     if refused:
-        parts.append(f"Marked: {_times(refused, 'answer')} 429.")
+        parts.append(f"Marked: {number(refused, 'answer')} 429.")
     if line.breaks:
         parts.append("Dotted: the time between two runs is cut out.")
     rows = [
@@ -154,10 +154,6 @@ def _thinned(points: Sequence[T]) -> list[T]:
 def _limit_at(line: Timeline, x: float) -> str:
     known = [span.number for span in line.limits if span.x <= x]
     return f"{known[-1]:,.0f}" if known else "unknown"
-
-
-def _times(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _article(what: str) -> str:
