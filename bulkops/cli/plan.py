@@ -105,7 +105,7 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
     if plan.edited:
         lines.append(edited_words(plan.edited))
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
-    looks = f" and about {number(plan.looks, 'look')} at what is awaited" if plan.looks else ""
+    looks = f" and at least {number(plan.looks, 'look')} at what is awaited" if plan.looks else ""
     lines.append(f"to send: {number(plan.requests, 'request')}{looks}{bytes_}")
     seconds = plan.seconds(account.usable)
     if seconds is not None:
