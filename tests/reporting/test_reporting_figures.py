@@ -44,6 +44,20 @@ def test_the_table_of_numbers_has_the_limit_of_each_moment() -> None:
     assert {limit for time, limit in limits.items() if time > 10} == {"50"}
 
 
+def test_of_a_limit_that_changed_the_last_is_named_as_such() -> None:
+    """The sentence at the chart names one limit: the one, or that of the end."""
+    one, cut = (next(iter(figures([run], Tally()))) for run in (run_of(20), cut_at(10, run_of(20))))
+    assert "The line is the limit, 100." in one.says
+    assert "The line is the limit, 50 at the end." in cut.says
+
+
+def test_what_was_not_counted_is_not_drawn() -> None:
+    """Samples that tell how long things took to settle, but not by how many looks, make a page all the same."""
+    tally = Tally()
+    tally.settled["index"].add(20.0)
+    assert [figure.name for figure in figures([run_of(10)], tally)][-1] == "settling-index"
+
+
 def test_a_pause_ends_with_its_run() -> None:
     """The pauses that are told last as long as those that are shaded: a run that ends in one does not rest on."""
     run = run_of(10)

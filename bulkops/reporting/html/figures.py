@@ -54,6 +54,7 @@ def figures(runs: Sequence[Run], tally: Tally) -> Iterator[Figure]:
     for what, settled in tally.settled.items():
         if settled.count:
             yield _settling(what, settled)
+        if tally.looks[what]:
             yield _looks(what, tally.looks[what])
 
 
@@ -67,6 +68,7 @@ def _requests(line: Timeline) -> Figure:
     limit = "No limit is known."
     if line.limits:
         last = f"{line.limits[-1].number:,.0f}"
+        last += " at the end" if len({span.number for span in line.limits}) > 1 else ""
         limit = f"The line is the limit, {last}." if line.limit else f"The limit, {last}, is far above."
     parts = [f"What was sent in the period of {duration(line.period)} that ends at each moment. {limit}"]
     if line.pauses:
