@@ -44,6 +44,14 @@ def test_the_table_of_numbers_has_the_limit_of_each_moment() -> None:
     assert {limit for time, limit in limits.items() if time > 10} == {"50"}
 
 
+def test_a_part_of_a_limit_is_told_with_the_whole() -> None:
+    """What a reserve leaves is not told as if it were what the source of the limit named."""
+    run = cut_at(0, run_of(20), 20)
+    run.beginning = {"limit": {"requests": 100, "seconds": 60.0, "source": "flag"}}
+    assert fact("limit", run) == ("20 per min", "of 100, source: flag")
+    assert fact("limit", run_of(20)) == ("100 per min", "source: flag")
+
+
 def test_of_a_limit_that_changed_the_last_is_named_as_such() -> None:
     """The sentence at the chart names one limit: the one, or that of the end."""
     one, cut = (next(iter(figures([run], Tally()))) for run in (run_of(20), cut_at(10, run_of(20))))

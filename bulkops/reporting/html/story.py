@@ -163,7 +163,7 @@ def _facts(known: Known, tally: Tally) -> list[tuple[str, str, str]]:
     if sampled:
         last = sampled[-1].samples[-1]
         limit = "none known" if last.limit is None else f"{last.limit:,} {per(last.period)}"
-        facts.append(("limit", limit, f"source: {last.source}"))
+        facts.append(("limit", limit, _source(sampled[-1])))
         peak = max(sample.peak for run in sampled for sample in run.samples)
         facts.append(("used", _used(sampled, sent), f"at most {peak:,} {per(last.period)}"))
         if others := max(sample.others for run in sampled for sample in run.samples):
@@ -184,6 +184,14 @@ def _facts(known: Known, tally: Tally) -> list[tuple[str, str, str]]:
     because = ", ".join(f"{count:,} after {reason}" for reason, count in reasons.items())
     facts.append(("pauses", f"{len(pauses):,}", f"{duration(rested)} in all, {because}" if pauses else ""))
     return facts
+
+
+def _source(run: Run) -> str:
+    """Return where the limit came from; of one that is a part of what its source names, the whole too."""
+    last, told = run.samples[-1], run.beginning.get("limit")
+    whole = told.get("requests") if isinstance(told, dict) and told.get("source") == last.source else None
+    part = isinstance(whole, int) and last.limit is not None and last.limit < whole
+    return f"{f'of {whole:,}, ' if part else ''}source: {last.source}"
 
 
 def _used(runs: Sequence[Run], sent: int) -> str:
