@@ -80,7 +80,7 @@ class Observer:
                 "requests": plan.requests,
                 "polls": plan.looks,
                 "bytes": plan.upload_bytes,
-                "seconds": plan.seconds(tier),
+                "seconds": plan.seconds(settings.account.usable),
             },
             limit={"requests": tier.limit, "seconds": tier.period, "source": settings.account.tier_source},
             time_scale=settings.time_scale,

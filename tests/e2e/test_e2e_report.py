@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import stat
@@ -123,6 +124,17 @@ def test_the_plan_is_told_at_the_begin(desk: Desk) -> None:
     assert {sample["type"] for sample in samples} == {"sample"}
     assert sum(sample.get("sent", {}).get("work", 0) for sample in samples) == 3
     assert end["told"].startswith("done 3 of 3")
+
+
+def test_the_plan_is_told_with_what_a_reserve_leaves(desk: Desk) -> None:
+    """With a reserve the planned time is that of `plan`, at the part that is left."""
+    job = desk.job(agents(30))
+    words = (*desk.target[:2], "--rate", "100/3s", "--reserve", "80%")
+    planned = json.loads(desk.bulkops("plan", job, *words, "--json").out)
+    assert desk.bulkops("run", job, *words).code == 0
+    begin = table(run_folder(job) / "events.jsonl")[0]
+    assert begin["plan"]["seconds"] == pytest.approx(planned["seconds"], abs=0.1)
+    assert begin["plan"]["seconds"] > 4
 
 
 def test_limit_and_pauses_are_summed_up(desk_at: Callable[..., Desk]) -> None:
