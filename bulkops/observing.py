@@ -193,6 +193,8 @@ class Observer:
 
     def _sample(self, engine: Engine, standing: Standing) -> None:
         now = time.monotonic()
+        if standing.limit is not None:
+            self.report.allowed += standing.limit * (now - self._sampled) / standing.period
         self.events.note(
             "sample",
             seconds=round(now - self._sampled, 3),

@@ -62,6 +62,8 @@ class Report:
     absent: int = 0
     """How often an operation in doubt turned out to have had no effect and was sent again."""
     possible_duplicates: int = 0
+    allowed: float = 0.0
+    """So many requests the limit has allowed in the time of the run; it may have changed meanwhile."""
     others: int = 0
     """So many requests of a period were other people's on the same key, at most, as far as the headers showed."""
     stopped: str | None = None
@@ -90,7 +92,7 @@ class Report:
         if self.limit is None or self.ended is None:
             return None
         # Within less than a period the limit allows as much as within a whole one.
-        return min(1.0, self.requests / (self.limit * max(1.0, self.seconds / self.period)))
+        return min(1.0, self.requests / max(self.limit, self.allowed))
 
     def note(self, kind: str, state: State, before: State = _NOT_STARTED) -> None:
         """Count an operation under its new state, and no longer under the one before."""

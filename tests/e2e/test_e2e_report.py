@@ -160,6 +160,21 @@ def test_limit_and_pauses_are_summed_up(desk_at: Callable[..., Desk]) -> None:
     )
 
 
+def test_a_limit_that_was_cut_is_used_by_what_it_allowed(desk_at: Callable[..., Desk]) -> None:
+    """The used share counts each part of the run at the limit of its time, not all of it at the last one."""
+    desk = desk_at(limit=200, period=2.0)
+    assert desk.server is not None
+    job = desk.job(agents(350))
+    with desk.start("run", job, *desk.target[:2], "--rate", "200/2s") as process:
+        until(lambda: desk.sent >= 250)
+        desk.server.change_limit(50)
+        assert process.wait(60) == 0
+    told = summary(job)
+    assert told["limit"]["requests"] == 50
+    assert told["requests"]["sent"] > 1.3 * 50 * told["seconds"] / 2
+    assert 0.7 <= told["limit"]["used"] < 1
+
+
 def test_others_on_the_key_are_told(desk_at: Callable[..., Desk]) -> None:
     """What others were seen to use stands in the last lines, in the summary, in the samples and on the page."""
     desk = desk_at(limit=100, period=2.0, foreign=0.4)

@@ -283,12 +283,13 @@ def test_what_a_reserve_leaves_is_not_told_as_the_default(reserve: Reserve, word
 
 
 @pytest.mark.parametrize(
-    ("requests", "seconds", "used"), [(50, 3.0, 0.5), (100, 60.0, 1.0), (150, 180.0, 0.5), (101, 60.0, 1.0)]
+    ("requests", "allowed", "used"),
+    [(50, 5.0, 0.5), (100, 100.0, 1.0), (150, 300.0, 0.5), (101, 100.0, 1.0), (120, 150.0, 0.8)],
 )
-def test_the_used_share(requests: int, seconds: float, used: float) -> None:
-    """Within a period the limit allows what it allows in a whole one; a share is never more than all."""
+def test_the_used_share(requests: int, allowed: float, used: float) -> None:
+    """Of what the limits of the run allowed, a period's worth at least; a share is never more than all."""
     report = report_of(done=1)
-    report.limit, report.requests, report.ended = 100, requests, seconds
+    report.limit, report.requests, report.allowed = 100, requests, allowed
     assert report.used == used
 
 
