@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.canary import sightings
 from tests.crash.crash_figures import lines, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A test that takes long on a busy machine is not wrong.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 FIGURES_BEFORE = pytest.StashKey[int]()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.emulator import EmulatorSettings, Schedule, serving
@@ -22,7 +22,6 @@ PATIENCE = (0.0, 0.35, 5.05)
 CALL = st.tuples(st.integers(0, 40), st.integers(1, 20))
 
 
-@settings(deadline=None)
 @given(st.lists(CALL, max_size=30), st.integers(1, 4), st.sampled_from(PATIENCE))
 def test_never_more_than_its_places(calls: list[tuple[int, int]], most: int, patience: float) -> None:
     """Whatever comes when: never more are in service, nobody waits longer than the patience, no place gets lost."""

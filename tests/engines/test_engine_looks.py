@@ -49,7 +49,7 @@ def test_a_look_costs_what_the_others_would_give() -> None:
     assert chances[-1] == DEAREST
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.01, 0.85), st.integers(1, 4))
 def test_nothing_is_looked_at_again_at_once(chance: float, number: int) -> None:
     """Two looks at the same thing are a second apart at least."""

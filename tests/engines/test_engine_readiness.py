@@ -38,7 +38,7 @@ def test_before_any_look_the_usual_time_is_expected() -> None:
     assert Readiness(20.0).when(0.0, 0.5, 0.0) == pytest.approx(20.0, rel=0.1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0, 1e5), st.floats(0.05, 0.85), st.floats(-12, 12))
 def test_a_surer_look_comes_later(after: float, chance: float, doublings: float) -> None:
     """At whatever age something was looked at, the next look comes after it, and later the surer it has to be."""

@@ -246,7 +246,7 @@ LINES: list[dict[str, Any]] = [
 EFFECTS = {"document.upload": 1, "agent.create": 4, "agent.simulate": 2, "conversation.create": 1}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.floats(0.001, 25.0), st.booleans()) | st.tuples(st.floats(0.001, 2.0), st.booleans()),

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.jobfile import LineError, LineProblems, Ref, pick
@@ -35,7 +35,6 @@ def problem(value: Any, environ: dict[str, str] | None = None) -> str:
     return f"`{field}` {message}"
 
 
-@settings(deadline=None)
 @given(JSON.filter(lambda value: b"$" not in orjson.dumps(value)))
 def test_without_expressions_nothing_changes(value: Any) -> None:
     """A value without expressions comes out as it went in."""
@@ -44,7 +43,6 @@ def test_without_expressions_nothing_changes(value: Any) -> None:
     assert resolve(prepared.value, lambda _: None, 1) == value
 
 
-@settings(deadline=None)
 @given(TRICKY | st.text())
 def test_filled_in_text_is_never_expanded(text: str) -> None:
     """Text from a result or the environment stands in the outcome as it is, whatever it looks like."""
@@ -55,7 +53,6 @@ def test_filled_in_text_is_never_expanded(text: str) -> None:
     assert filled("$ ${env:A}{x}${ref:a#b}${env:A}", text, {"A": text}) == f"$ {text}{{x}}{text}{text}"
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_alone_an_expression_keeps_the_type(value: Any) -> None:
     """A text that is one reference becomes the value itself; inside a text it becomes text."""
@@ -64,7 +61,6 @@ def test_alone_an_expression_keeps_the_type(value: Any) -> None:
     assert filled("a ${ref:a#b}", value) == f"a {text}"
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(1, 9))
 def test_a_literal_can_be_written(text: str, copy: int) -> None:
     """`$${` writes a plain `${`, for any text."""

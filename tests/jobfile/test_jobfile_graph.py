@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.jobfile import find_cycle
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdefg"), max_size=4)))
 def test_a_cycle_is_found_exactly_when_there_is_one(edges: dict[str, list[str]]) -> None:
     """What is returned is a cycle; when nothing is, the lines can be put in an order."""

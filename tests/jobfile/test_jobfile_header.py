@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.errors import JobError
@@ -132,7 +132,6 @@ def test_defaults_stand_under_the_line(tmp_path: Path) -> None:
     assert (built.name, built.set) == ("N 7", {"a": {"y": 2}, "b": None})
 
 
-@settings(deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_defaults_merge_like_a_merge_patch(defaults: dict[str, Any], line: dict[str, Any]) -> None:
     """But for nulls that meet no default, the outcome is that of RFC 7396; nothing is changed in place."""

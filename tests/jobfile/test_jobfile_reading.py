@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.errors import JobError
@@ -35,7 +35,6 @@ def expected(data: bytes) -> list[RawLine]:
     return lines
 
 
-@settings(deadline=None)
 @given(PIECES, st.booleans(), st.integers(1, 9))
 def test_lines_do_not_depend_on_blocks(pieces: list[tuple[bytes, bytes]], ended: bool, block: int) -> None:  # noqa: FBT001
     """Any lines, split into blocks of any size, give the same numbers, offsets and bytes."""

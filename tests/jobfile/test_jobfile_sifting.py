@@ -19,7 +19,7 @@ contents = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents, st.sets(st.integers(1, 30)), st.none() | st.integers(1, 30), st.integers(1, 9))
 def test_wanted_lines_are_those_of_a_whole_reading(
     tmp_path: Path, content: bytes, numbers: set[int], all_from: int | None, size: int

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.jobfile import LineError, parse_object
@@ -59,14 +59,12 @@ def outcome(raw: bytes, *, exact: bool) -> tuple[str, Any]:
     return ("read", repr(value)) if isinstance(value, dict) else ("refused", None)
 
 
-@settings(deadline=None)
 @given(LINES)
 def test_fast_and_exact_agree(raw: bytes) -> None:
     """Both ways agree on every object, repeated keys and huge integers included."""
     assert outcome(raw, exact=False) == outcome(raw, exact=True)
 
 
-@settings(deadline=None)
 @given(LINES, st.data())
 def test_fast_and_exact_agree_on_damaged_lines(raw: bytes, data: st.DataObject) -> None:
     """A line with a byte exchanged, put in or left out gets the same verdict and value from both ways."""
@@ -80,7 +78,6 @@ def test_fast_and_exact_agree_on_damaged_lines(raw: bytes, data: st.DataObject) 
     assert exact[1] is None or fast[1] == exact[1]
 
 
-@settings(deadline=None)
 @given(LINES)
 def test_what_is_read_is_what_json_reads(raw: bytes) -> None:
     """A line that is accepted has the value that the standard library reads."""

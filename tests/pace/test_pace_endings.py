@@ -55,7 +55,7 @@ def cancels_as_granted(pace: Pace, tasks: list[asyncio.Task[None]], which: list[
     pace._dispatchers["a"]._waiting = Cancelling(tasks, which)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     limit=st.integers(1, 40),
     waiters=st.lists(st.tuples(st.booleans(), st.none() | st.floats(0, 60)), min_size=1, max_size=40),

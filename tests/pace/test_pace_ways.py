@@ -50,7 +50,7 @@ def sent(
     return times
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0.001, 3.0), st.none() | st.integers(0, LIMIT)), min_size=1, max_size=60))
 def test_no_period_holds_more_whatever_the_ways_were(requests: list[tuple[float, int | None]]) -> None:
     """Counted as it is granted, with all others as they are answered, none is one too many: true or false headers."""

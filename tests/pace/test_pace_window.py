@@ -46,7 +46,7 @@ def test_the_trap_is_seen_by_this_measure() -> None:
     assert worst_window(run_jumping(trap), 60) == 199
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(limit=st.integers(1, 60), period=st.floats(0.5, 600), workers=st.integers(1, 70))
 def test_any_limit_any_period_any_number_of_workers(limit: int, period: float, workers: int) -> None:
     """No sliding window holds more than the limit."""
@@ -54,7 +54,7 @@ def test_any_limit_any_period_any_number_of_workers(limit: int, period: float, w
     assert worst_window(times, period) <= limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(limit=st.integers(1, 30), rests=st.lists(st.floats(0, 70), min_size=1, max_size=80))
 def test_any_arrivals(limit: int, rests: list[float]) -> None:
     """Requests that come at any time, many at once or after a rest, keep to the limit."""

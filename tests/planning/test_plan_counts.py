@@ -94,7 +94,7 @@ jobs = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(jobs, st.booleans(), st.booleans())
 def test_a_plan_agrees_with_a_plain_model(
     tmp_path: Path,

@@ -293,7 +293,7 @@ def edited(job: list[Any], how: str, place: int, more: list[Any]) -> list[Any]:
             return job
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_quick_plan_is_the_slow_one(tmp_path: Path, data: st.DataObject) -> None:
     """For any job, ends, edits and choices: where there is a quick plan, it is in all that of reading every line."""

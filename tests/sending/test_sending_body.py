@@ -60,7 +60,7 @@ def unquoted(name: bytes) -> bytes:
     return name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     content=st.binary(max_size=300)
     | st.sampled_from([b"\r\n", b"--", b"\r\n--"]).map(lambda part: part * 20),

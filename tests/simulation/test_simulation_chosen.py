@@ -78,7 +78,7 @@ def histories(draw: st.DrawFn) -> History:
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(histories())
 def test_nothing_is_made_twice_lost_or_mistaken(history: History) -> None:
     """By the server's own log: no duplicate, no loss, no wrong id, and the counts add up."""
@@ -91,6 +91,6 @@ def test_a_broken_variant_is_found_and_made_small() -> None:
     history = find(
         histories(),
         lambda history: bool(violations(play(history, mutant.process))),
-        settings=settings(max_examples=1_000, deadline=None, database=None),
+        settings=settings(max_examples=1_000, database=None),
     )
     assert len(history.orders) == len(history.crashes) == 1
