@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bulkops.model import State
-from bulkops.reporting.words import duration
+from bulkops.reporting.words import duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,21 +70,21 @@ class Standstill:
         if self.pause > 0:
             found.append(f"the end of a pause ({self.cause}) in {duration(self.pause)}")
         if self.queued and self.pause <= 0:
-            found.append(f"a turn for {_many(self.queued, 'request')}{self._bound()}")
-        settling = [f"{number:,} {words[number != 1]}" for words, number in self.awaited.items() if number]
+            found.append(f"a turn for {number(self.queued, 'request')}{self._bound()}")
+        settling = [f"{count:,} {words[count != 1]}" for words, count in self.awaited.items() if count]
         if settling:
             look = "" if self.next_look == inf else f", next look in {duration(self.next_look)}"
             found.append(f"{' and '.join(settling)} to settle{look}")
         if self.in_flight:
-            found.append(f"the answers to {_many(self.in_flight, 'request')}")
+            found.append(f"the answers to {number(self.in_flight, 'request')}")
         if self.repeated and not self.disk:
-            found.append(f"the next attempt at {_many(self.repeated, 'request')}")
+            found.append(f"the next attempt at {number(self.repeated, 'request')}")
         if self.doubted:
-            found.append(f"what became of {_many(self.doubted, 'operation')} in doubt")
+            found.append(f"what became of {number(self.doubted, 'operation')} in doubt")
         if self.asked:
-            found.append(f"your answer about {_many(self.asked, 'operation')} in doubt")
+            found.append(f"your answer about {number(self.asked, 'operation')} in doubt")
         if self.held:
-            found.append(f"operations in doubt, on which {_many(self.held, 'line')} depend")
+            found.append(f"operations in doubt, on which {number(self.held, 'line')} depend")
         return found
 
     def _bound(self) -> str:
@@ -155,7 +155,3 @@ class StallDetector:
         told = "; ".join(words) or "nothing known"
         self._observer.progress.note(f"nothing has moved for {duration(seconds)}; waiting for {told}")
         self._observer.events.note("stalled", seconds=round(seconds, 1), waiting_for=words)
-
-
-def _many(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

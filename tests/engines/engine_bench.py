@@ -5,6 +5,7 @@ The server is the emulator's own world and endpoints, so its answers come from t
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import Counter
 from contextlib import ExitStack, asynccontextmanager
@@ -295,6 +296,15 @@ class Job:
                 await run.engine.run(drive, run.budget)
                 beside.cancel_scope.cancel()
         return run
+
+    async def run_until_killed(self, server: Server, seconds: float) -> None:
+        """Run for so many seconds; what is remembered after them is all that is left."""
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self.run, server)
+            await anyio.sleep(seconds)
+            left = copy.deepcopy(self.checkpoint)
+            beside.cancel_scope.cancel()
+        self.checkpoint = left
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the results by line."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
 from bulkops.planning import Selection
@@ -62,12 +60,7 @@ def test_what_a_killed_run_left_is_found_by_three_requests(job: Job, server: Ser
     server.after = given("agent.create", 2)
 
     async def killed() -> None:
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(job.run, server)
-            await anyio.sleep(0.7)
-            left = copy.deepcopy(job.checkpoint)
-            beside.cancel_scope.cancel()
-        job.checkpoint = left
+        await job.run_until_killed(server, 0.7)
         server.times.clear()
         await job.run(server, Selection(in_doubt=frozenset({"agent.create"})))
 

@@ -234,12 +234,7 @@ def test_what_follows_the_id_that_came_twice_is_done_again(tmp_path: Path) -> No
     job, server = documents(tmp_path), both_uploaded()
 
     async def killed() -> None:
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(job.run, server)
-            await anyio.sleep(100.0)
-            left = copy.deepcopy(job.checkpoint)
-            beside.cancel_scope.cancel()
-        job.checkpoint = left
+        await job.run_until_killed(server, 100.0)
         [step] = [step for step in job.checkpoint.reader().open_steps() if step.number == 0]
         await job.checkpoint.settle([adopted(step, uploaded(server)[1], "document_id")])
 
