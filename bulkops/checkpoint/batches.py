@@ -12,12 +12,9 @@ from bulkops.model import value
 if TYPE_CHECKING:
     import asyncio
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bulkops.checkpoint.rows import OperationRow
-
-_BATCH_RECORDS = 1024
-_BATCH_BYTES = 4 * 2**20
 
 
 @value
@@ -46,50 +43,33 @@ Command: TypeAlias = StepRow | Close | Call
 
 
 class Batch:
-    """What becomes durable in one commit."""
+    """What becomes durable in one commit, and who waits for that."""
 
-    __slots__ = ("_ends", "_loop", "_waiting", "commands", "done", "failure", "lost", "size")
+    __slots__ = ("commands", "ends", "failure", "lost", "size", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: list[asyncio.Future[None]] = []
-        self._ends: list[asyncio.Future[None]] = []
+    def __init__(self) -> None:
         self.commands: list[Command] = []
+        self.waiting: list[asyncio.Future[None]] = []
+        """Who waits until this is durable; told `failure` when it never will be."""
+        self.ends: list[asyncio.Future[None]] = []
+        """Who waits until this is durable or saved for the next run; told `lost` when it never will be."""
         self.size = 0
-        self.done = False
+        """About how many bytes its texts have, once committed."""
         self.failure: str | None = None
         """Why it did not become durable in the checkpoint."""
         self.lost: str | None = None
         """Why what was true already could not be saved anywhere."""
 
-    @property
-    def full(self) -> bool:
-        """Say whether it is time for the next one."""
-        return len(self.commands) >= _BATCH_RECORDS or self.size >= _BATCH_BYTES
-
-    def wait(self) -> asyncio.Future[None]:
-        """Return what to await: it ends when this is durable, with CheckpointError when it never will be."""
-        # A future of its own for each: cancelling one who waits touches no other. A coroutine, or an Event for
-        # all, would cost 5 µs more.
-        waiting = self._loop.create_future()
-        self._waiting.append(waiting)
-        if self.done:
-            self.finish()
-        return waiting
-
-    def saved(self) -> asyncio.Future[None]:
-        """Return what to await: it ends when this is durable or saved for the next run; else CheckpointError."""
-        waiting = self._loop.create_future()
-        self._ends.append(waiting)
-        if self.done:
-            self.finish()
-        return waiting
+    def join(self, other: Batch) -> None:
+        """Take up what came later."""
+        self.commands += other.commands
+        self.waiting += other.waiting
+        self.ends += other.ends
 
     def finish(self) -> None:
         """Wake those who wait; in the loop's thread."""
-        self.done = True
-        _end(self._waiting, self.failure)
-        _end(self._ends, self.lost)
+        _end(self.waiting, self.failure)
+        _end(self.ends, self.lost)
 
 
 def _end(waiting: list[asyncio.Future[None]], failure: str | None) -> None:
@@ -112,24 +92,24 @@ def is_known(command: Command) -> bool:
 
 def commit(connection: sqlite3.Connection, batch: Batch) -> None:
     """Do the commands of a batch in one transaction, with the effect of doing them one after the other."""
-    commit_all(connection, batch.commands)
+    batch.size = commit_all(connection, batch.commands)
 
 
-def commit_all(connection: sqlite3.Connection, commands: Sequence[Command]) -> None:
-    """Do commands in one transaction."""
+def commit_all(connection: sqlite3.Connection, commands: Sequence[Command]) -> int:
+    """Do commands in one transaction; return about how many bytes their texts have."""
     connection.execute("BEGIN IMMEDIATE")
-    changes = _Changes()
-    for command in commands:
-        if isinstance(command, StepRow):
-            changes.put(command)
-        elif isinstance(command, Close):
-            changes.close(command)
-        else:
-            changes.write(connection)
-            changes = _Changes()
-            command.run(connection)
-    changes.write(connection)
+    left = iter(commands)
+    size = 0
+    while True:
+        changes = _Changes()
+        call = changes.take(left)
+        changes.write(connection)
+        size += changes.size
+        if call is None:
+            break
+        call.run(connection)
     connection.execute("COMMIT")
+    return size
 
 
 class _Changes:
@@ -139,18 +119,30 @@ class _Changes:
         self._swept: dict[bytes, None] = {}
         self._steps: dict[bytes, dict[int, StepRow]] = {}
         self._operations: dict[bytes, OperationRow] = {}
+        self.size = 0
 
-    def put(self, step: StepRow) -> None:
-        self._steps.setdefault(step.key, {})[step.number] = step
-
-    def close(self, end: Close) -> None:
-        key = end.row.key
-        self._operations[key] = end.row
-        if not end.keep_steps:
-            self._swept[key] = None
-            self._steps.pop(key, None)
+    def take(self, commands: Iterator[Command]) -> Call | None:
+        """Take commands in, until there is none left or one is a call: return that."""
+        size = 0
+        for command in commands:
+            if isinstance(command, StepRow):
+                self._steps.setdefault(command.key, {})[command.number] = command
+                size += len(command.reply or b"") + len(command.evidence or b"")
+            elif isinstance(command, Close):
+                row = command.row
+                self._operations[row.key] = row
+                if not command.keep_steps:
+                    self._swept[row.key] = None
+                    self._steps.pop(row.key, None)
+                size += len(row.record) + len(row.raw or b"")
+            else:
+                self.size = size
+                return command
+        self.size = size
+        return None
 
     def write(self, connection: sqlite3.Connection) -> None:
+        """Write down what was taken in."""
         tables.drop_steps(connection, self._swept)
         tables.put_steps(connection, (row for rows in self._steps.values() for row in rows.values()))
         tables.put_operations(connection, self._operations.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Awaitable, Collection, Iterator, Sequence
     from types import TracebackType
 
     from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow
@@ -21,13 +21,13 @@ class Checkpoint(Protocol):
     waits disturbs no other and takes nothing back.
     """
 
-    async def intend(self, step: StepRow) -> None:
-        """Remember a step before its request is sent; durable when it returns."""
+    def intend(self, step: StepRow) -> Awaitable[None]:
+        """Remember a step before its request is sent; durable when that was awaited."""
 
     def note(self, step: StepRow) -> None:
         """Remember what is known about a step, in place of what was; durable with the next commit."""
 
-    async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
+    def close_operation(self, row: OperationRow, *, keep_steps: bool) -> Awaitable[None]:
         """Remember the end of an operation, in place of an earlier one; durable when it returns.
 
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.

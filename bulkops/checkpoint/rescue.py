@@ -46,7 +46,7 @@ class Rescue:
         error: Exception,
         meta: Mapping[str, str],
         folder: Path | None,
-        apply: Callable[[sqlite3.Connection, Sequence[Command]], None],
+        apply: Callable[[sqlite3.Connection, Sequence[Command]], object],
     ) -> None:
         self._checkpoint = connection if _is_full(error) else None
         self._file: sqlite3.Connection | None = None

@@ -15,7 +15,7 @@ from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from bulkops.checkpoint.reader import CheckpointReader
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _CLOSE_LIMIT = 60.0
 """Seconds that a disk gets to take the last commit."""
-_ROW_BYTES = 128
-"""About what a row takes besides its texts."""
 
 
 @asynccontextmanager
@@ -43,7 +41,7 @@ async def open_checkpoint(
     writer = Writer(path, rescue, ballast)
     writer.start()
     try:
-        await writer.opened.wait()
+        await writer.opened
         yield SqliteCheckpoint(path, writer)
     except BaseException:
         await _close(writer, path)
@@ -77,20 +75,20 @@ class SqliteCheckpoint:
         self._writer = writer
         self._meta = writer.meta
 
-    async def intend(self, step: StepRow) -> None:
+    def intend(self, step: StepRow) -> Awaitable[None]:
         """Remember a step before its request is sent; durable when it returns."""
-        await self._writer.add(step, _size(step.reply, None)).wait()
+        return self._writer.add(step)
 
     def note(self, step: StepRow) -> None:
         """Remember what is known about a step, in place of what was; durable with the next commit."""
-        self._writer.keep(step, _size(step.reply, None))
+        self._writer.note(step)
 
-    async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
+    def close_operation(self, row: OperationRow, *, keep_steps: bool) -> Awaitable[None]:
         """Remember the end of an operation, in place of an earlier one; durable when it returns.
 
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
         """
-        await self._writer.keep(Close(row, keep_steps), _size(row.record, row.raw)).saved()
+        return self._writer.keep(Close(row, keep_steps))
 
     async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
         """Forget the end of an operation and put these steps in the place of its own; durable when it returns."""
@@ -98,8 +96,7 @@ class SqliteCheckpoint:
 
     async def settle(self, steps: Sequence[StepRow]) -> None:
         """Remember what was found out about steps in doubt, all or nothing; durable when it returns."""
-        size = sum(_size(step.reply, step.evidence) for step in steps)
-        await self._call(partial(tables.put_steps, rows=steps), size)
+        await self._call(partial(tables.put_steps, rows=steps))
 
     async def steps_of(self, key: bytes) -> list[StepRow]:
         """Return the steps of an operation by number, with everything noted before."""
@@ -117,7 +114,7 @@ class SqliteCheckpoint:
         The first one stays.
         """
         put = partial(tables.put_pin, line_key=line_key, request=request, reply=reply)
-        await self._call(put, _size(request, reply))
+        await self._call(put)
 
     async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
         """Return the answer that was pinned, None before."""
@@ -135,7 +132,7 @@ class SqliteCheckpoint:
 
     async def flush(self) -> None:
         """Return when everything noted before is durable."""
-        await self._writer.keep(Call(_nothing), _ROW_BYTES).saved()
+        await self._writer.keep(Call(_nothing))
 
     async def failed(self) -> CheckpointError:
         """Return why a write has failed, as soon as one has."""
@@ -149,14 +146,10 @@ class SqliteCheckpoint:
             raise CheckpointError(f"The checkpoint {self._path} is gone. Nothing more is sent.")
         return reader
 
-    async def _call(self, act: Callable[[sqlite3.Connection], Any], size: int = _ROW_BYTES) -> Any:
+    async def _call(self, act: Callable[[sqlite3.Connection], Any]) -> Any:
         call = Call(act)
-        await self._writer.add(call, size).wait()
+        await self._writer.add(call)
         return call.result
-
-
-def _size(text: bytes | None, other: bytes | None) -> int:
-    return _ROW_BYTES + len(text or b"") + len(other or b"")
 
 
 def _nothing(_: sqlite3.Connection) -> None:

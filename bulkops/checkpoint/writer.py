@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections import deque
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import tables
@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 
 _LOG_PAGES = 1024
 """Pages of 4 KiB in the log from which on it is copied into the database."""
+_BATCH_RECORDS = 1024
+"""So many commands at most are committed together."""
 
 
 class Writer:
     """The thread and its queue. Methods are for the event loop's thread; the first failed write ends all.
 
-    After it nothing begins any more; what has become of that which had begun is still saved, as `Rescue` can.
-    `rescue` is the folder for that, `ballast` the bytes held back on the checkpoint's own disk.
+    What comes in one turn of the loop is handed over together: those that one commit has woken share the next.
+    After a failed write nothing begins any more; what has become of that which had begun is still saved, as `Rescue`
+    can. `rescue` is the folder for that, `ballast` the bytes held back on the checkpoint's own disk.
     """
 
     def __init__(self, path: Path, rescue: Path | None = None, ballast: int = 0) -> None:
@@ -46,18 +49,19 @@ class Writer:
         self._rescue_folder = rescue
         self._ballast = Ballast(path.with_name("ballast"), ballast)
         self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
-        self._news = threading.Condition(self._lock)
-        self._idle = False
-        self._queue: deque[Batch] = deque()
+        self._gathered: Batch | None = None
+        self._queue: SimpleQueue[Batch | None] = SimpleQueue()
+        self._put_off: list[Batch | None] = []
         self._closing = False
         self._failure: str | None = None
         self._lost: str | None = None
         self._thread = threading.Thread(target=self._run, name="bulkops-checkpoint", daemon=True)
         self._in_hand: Batch | None = None
         self.meta: dict[str, str] = {}
-        self.opened = Batch(self._loop)
+        self.opened = self._loop.create_future()
         """Done when `meta` is there."""
+        self._opening = Batch()
+        self._opening.waiting.append(self.opened)
         self.ended = asyncio.Event()
         self.failed = asyncio.Event()
         """Set when a write has failed."""
@@ -66,37 +70,65 @@ class Writer:
         """Start the thread; it opens the file first."""
         self._thread.start()
 
-    def add(self, command: Command, size: int) -> Batch:
-        """Queue a command of about so many bytes; return its batch. Raises CheckpointError once failed."""
-        with self._lock:
-            if self._failure is not None:
-                self.check()
-            return self._queued(command, size)
+    def add(self, command: Command) -> asyncio.Future[None]:
+        """Queue a command, unless a write has failed; return what to await.
 
-    def keep(self, command: Command, size: int) -> Batch:
-        """Queue what is true already; also once failed, as long as it can be saved somewhere."""
-        with self._lock:
-            if self._lost is not None:
-                raise CheckpointError(self._lost)
-            return self._queued(command, size)
+        It ends when the command is durable, with CheckpointError when it never will be.
+        """
+        # A future of its own for each: cancelling one who waits touches no other. A coroutine, or an Event for
+        # all, would cost 5 µs more.
+        waiting = self._loop.create_future()
+        if self._failure is not None:
+            waiting.set_exception(self.failure())
+            return waiting
+        batch = self._gathered
+        if batch is None or len(batch.commands) >= _BATCH_RECORDS:
+            batch = self._new_batch()
+        batch.commands.append(command)
+        batch.waiting.append(waiting)
+        return waiting
 
-    def _queued(self, command: Command, size: int) -> Batch:
+    def note(self, command: Command) -> None:
+        """Queue what is true already, also once a write has failed; CheckpointError if it cannot be saved anywhere."""
+        if self._lost is not None:
+            raise CheckpointError(self._lost)
+        batch = self._gathered
+        if batch is None or len(batch.commands) >= _BATCH_RECORDS:
+            batch = self._new_batch()
+        batch.commands.append(command)
+
+    def keep(self, command: Command) -> asyncio.Future[None]:
+        """Do the same, and return what to await: it ends when that is durable or saved, else with CheckpointError."""
+        waiting = self._loop.create_future()
+        if self._lost is not None:
+            waiting.set_exception(CheckpointError(self._lost))
+            return waiting
+        batch = self._gathered
+        if batch is None or len(batch.commands) >= _BATCH_RECORDS:
+            batch = self._new_batch()
+        batch.commands.append(command)
+        batch.ends.append(waiting)
+        return waiting
+
+    def _new_batch(self) -> Batch:
+        """Return the batch for what comes in this turn of the loop."""
         if self._closing:
             raise CheckpointError(f"The checkpoint {self._path} is closed.")
-        if not self._queue or self._queue[-1].full:
-            self._queue.append(Batch(self._loop))
-        batch = self._queue[-1]
-        batch.commands.append(command)
-        batch.size += size
-        if self._idle:
-            self._news.notify()
-        return batch
+        self._hand_over()
+        self._loop.call_soon(self._hand_over)
+        self._gathered = Batch()
+        return self._gathered
+
+    def _hand_over(self) -> None:
+        if self._gathered is not None:
+            self._queue.put(self._gathered)
+            self._gathered = None
 
     def close(self) -> None:
         """Let the thread end after what is queued; `ended` tells when."""
-        with self._news:
-            self._closing = True
-            self._news.notify()
+        self._hand_over()
+        self._closing = True
+        self._queue.put(None)
 
     def check(self) -> None:
         """Raise CheckpointError once a write has failed."""
@@ -161,7 +193,7 @@ class Writer:
 
     def _commit_all(self, connection: sqlite3.Connection) -> None:
         log = _Log(connection)
-        self._tell(self.opened.finish)
+        self._tell(self._opening.finish)
         while (batch := self._next()) is not None:
             self._in_hand = batch
             commit(connection, batch)
@@ -170,18 +202,24 @@ class Writer:
             log.grew(batch)
 
     def _next(self) -> Batch | None:
-        with self._news:
-            while not self._queue and not self._closing:
-                self._idle = True
-                self._news.wait()
-            self._idle = False
-            return self._queue.popleft() if self._queue else None
+        """Return what has come by now, as one batch; wait for some. None at the end."""
+        batch = self._put_off.pop() if self._put_off else self._queue.get()
+        while batch is not None:
+            try:
+                more = self._queue.get_nowait()
+            except Empty:
+                break
+            if more is None or len(batch.commands) + len(more.commands) > _BATCH_RECORDS:
+                self._put_off.append(more)
+                break
+            batch.join(more)
+        return batch
 
     def _fail(self, error: Exception) -> None:
         self._failure = str(error) if isinstance(error, CheckpointError) else explain(error, self._path)
         self._tell(self.failed.set)
-        self.opened.failure = self._failure
-        self._tell(self.opened.finish)
+        self._opening.failure = self._failure
+        self._tell(self._opening.finish)
 
     def _tell(self, hear: Callable[[], None]) -> None:
         # A loop that is closed already has nobody left who waits.

@@ -527,7 +527,7 @@ def test_a_stuck_disk_does_not_stop_the_loop(path: Path, monkeypatch: pytest.Mon
         ticks = 0
         async with open_checkpoint(path) as checkpoint:
             monkeypatch.setattr("bulkops.checkpoint.writer.commit", slow)
-            waiting = asyncio.create_task(checkpoint.intend(step()))
+            waiting = asyncio.ensure_future(checkpoint.intend(step()))
             while not waiting.done():
                 await asyncio.sleep(0.005)
                 ticks += 1
@@ -549,9 +549,9 @@ def test_commits_are_shared(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     async def main() -> None:
         async with open_checkpoint(path) as checkpoint:
             monkeypatch.setattr("bulkops.checkpoint.writer.commit", counted)
-            first = asyncio.create_task(checkpoint.intend(step(0)))
+            first = asyncio.ensure_future(checkpoint.intend(step(0)))
             await asyncio.sleep(0.1)
-            others = [asyncio.create_task(checkpoint.intend(step(line))) for line in range(1, 1501)]
+            others = [asyncio.ensure_future(checkpoint.intend(step(line))) for line in range(1, 1501)]
             await asyncio.sleep(0)
             gate.set()
             await asyncio.gather(first, *others)

@@ -115,14 +115,19 @@ def test_closing_keeps_steps(opened: Opener) -> None:
     run(opened, act)
 
 
+async def later(act: Callable[..., Awaitable[None]], *given: object, **more: object) -> None:
+    """Do something when its task has its turn, as a worker does."""
+    await act(*given, **more)
+
+
 def test_step_after_closing_stays(opened: Opener) -> None:
     """A step noted after an operation was closed is not swept away by that close."""
 
     async def act(checkpoint: Checkpoint) -> None:
         await checkpoint.intend(step())
         async with asyncio.TaskGroup() as group:
-            group.create_task(checkpoint.close_operation(ended(), keep_steps=False))
-            group.create_task(checkpoint.intend(step(number=4)))
+            group.create_task(later(checkpoint.close_operation, ended(), keep_steps=False))
+            group.create_task(later(checkpoint.intend, step(number=4)))
 
         assert [step(number=4)] == await checkpoint.steps_of(key_of(1))
 
@@ -213,9 +218,9 @@ def test_reads_see_everything_before(opened: Opener) -> None:
     async def act(checkpoint: Checkpoint) -> None:
         async with asyncio.TaskGroup() as group:
             for line in range(40):
-                group.create_task(checkpoint.intend(step(line)))
+                group.create_task(later(checkpoint.intend, step(line)))
             read = group.create_task(checkpoint.steps_of(key_of(39)))
-            group.create_task(checkpoint.close_operation(ended(39), keep_steps=False))
+            group.create_task(later(checkpoint.close_operation, ended(39), keep_steps=False))
 
         assert [step(39)] == read.result()
 
@@ -323,7 +328,7 @@ def test_cancelled_waiter_leaves_others_alone(opened: Opener) -> None:
     """Cancelling a call that waits takes nothing back and disturbs no other call."""
 
     async def act(checkpoint: Checkpoint) -> None:
-        tasks = [asyncio.create_task(checkpoint.intend(step(line))) for line in range(8)]
+        tasks = [asyncio.ensure_future(checkpoint.intend(step(line))) for line in range(8)]
         await asyncio.sleep(0)
         tasks[3].cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
