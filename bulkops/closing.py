@@ -17,7 +17,7 @@ from bulkops.outputs.records import record
 if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint
     from bulkops.lifecycle import Command
-    from bulkops.model import Outcome
+    from bulkops.model import Failure, Outcome
     from bulkops.observing import Observer
     from bulkops.outputs.files import OutputFiles
     from bulkops.planning import Planned
@@ -51,52 +51,47 @@ class Closing:
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
-        done = outcome.state is State.DONE
-        saved = await self.files.finish(planned.key) if done else []
-        await self._write_down(
-            OperationRow(
-                planned.key,
-                planned.line_key,
+        written, state = planned.line, outcome.state
+        done = state is State.DONE
+        saved = await self.files.finish(planned.key) if done else ()
+        row = OperationRow(
+            planned.key,
+            planned.line_key,
+            line,
+            planned.index,
+            written.id,
+            written.op,
+            state,
+            digest(written.raw),
+            record(
+                written.id,
                 line,
                 planned.index,
-                planned.line.id,
-                planned.line.op,
-                outcome.state,
-                digest(planned.line.raw),
-                record(
-                    id=planned.line.id,
-                    line=line,
-                    index=planned.index,
-                    count=planned.line.count,
-                    kind=planned.line.op,
-                    outcome=outcome,
-                    meta=planned.line.meta,
-                    started=started,
-                    ended=time.time(),
-                    files=saved,
-                ),
-                None if done else planned.line.raw,
-                outcome.passed,
+                written.count,
+                written.op,
+                outcome,
+                written.meta,
+                started,
+                time.time(),
+                saved,
             ),
-            keep_steps=not done,
+            None if done else written.raw,
+            outcome.passed,
         )
-        self.observer.ended(planned.line.op, outcome.state)
-        self._tell(planned, outcome, line)
-        self._check_halt(planned, outcome)
-
-    async def _write_down(self, row: OperationRow, *, keep_steps: bool) -> None:
         try:
-            await self.checkpoint.close_operation(row, keep_steps=keep_steps)
+            await self.checkpoint.close_operation(row, keep_steps=not done)
         except anyio.get_cancelled_exc_class():
             # It is queued and will be committed, so it has to be counted as well.
             with anyio.CancelScope(shield=True):
                 await self.checkpoint.flush()
-            self.observer.report.note(row.kind, row.state)
+            self.observer.report.note(row.kind, state)
             raise
+        self.observer.ended(written.op, state)
+        if outcome.failure is not None:
+            self._tell(planned, outcome, outcome.failure, line)
+        self._check_halt(planned, outcome)
 
-    def _tell(self, planned: Planned, outcome: Outcome, line: int) -> None:
-        if outcome.failure is None:
-            return
+    def _tell(self, planned: Planned, outcome: Outcome, failure: Failure, line: int) -> None:
         where = planned.name or f"line {line}"
         self.observer.events.note(
             "in_doubt" if outcome.state is State.IN_DOUBT else "operation_failed",
@@ -104,15 +99,13 @@ class Closing:
             line=line,
             op=planned.line.op,
             state=outcome.state.value,
-            code=outcome.failure.code,
-            message=outcome.failure.message,
-            http_status=outcome.failure.status,
-            request_id=outcome.failure.request_id,
+            code=failure.code,
+            message=failure.message,
+            http_status=failure.status,
+            request_id=failure.request_id,
         )
         if outcome.state is not State.BLOCKED:
-            self.observer.progress.note(
-                f"{where} {outcome.state.value.replace('_', ' ')}: {outcome.failure.message}"
-            )
+            self.observer.progress.note(f"{where} {outcome.state.value.replace('_', ' ')}: {failure.message}")
 
     def _check_halt(self, planned: Planned, outcome: Outcome) -> None:
         self.ended += 1

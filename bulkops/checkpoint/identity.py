@@ -25,10 +25,14 @@ def line_key(id: str | None, raw: bytes, occurrence: int) -> bytes:
     ignored where there is an id. An id as `spelled` writes it is the key that it spells.
     """
     if id is None:
-        return _hash(_LINE, occurrence.to_bytes(8) + raw)
+        of_line = _LINE.copy()
+        of_line.update(occurrence.to_bytes(8) + raw)
+        return of_line.digest()
     if id.startswith("~") and _SPELLED.fullmatch(id):
         return bytes.fromhex(id[1:])
-    return _hash(_ID, id.encode())
+    of_id = _ID.copy()
+    of_id.update(id.encode())
+    return of_id.digest()
 
 
 def spelled(key: bytes) -> str:
@@ -38,18 +42,16 @@ def spelled(key: bytes) -> str:
 
 def operation_key(line_key: bytes, index: int) -> bytes:
     """Return the identity of one operation of a line, 16 bytes; `index` counts them from zero."""
-    return _hash(_OPERATION, line_key + index.to_bytes(8))
+    of_operation = _OPERATION.copy()
+    of_operation.update(line_key + index.to_bytes(8))
+    return of_operation.digest()
 
 
 def digest(raw: bytes) -> bytes:
     """Return 8 bytes that tell whether a line is still the same, byte for byte."""
-    return _hash(_BYTES, raw)
-
-
-def _hash(kind: blake2b, content: bytes) -> bytes:
-    of_content = kind.copy()
-    of_content.update(content)
-    return of_content.digest()
+    of_bytes = _BYTES.copy()
+    of_bytes.update(raw)
+    return of_bytes.digest()
 
 
 def prefix(key: bytes) -> int:

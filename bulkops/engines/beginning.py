@@ -54,10 +54,16 @@ class Beginnings:
         }
         """The operations that earlier runs left in doubt, as long as this one has not come to them."""
 
+    def fresh(self, planned: Planned) -> Start | None:
+        """Return the start of an operation that has not ended before; None for any other one."""
+        if self._plan.standing.of(planned.key) is not State.NOT_STARTED:
+            return None
+        return start_of(planned, self._open_steps.get(planned.key, ()))
+
     async def begin(self, planned: Planned) -> Start:
         """Look up what earlier runs did; an operation that had ended is opened again."""
-        if self._plan.standing.of(planned.key) is State.NOT_STARTED:
-            return start_of(planned, self._open_steps.get(planned.key, []))
+        if (start := self.fresh(planned)) is not None:
+            return start
         row = await self._checkpoint.row_of(planned.key)
         if row is None:
             return start_of(planned, [])

@@ -174,26 +174,29 @@ class Drive:
                 named = step if step.name is not None else replace(step, name=_file_name(running))
                 await self.files.append(running.planned.key, named)
                 return Reply(200)
-            return await self._ask(running, step)
+            if step.effect is Effect.READ:
+                return await self._read(running, step)
+            prepared = self._prepared(running, step)
+            return prepared if isinstance(prepared, Reply) else await self._make(running, prepared)
         except OperationFailed as refusal:
             # It is heard where the step was yielded, so that a kind can handle it like any exception.
             running.attempts += refusal.attempts
             return refusal
 
-    async def _ask(self, running: Running, request: Request) -> Reply:
+    async def _read(self, running: Running, request: Request) -> Reply:
         planned = running.planned
-        if request.effect is Effect.READ:
-            attempt = Attempt(request, running.account, planned.key, 0, Life(Effect.READ))
-            if request.pinned:
-                return Reply(200, await self.pins.ask(planned, request, attempt))
-            heard = await self.sender.send(attempt)
-            running.attempts += heard.life.attempt
-            return Reply(200, heard.json, heard.headers)
+        attempt = Attempt(request, running.account, planned.key, 0, Life(Effect.READ))
+        if request.pinned:
+            return Reply(200, await self.pins.ask(planned, request, attempt))
+        heard = await self.sender.send(attempt)
+        running.attempts += heard.life.attempt
+        return Reply(200, heard.json, heard.headers)
 
+    def _prepared(self, running: Running, request: Request) -> Attempt | Reply:
+        """Return the first attempt at a request that has an effect, or its answer where that is remembered."""
         if running.again is not None:
             again, running.again = running.again, None
-            attempt = _attempt(running, again.request, again.number, again.life)
-            return await self._make(running, attempt)
+            return _attempt(running, again.request, again.number, again.life)
         number, running.number = running.number, running.number + 1
         row = running.start.remembered.get(number)
         if request.makes is not None and self.stamp is not None:
@@ -207,7 +210,7 @@ class Drive:
         life = _life(request, row)
         if life.phase is Phase.DOUBT:
             raise _remembered_doubt(running, request, number, life, row)
-        return await self._make(running, _attempt(running, request, number, life))
+        return _attempt(running, request, number, life)
 
     async def _make(self, running: Running, attempt: Attempt) -> Reply:
         """Send a request that has an effect."""

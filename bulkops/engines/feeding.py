@@ -68,6 +68,7 @@ class Feed:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._batches: Iterator[list[RawLine]] = plan.batches_with_work()
+        self._sifted = not plan.occurrences.repeated
         self._lines: deque[RawLine] = deque()
         self._ready: deque[Planned | Blocked] = deque()
         self._freed: deque[_Dependant] = deque()
@@ -178,7 +179,7 @@ class Feed:
         line = plan.parse(raw)
         # Equal lines are told apart by their order, so those without work count as well.
         key = plan.key_of(line.id, raw.raw)
-        if raw.number not in plan.work:
+        if not self._sifted and raw.number not in plan.work:
             return
         if not line.needs and not line.refs:
             self._prepare(line, key, None)

@@ -159,7 +159,7 @@ class Engine:
             async with anyio.create_task_group() as workers:
                 self._workers = workers.cancel_scope
                 for _ in range(self._settings.in_flight):
-                    workers.start_soon(self._guarded, self._work, drive)
+                    workers.start_soon(self._work, drive)
             self._lookers.cancel()
         with anyio.move_on_after(LONGEST_ENDING, shield=True):
             async with anyio.create_task_group() as ending:
@@ -212,20 +212,23 @@ class Engine:
                 lookers.start_soon(self._guarded, doubts.look)
                 lookers.start_soon(self._guarded, asking.put)
 
-    async def _guarded(self, job: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
         try:
-            await job(*arguments)
+            await job()
         except Stop as reason:
             self.stop(reason)
 
     async def _work(self, drive: Drive) -> None:
-        while (item := await self._next()) is not None:
-            self._busy += 1
-            try:
-                await self._do(drive, item)
-            finally:
-                self._busy -= 1
-                self._wake()
+        try:
+            while (item := await self._next()) is not None:
+                self._busy += 1
+                try:
+                    await self._do(drive, item)
+                finally:
+                    self._busy -= 1
+                    self._wake()
+        except Stop as reason:
+            self.stop(reason)
 
     async def _next(self) -> Running | Planned | Blocked | None:
         watcher, doubts, asking = self.watcher, self.doubts, self.asking
@@ -372,8 +375,9 @@ class Engine:
     async def _start(self, planned: Planned, start: Start | None = None) -> Running | None:
         """Make an operation of its line; None when the line turns out wrong, which ends the operation."""
         beginnings = self._beginnings
-        start = start or await beginnings.begin(planned)
-        planned = beginnings.as_sent(planned, start)
+        start = start or beginnings.fresh(planned) or await beginnings.begin(planned)
+        if start.pinned is not None:
+            planned = beginnings.as_sent(planned, start)
         try:
             return beginnings.running(
                 planned, start, await beginnings.results(planned.line) if planned.line.refs else {}
@@ -388,7 +392,9 @@ class Engine:
             return
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
         self._arrived(planned.key)
-        if not await self._take_back(planned.key) and self._feed.ended(planned, outcome.state):
+        if planned.key in self._repeats.wanted and await self._take_back(planned.key):
+            return
+        if self._feed.ended(planned, outcome.state):
             self._wake()
 
     async def _take_back(self, key: bytes) -> bool:

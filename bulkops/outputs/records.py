@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from bulkops.model import Failure, Json, Outcome
     from bulkops.outputs.saved import Saved
@@ -23,7 +23,6 @@ def display_id(id: str | None, index: int, count: int) -> str | None:
 
 
 def record(
-    *,
     id: str | None,
     line: int,
     index: int,
@@ -33,23 +32,28 @@ def record(
     meta: Json,
     started: float,
     ended: float,
-    files: Iterable[Saved],
+    files: Sequence[Saved] = (),
 ) -> bytes:
     """Return the JSON line (without its end) that tells how an operation ended; times are epoch seconds.
 
     `index` counts from zero, `count` is how many operations the line has.
     """
-    fields = {
-        "id": display_id(id, index, count),
-        **({"copy": index + 1} if count > 1 else {}),
+    created = outcome.created
+    # The order of the keys is that of the line.
+    fields: dict[str, Json] = (
+        {"id": id} if count == 1 else {"id": display_id(id, index, count), "copy": index + 1}
+    )
+    fields |= {
         "line": line,
         "op": kind,
-        "status": str(outcome.state),
-        "result": None if outcome.result is None else dict(outcome.result),
-        "error": _error(outcome.failure),
+        "status": outcome.state.value,
+        "result": outcome.result,
+        "error": None if outcome.failure is None else _error(outcome.failure),
         "attempts": outcome.attempts,
-        "created": [{"kind": made.kind, "id": made.id} for made in outcome.created],
-        "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in files],
+        "created": [{"kind": made.kind, "id": made.id} for made in created] if created else (),
+        "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in files]
+        if files
+        else (),
         "meta": meta,
         "started_at": _rfc3339(started),
         "ended_at": _rfc3339(ended),
@@ -64,12 +68,11 @@ def record(
         fields["evidence"] = outcome.evidence
     if outcome.possible_duplicate:
         fields["possible_duplicate"] = True
-    return orjson.dumps(fields)
+    # A result may be another mapping than a dict.
+    return orjson.dumps(fields, default=dict)
 
 
-def _error(failure: Failure | None) -> Json:
-    if failure is None:
-        return None
+def _error(failure: Failure) -> Json:
     return {
         "code": failure.code,
         "message": failure.message,

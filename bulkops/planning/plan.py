@@ -14,7 +14,7 @@ from bulkops.pace.margins import margins_for
 from bulkops.pace.tiers import bucket_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bulkops.api.profile import Tier
@@ -154,6 +154,8 @@ class Plan:
 
     def takes_up(self, key: bytes, line: Line) -> bool:
         """Tell whether this run does an operation."""
+        if self.standing.empty:
+            return True
         match self.standing.of(key):
             case State.NOT_STARTED | State.BLOCKED:
                 return True
@@ -171,10 +173,11 @@ class Plan:
         """Return the state of an operation as lines that wait for it see it when the run begins."""
         return State.NOT_STARTED if key in self.again else self.standing.of(key)
 
-    def planned(self, line: Line, key: bytes) -> Iterator[Planned]:
-        """Yield the operations of a line."""
-        for index in range(line.count):
-            yield Planned(operation_key(key, index), key, line, index)
+    def planned(self, line: Line, key: bytes) -> Sequence[Planned]:
+        """Return the operations of a line."""
+        if line.count == 1:
+            return (Planned(operation_key(key, 0), key, line, 0),)
+        return [Planned(operation_key(key, index), key, line, index) for index in range(line.count)]
 
     def key_of(self, line_id: str | None, raw: bytes) -> bytes:
         """Return the identity of a line; those without id have to be asked for in file order, each once."""

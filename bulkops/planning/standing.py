@@ -32,6 +32,8 @@ class Standing:
         for index in (*self._by_state.values(), self._lines):
             index.freeze()
         self._states = [(state, index) for state, index in self._by_state.items() if len(index)]
+        self.empty = not self._states
+        """Whether nothing has ended yet."""
 
     def of(self, key: bytes) -> State:
         """Return the state of an operation."""
@@ -47,11 +49,6 @@ class Standing:
     def count(self, state: State) -> int:
         """Return how many operations are in a state that has ended."""
         return len(self._by_state[state])
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing has ended yet."""
-        return not self._states
 
 
 def place(key: bytes, line: int) -> int:
