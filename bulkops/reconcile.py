@@ -52,10 +52,16 @@ class Doubt:
 
 @value
 class Claims:
-    """A step that asks the run which of these ids it knows, and which names are claimed by what is under way."""
+    """A step that asks the run which of these ids it knows, and which names are claimed by what is under way.
+
+    `by_name`: some of them can only be told by their names. The run answers when it has heard of all that it is making
+    at this moment: one of those answers may name an id that was told to another operation, so that what that one has
+    really made is nobody's.
+    """
 
     lists: str
     ids: tuple[str, ...]
+    by_name: bool
 
 
 @value
@@ -128,7 +134,8 @@ def reconcile(
     young = yield from _asked(read_youngest(api, listing, since, newest_first=newest_first))
     wanted = _Wanted(doubts)
     rows = [row for row in young.rows if wanted.has(row.get(listing.name_field))]
-    claimed = yield Claims(listing.lists, tuple(row[listing.id_field] for row in rows))
+    by_name = any(row[listing.name_field] in wanted.by_name for row in rows)
+    claimed = yield Claims(listing.lists, tuple(row[listing.id_field] for row in rows), by_name)
     assert isinstance(claimed, Claimed)
     if claimed.moving:
         return Findings({}, young.newest_first)

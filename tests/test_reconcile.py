@@ -250,6 +250,18 @@ def test_a_stamp_is_exact() -> None:
     assert twice["a"].evidence.candidates == ("agent_3", "agent_5")
 
 
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_name_is_claimed_by_answers_to_come_and_a_stamp_is_not(*, by_name: bool) -> None:
+    """Only for what can be told by nothing else than its name the run has to hear of all that is under way."""
+    stamp = stamp_of("check", b"key", 0)
+    steps = reconcile(REFERENCE, LISTING, [doubt("a", stamped("Anna", stamp), stamp=stamp), doubt("b")])
+    next(steps)
+    rows = [agent(1, stamped("Anna", stamp)), agent(2, "Anna" if by_name else "Bert")]
+    claims = steps.send(Reply(200, {"agents": rows}, {"x-total-count": "2"}))
+    assert isinstance(claims, Claims)
+    assert claims.by_name is by_name
+
+
 def test_a_stamp_is_of_one_request_of_one_operation_of_one_checkpoint() -> None:
     """Twelve characters of base32; the same for every attempt."""
     stamps = {stamp_of(check, key, n) for check in ("c", "d") for key in (b"k", b"l") for n in (0, 1)}
@@ -273,7 +285,7 @@ def test_a_listing_without_ages_relies_on_what_was_there_before() -> None:
     next(steps)
     rows = [agent(1, made=NOW - 1000), agent(2, made=NOW - 1000)]
     claims = steps.send(Reply(200, {"agents": rows}, {"x-total-count": "2"}))
-    assert claims == Claims("agent", ("agent_1", "agent_2"))
+    assert claims == Claims("agent", ("agent_1", "agent_2"), by_name=True)
     with pytest.raises(StopIteration) as end:
         steps.send(Claimed(owned=frozenset({"agent_1"})))
     assert told({"a": end.value.value.of[b"a", 0]}) == {"a": "agent_2"}

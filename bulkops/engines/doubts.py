@@ -230,6 +230,8 @@ class Doubts:
         moving, moves = self._repeats.moving, self._repeats.moves
         busy = frozenset(self._names_under_way(makes, at_hand))
         others = self._others() or any(key not in at_hand for key in self._open)
+        if claims.by_name:
+            await self._drive.making.heard(makes)
         await self._checkpoint.flush()
         owners = await to_thread.run_sync(self._owners, claims.ids)
         moving = moving or self._repeats.moves != moves
@@ -244,7 +246,7 @@ class Doubts:
     def _names_under_way(self, makes: str, at_hand: set[bytes]) -> Iterable[str]:
         api = self._settings.api
         later = (each.doubtful.request for key, each in self._open.items() if key not in at_hand)
-        for request in (*self._drive.creating.values(), *later):
+        for request in (*self._drive.making.requests(), *later):
             name = sent_name(api, request)
             if request.makes == makes and name is not None:
                 yield name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from bulkops.checkpoint import StepState, digest
+from bulkops.engines.making import Making
 from bulkops.errors import InDoubt, OperationFailed
 from bulkops.lifecycle import Life, Phase, Remembered, Verdict, begin
 from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
@@ -133,8 +134,8 @@ class Drive:
     """The token that the names of what is made get."""
     named: Named = field(default_factory=Named)
     """The ids that are known: no answer may name one of them again."""
-    creating: dict[int, Request] = field(default_factory=dict)
-    """What is being made at this moment, of things that the API lists."""
+    making: Making = field(default_factory=Making)
+    """What is being made at this moment."""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -216,7 +217,7 @@ class Drive:
         """Send a request that has an effect."""
         request, place = attempt.request, id(running)
         if request.makes is not None:
-            self.creating[place] = request
+            self.making.begin(place, request)
         try:
             heard = await self.sender.send(attempt)
         except InDoubt as doubt:
@@ -226,7 +227,7 @@ class Drive:
             running.doubtful = Doubtful(request, attempt.number, life, doubt.reason, repeated=doubt.repeated)
             raise
         finally:
-            self.creating.pop(place, None)
+            self.making.end(place)
         running.attempts += heard.life.attempt
         _own(running, request, heard.entity)
         return Reply(200, heard.json or {}, heard.headers)

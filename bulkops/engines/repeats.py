@@ -61,6 +61,8 @@ class Repeats:
         entity = doubtful.repeated
         if entity is None:
             return None
+        # Before anybody else can see that it is not under way any more.
+        self._leaves(key)
         await self._checkpoint.flush()
         owner = await to_thread.run_sync(self._owner, entity)
         if owner in (None, key) or (doubtful.remembered and await self._is_settled(owner)):

@@ -69,7 +69,7 @@ class Server:
     """Answers as the emulator does; each attempt takes `latency`, with its effect in the middle.
 
     `refuse` may name an answer that is given in place of the endpoint's, before any effect; `after` one that is
-    given although the effect happened.
+    given although the effect happened. `delay` tells how many seconds longer than others an answer is on its way.
     """
 
     latency: float = 0.2
@@ -77,6 +77,7 @@ class Server:
     conversations: int = 0
     refuse: Callable[[Request, int], Answer | None] = lambda _request, _number: None
     after: Callable[[Request, int], Answer | None] = lambda _request, _number: None
+    delay: Callable[[Request], float] = lambda _request: 0.0
     heard: Counter[str] = field(default_factory=Counter)
     polls: int = 0
     flying: int = 0
@@ -105,7 +106,7 @@ class Server:
             self.before_effect(request)
             answer = self.refuse(request, number) or self._answer(request)
             answer = self.after(request, number) or answer
-            await anyio.sleep(self.latency / 2)
+            await anyio.sleep(self.latency / 2 + self.delay(request))
         finally:
             self.flying -= 1
         return _heard(attempt, answer, self.named)

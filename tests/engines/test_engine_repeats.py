@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import anyio
+import orjson
 import pytest
 
 from bulkops.emulator.answers import Answer
@@ -20,7 +21,7 @@ from bulkops.model import State
 from bulkops.planning import Selection
 from bulkops.settings import Policies, Policy
 from tests.engines.engine_bench import AGENT, Job, Server, counts
-from tests.engines.test_engine_asking import agent
+from tests.engines.test_engine_asking import agent, given
 from tests.engines.test_engine_dependants import tool
 from tests.jumping import run_jumping
 
@@ -61,6 +62,12 @@ def both_uploaded() -> Server:
 def uploaded(server: Server) -> list[str]:
     """Return the ids of the documents that were uploaded."""
     return [effect.id for effect in server.world.effects if effect.kind == "document.upload"]
+
+
+def worded(name: str, language: str) -> dict[str, Any]:
+    """Return a line that makes an agent which speaks a language."""
+    body = {"name": name, "conversation_config": {"agent": {"language": language}}}
+    return {"op": "agent.create", "body": body}
 
 
 def documents(folder: Path) -> Job:
@@ -199,6 +206,35 @@ def test_what_is_being_taken_back_goes_to_nobody_else(tmp_path: Path) -> None:
         assert counts(run_jumping(job.run, server)) == {"done": 2, "in_doubt": 1}
     assert job.states() == ["done", "done", "in_doubt"]
     assert server.effects("agent.create") == [AGENT["name"], AGENT["name"]]
+
+
+@pytest.mark.parametrize("finding", [0.0, 5.0])
+def test_what_an_answer_to_come_tells_is_heard_first(tmp_path: Path, finding: float) -> None:
+    """An answer names what the create of another one made that waits for its own: its thing goes to no namesake.
+
+    However long the line is looked for of the one that was told the wrong id.
+    """
+    lines = [worded("Cleo", "en"), worded("Anna", "en"), worded("Cleo", "de")]
+    job, server = Job(tmp_path, lines, in_flight=3), Server()
+    find = Feed.find
+
+    def swap(request: Request, number: int) -> Answer | None:
+        if request.endpoint != "agent.create" or number != 3:
+            return None
+        other = next(effect.id for effect in server.world.effects if effect.name == "Anna")
+        return Answer(200, {"agent_id": other})
+
+    async def find_late(feed: Feed, row: OperationRow) -> Planned | None:
+        await anyio.sleep(finding)
+        return await find(feed, row)
+
+    server.refuse, server.after = given("agent.create", 1), swap
+    server.delay = lambda request: 5.0 if request.body == lines[1]["body"] else 0.0
+    with mock.patch.object(Feed, "find", find_late):
+        assert counts(run_jumping(job.run, server)) == {"done": 3}
+    made = [server.world.agents[row["result"]["agent_id"]] for row in job.rows()]
+    assert [orjson.loads(agent.body) for agent in made] == [line["body"] for line in lines]
+    assert server.effects("agent.create") == ["Anna", "Cleo", "Cleo"]
 
 
 @pytest.mark.parametrize("after", [1.0, 100.0])

@@ -187,23 +187,23 @@ _learnt = youngest._Reader._learnt
 # Matching
 
 
-def _nothing_owned(self: Process, ids: tuple[str, ...], at_hand: tuple[int, ...]) -> reconcile.Claimed:
-    sound = Process.claimed(self, ids, at_hand)
+def _nothing_owned(self: Process, *asked: Any) -> reconcile.Claimed:
+    sound = Process.claimed(self, *asked)
     return reconcile.Claimed(sound.owned & (self.baseline or frozenset()), sound.busy, others=sound.others)
 
 
-def _nothing_before(self: Process, ids: tuple[str, ...], at_hand: tuple[int, ...]) -> reconcile.Claimed:
-    sound = Process.claimed(self, ids, at_hand)
+def _nothing_before(self: Process, *asked: Any) -> reconcile.Claimed:
+    sound = Process.claimed(self, *asked)
     return reconcile.Claimed(sound.owned & self.owned, sound.busy, others=sound.others)
 
 
-def _nothing_busy(self: Process, ids: tuple[str, ...], at_hand: tuple[int, ...]) -> reconcile.Claimed:
-    sound = Process.claimed(self, ids, at_hand)
+def _nothing_busy(self: Process, *asked: Any) -> reconcile.Claimed:
+    sound = Process.claimed(self, *asked)
     return reconcile.Claimed(sound.owned, others=sound.others)
 
 
-def _no_others(self: Process, ids: tuple[str, ...], at_hand: tuple[int, ...]) -> reconcile.Claimed:
-    sound = Process.claimed(self, ids, at_hand)
+def _no_others(self: Process, *asked: Any) -> reconcile.Claimed:
+    sound = Process.claimed(self, *asked)
     return reconcile.Claimed(sound.owned, sound.busy)
 
 

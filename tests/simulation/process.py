@@ -85,6 +85,8 @@ class Process:
         self.named: dict[str, int] = {}
         """The ids that answers have named in this process, and to which operation first."""
         self.under_way: set[int] = set()
+        self.unheard: set[int] = set()
+        """What a pass waits for: the operations that were under way when the listing had been read."""
         self.moving: set[int] = set()
         """The operations that were taken back, or are to be in doubt in place of their ends, and are not yet."""
         self.doubts: dict[int, float] = {}
@@ -95,6 +97,7 @@ class Process:
         self._anchor: tuple[float, float] | None = None
         self._newest_first: bool | None = None
         self._passing = False
+        self._tell: Callable[[], None] | None = None
 
     def monotonic(self) -> float:
         """Return the clock that cannot be set."""
@@ -249,6 +252,8 @@ class Process:
         self.obey(i, command, entity)
         if isinstance(heard, Answered) and heard.repeated and entity is not None:
             self.repeated(entity)
+        self.unheard.discard(i)
+        self.tell()
         self.work()
 
     def looked_at(self, heard: Answered, i: int, entity: str) -> Answered:
@@ -476,10 +481,24 @@ class Process:
             case _:
                 raise AssertionError(command)
 
-    def claimed(self, ids: tuple[str, ...], at_hand: tuple[int, ...]) -> Claimed:
-        """Say what is known of ids, and which names are under way."""
+    def ask_claims(self, claims: Claims, at_hand: tuple[int, ...], told: Callable[[Claimed], None]) -> None:
+        """Say what is claimed; where names decide, once all that is under way now has been heard of."""
+        under_way = frozenset(self.under_way)
+        self.unheard = set(under_way if claims.by_name else ())
+        self._tell = lambda: told(self.claimed(claims.ids, at_hand, under_way))
+        self.tell()
+
+    def tell(self) -> None:
+        """Say what is claimed, if somebody waits for that and nothing is left to be heard of before."""
+        tell = self._tell
+        if tell is not None and not self.unheard:
+            self._tell = None
+            tell()
+
+    def claimed(self, ids: tuple[str, ...], at_hand: tuple[int, ...], under_way: frozenset[int]) -> Claimed:
+        """Say what is known of ids, and which names are claimed by what was under way, or is by now."""
         known = self.owned | (self.baseline or frozenset())
-        busy = {*self.under_way, *self.doubts} - set(at_hand)
+        busy = {*under_way, *self.under_way, *self.doubts} - set(at_hand)
         others = any(state is State.IN_DOUBT for state in self.states.values())
         names = frozenset(self.name(i) for i in busy)
         moving = any(self.world.history.orders[i].listed for i in self.moving)
@@ -501,7 +520,7 @@ class Process:
 
         def take(step: Request | Claims) -> None:
             if isinstance(step, Claims):
-                go_on(self.claimed(step.ids, at_hand))
+                self.ask_claims(step, at_hand, go_on)
             else:
                 self.read(step, go_on)
 

@@ -79,9 +79,32 @@ def test_what_is_just_being_taken_back_goes_to_nobody_else() -> None:
     assert any(violations(play(history, _Hasty)) for history in taken_back_during_a_pass())
 
 
+def test_what_an_answer_to_come_tells_is_heard_first() -> None:
+    """An answer names the id of one that is still to come: what its own create made goes to no namesake meanwhile."""
+    assert not [wrong for history in told_too_early() if (wrong := violations(play(history)))]
+    # A pass that waits for no answer takes it for what the namesake made.
+    assert any(violations(play(history, _Impatient)) for history in told_too_early())
+
+
 class _Hasty(Process):
     def claimed(self, *asked: Any) -> Claimed:
         return replace(super().claimed(*asked), moving=False)
+
+
+class _Impatient(Process):
+    def tell(self) -> None:
+        self.unheard.clear()
+        super().tell()
+
+
+def told_too_early() -> Iterator[History]:
+    """Yield histories in which the first of two namesakes is in doubt, and the second is told another one's id."""
+    orders = (Order("Cleo", 1), Order("Anna", 0), Order("Cleo", 0))
+    late, swapped = Fate(End.ANSWER, 0.3, 2.0), Fate(End.NEXT, 0.5, 1.2)
+    for number in range(120):
+        failed = Fate(End.ERROR, 20.0 if number % 2 else None, 0.02)
+        fates = ((0, failed), (1, replace(late, heard=1.7 + number * 0.01)), (2, swapped))
+        yield History(seed=number, orders=orders, fates=fates, workers=3)
 
 
 def taken_back_during_a_pass() -> Iterator[History]:

@@ -1,0 +1,39 @@
+"""What is being made at this moment, and when all of that has been heard of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from bulkops.model import Request
+
+
+class Making:
+    """The creates under way, each from before it is sent until its end is known, all its attempts included."""
+
+    def __init__(self) -> None:
+        self._requests: dict[int, Request] = {}
+        self._ended = anyio.Event()
+
+    def begin(self, place: int, request: Request) -> None:
+        """Note that a request is about to be sent for the operation at a place."""
+        self._requests[place] = request
+
+    def end(self, place: int) -> None:
+        """Note that nothing more is heard of it."""
+        if self._requests.pop(place, None) is not None:
+            self._ended.set()
+
+    def requests(self) -> list[Request]:
+        """Return what is under way now."""
+        return list(self._requests.values())
+
+    async def heard(self, makes: str) -> None:
+        """Wait until all that makes one kind of thing now has ended; what begins meanwhile is not waited for."""
+        for place, request in list(self._requests.items()):
+            while request.makes == makes and self._requests.get(place) is request:
+                if self._ended.is_set():
+                    self._ended = anyio.Event()
+                await self._ended.wait()
