@@ -15,11 +15,15 @@ from bulkops.model import State
 from bulkops.outputs.records import record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from bulkops.checkpoint import Checkpoint
+    from bulkops.errors import CheckpointError
     from bulkops.lifecycle import Command
     from bulkops.model import Failure, Outcome
     from bulkops.observing import Observer
     from bulkops.outputs.files import OutputFiles
+    from bulkops.outputs.saved import Saved
     from bulkops.planning import Planned
     from bulkops.settings import Halt
 
@@ -49,47 +53,44 @@ class Closing:
         # One that is absent once more than it may be fails: it is not sent again.
         self.observer.report.absent += isinstance(command, SendAgain) and not command.possible_duplicate
 
+    async def close_done(
+        self,
+        planned: Planned,
+        outcome: Outcome,
+        *,
+        started: float,
+        line: int,
+        hear: Callable[[CheckpointError | None], None],
+    ) -> None:
+        """Close an operation that is done, without waiting until that is durable: `hear` is called then.
+
+        `line` is its line's number in the job. Without an error the end is to be `told`.
+        """
+        saved = await self.files.finish(planned.key)
+        self.checkpoint.close_done(_row(planned, outcome, started, line, saved), hear)
+
+    def told(self, planned: Planned) -> None:
+        """Count and tell the end of an operation that is done, which is durable now."""
+        self.observer.ended(planned.line.op, State.DONE)
+        self.ended += 1
+
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
-        """Close one operation; `line` is its line's number in the job. Raises Halted when that was one too many."""
-        written, state = planned.line, outcome.state
-        done = state is State.DONE
-        saved = await self.files.finish(planned.key) if done else ()
-        row = OperationRow(
-            planned.key,
-            planned.line_key,
-            line,
-            planned.index,
-            written.id,
-            written.op,
-            state,
-            digest(written.raw),
-            record(
-                written.id,
-                line,
-                planned.index,
-                written.count,
-                written.op,
-                outcome,
-                written.meta,
-                started,
-                time.time(),
-                saved,
-            ),
-            None if done else written.raw,
-            outcome.passed,
-        )
+        """Close an operation that is not done. Raises Halted when it was one too many of those that failed."""
+        row = _row(planned, outcome, started, line)
         try:
-            await self.checkpoint.close_operation(row, keep_steps=not done)
+            await self.checkpoint.close_operation(row, keep_steps=True)
         except anyio.get_cancelled_exc_class():
             # It is queued and will be committed, so it has to be counted as well.
             with anyio.CancelScope(shield=True):
                 await self.checkpoint.flush()
-            self.observer.report.note(row.kind, state)
+            self.observer.report.note(row.kind, row.state)
             raise
-        self.observer.ended(written.op, state)
+        self.observer.ended(row.kind, row.state)
+        self.ended += 1
         if outcome.failure is not None:
             self._tell(planned, outcome, outcome.failure, line)
-        self._check_halt(planned, outcome)
+        if outcome.state is State.FAILED:
+            self._check_halt(planned)
 
     def _tell(self, planned: Planned, outcome: Outcome, failure: Failure, line: int) -> None:
         where = planned.name or f"line {line}"
@@ -107,10 +108,7 @@ class Closing:
         if outcome.state is not State.BLOCKED:
             self.observer.progress.note(f"{where} {outcome.state.value.replace('_', ' ')}: {failure.message}")
 
-    def _check_halt(self, planned: Planned, outcome: Outcome) -> None:
-        self.ended += 1
-        if outcome.state is not State.FAILED:
-            return
+    def _check_halt(self, planned: Planned) -> None:
         self.failed += 1
         if planned.line.on_error == "halt":
             name = planned.name or f"line {planned.line.number}"
@@ -119,3 +117,35 @@ class Closing:
             raise Halted(
                 f"{self.failed} of the {self.ended} operations that ended in this run failed (--halt)"
             )
+
+
+def _row(
+    planned: Planned, outcome: Outcome, started: float, number: int, saved: Sequence[Saved] = ()
+) -> OperationRow:
+    """Return the end of an operation that was begun on the line with this number."""
+    line = planned.line
+    told = record(
+        line.id,
+        number,
+        planned.index,
+        line.count,
+        line.op,
+        outcome,
+        line.meta,
+        started,
+        time.time(),
+        saved,
+    )
+    return OperationRow(
+        planned.key,
+        planned.line_key,
+        number,
+        planned.index,
+        line.id,
+        line.op,
+        outcome.state,
+        digest(line.raw),
+        told,
+        None if outcome.state is State.DONE else line.raw,
+        outcome.passed,
+    )

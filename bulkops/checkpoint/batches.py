@@ -40,19 +40,21 @@ class Call:
 
 
 Command: TypeAlias = StepRow | Close | Call
+Hearer: TypeAlias = "Callable[[CheckpointError | None], None]"
+"""Hears that something is durable or saved, or why it never will be; it costs little, and never raises."""
 
 
 class Batch:
     """What becomes durable in one commit, and who waits for that."""
 
-    __slots__ = ("commands", "ends", "failure", "lost", "size", "waiting")
+    __slots__ = ("commands", "failure", "hearers", "lost", "size", "waiting")
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.waiting: list[asyncio.Future[None]] = []
         """Who waits until this is durable; told `failure` when it never will be."""
-        self.ends: list[asyncio.Future[None]] = []
-        """Who waits until this is durable or saved for the next run; told `lost` when it never will be."""
+        self.hearers: list[Hearer] = []
+        """Who is called when this is durable or saved for the next run, or with `lost` when it never will be."""
         self.size = 0
         """About how many bytes its texts have, once committed."""
         self.failure: str | None = None
@@ -64,12 +66,15 @@ class Batch:
         """Take up what came later."""
         self.commands += other.commands
         self.waiting += other.waiting
-        self.ends += other.ends
+        self.hearers += other.hearers
 
     def finish(self) -> None:
-        """Wake those who wait; in the loop's thread."""
+        """Tell those who hear of it, then wake those who wait; in the loop's thread."""
+        lost = None if self.lost is None else CheckpointError(self.lost)
+        for hear in self.hearers:
+            hear(lost)
+        self.hearers.clear()
         _end(self.waiting, self.failure)
-        _end(self.ends, self.lost)
 
 
 def _end(waiting: list[asyncio.Future[None]], failure: str | None) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
     from types import TracebackType
 
     from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow
+    from bulkops.errors import CheckpointError
     from bulkops.model import State
 
 
@@ -16,9 +17,9 @@ class Checkpoint(Protocol):
     """The memory of a run that goes on.
 
     After any failed write it stops for good: every call that would let something begin raises CheckpointError,
-    those that wait as well as later ones. What has happened already (`note`, `close_operation`) is still saved,
-    where that can be done, for the next run to take up; else these calls raise as well. Cancelling a call that
-    waits disturbs no other and takes nothing back.
+    those that wait as well as later ones. What has happened already (`note`, `close_operation`, `close_done`) is
+    still saved, where that can be done, for the next run to take up; else these calls raise as well. Cancelling a
+    call that waits disturbs no other and takes nothing back.
     """
 
     def intend(self, step: StepRow) -> Awaitable[None]:
@@ -31,6 +32,13 @@ class Checkpoint(Protocol):
         """Remember the end of an operation, in place of an earlier one; durable when it returns.
 
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
+        """
+
+    def close_done(self, row: OperationRow, hear: Callable[[CheckpointError | None], None]) -> None:
+        """Remember the end of an operation that is done, and forget its steps, without anybody waiting for it.
+
+        `hear` is called when that is durable, or saved for the next run, or with the reason why it never will be.
+        What is remembered after it is durable after it.
         """
 
     async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:

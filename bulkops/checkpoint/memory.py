@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from datetime import UTC, datetime
@@ -15,10 +16,11 @@ from bulkops.checkpoint.rows import LineChecks, StateRow
 from bulkops.checkpoint.schema import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
     from types import TracebackType
 
     from bulkops.checkpoint.rows import OperationRow, StepRow
+    from bulkops.errors import CheckpointError
     from bulkops.model import State
 
 
@@ -56,6 +58,12 @@ class MemoryCheckpoint:
         if not keep_steps:
             self._steps.pop(row.key, None)
         await _turn()
+
+    def close_done(self, row: OperationRow, hear: Callable[[CheckpointError | None], None]) -> None:
+        """Remember the end of an operation that is done, and forget its steps; `hear` is called soon."""
+        self._operations[row.key] = row
+        self._steps.pop(row.key, None)
+        asyncio.get_running_loop().call_soon(hear, None)
 
     async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
         """Forget the end of an operation and put these steps in the place of its own."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from bulkops.checkpoint.batches import Hearer
     from bulkops.checkpoint.reader import CheckpointReader
     from bulkops.checkpoint.rows import OperationRow, StepRow
 
@@ -89,6 +90,13 @@ class SqliteCheckpoint:
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
         """
         return self._writer.keep(Close(row, keep_steps))
+
+    def close_done(self, row: OperationRow, hear: Hearer) -> None:
+        """Remember the end of an operation that is done, and forget its steps, without anybody waiting for it.
+
+        `hear` is called when that is durable, or saved for the next run, or with the reason why it never will be.
+        """
+        self._writer.note(Close(row, keep_steps=False), hear)
 
     async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
         """Forget the end of an operation and put these steps in the place of its own; durable when it returns."""

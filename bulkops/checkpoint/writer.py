@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bulkops.checkpoint.batches import Command
+    from bulkops.checkpoint.batches import Command, Hearer
 
 
 _LOG_PAGES = 1024
@@ -88,7 +89,7 @@ class Writer:
         batch.waiting.append(waiting)
         return waiting
 
-    def note(self, command: Command) -> None:
+    def note(self, command: Command, hear: Hearer | None = None) -> None:
         """Queue what is true already, also once a write has failed; CheckpointError if it cannot be saved anywhere."""
         if self._lost is not None:
             raise CheckpointError(self._lost)
@@ -96,18 +97,17 @@ class Writer:
         if batch is None or len(batch.commands) >= _BATCH_RECORDS:
             batch = self._new_batch()
         batch.commands.append(command)
+        if hear is not None:
+            batch.hearers.append(hear)
 
     def keep(self, command: Command) -> asyncio.Future[None]:
         """Do the same, and return what to await: it ends when that is durable or saved, else with CheckpointError."""
         waiting = self._loop.create_future()
-        if self._lost is not None:
-            waiting.set_exception(CheckpointError(self._lost))
-            return waiting
-        batch = self._gathered
-        if batch is None or len(batch.commands) >= _BATCH_RECORDS:
-            batch = self._new_batch()
-        batch.commands.append(command)
-        batch.ends.append(waiting)
+        hear = partial(_end, waiting)
+        try:
+            self.note(command, hear)
+        except CheckpointError as lost:
+            hear(lost)
         return waiting
 
     def _new_batch(self) -> Batch:
@@ -225,6 +225,15 @@ class Writer:
         # A loop that is closed already has nobody left who waits.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(hear)
+
+
+def _end(waiting: asyncio.Future[None], failure: CheckpointError | None) -> None:
+    if waiting.done():
+        return
+    if failure is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(failure)
 
 
 def _begun(connection: sqlite3.Connection) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 
@@ -18,7 +19,7 @@ from bulkops.engines.feeding import Blocked, Feed
 from bulkops.engines.reopening import start_of
 from bulkops.engines.repeats import Repeats
 from bulkops.engines.watching import Watcher
-from bulkops.errors import OperationFailed, Stop
+from bulkops.errors import CheckpointError, OperationFailed, Stop
 from bulkops.lifecycle import Keep, Skip
 from bulkops.model import Failure, Outcome, State
 from bulkops.planning import Planned
@@ -37,8 +38,12 @@ if TYPE_CHECKING:
     from bulkops.settings import Settings
     from bulkops.told import Told
 
+Heard: TypeAlias = "Callable[[CheckpointError | None], None]"
+
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
+MOST_CLOSING = 1024
+"""So many ends may be on their way to the disk at once; then it is waited for."""
 LOOKERS = 16
 """So many looks at awaited things may be under way at once; what is in flight in all, the pace sees to."""
 
@@ -48,6 +53,14 @@ class Closing(Protocol):
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
+
+    async def close_done(
+        self, planned: Planned, outcome: Outcome, *, started: float, line: int, hear: Heard
+    ) -> None:
+        """Do the same for an operation that is done, without waiting for the disk: `hear` is called then."""
+
+    def told(self, planned: Planned) -> None:
+        """Hear that the end of an operation that is done is durable now."""
 
     def reopened(self, kind: str, was: State) -> None:
         """Hear that an operation of a kind which had ended so in an earlier run is taken up again."""
@@ -62,7 +75,8 @@ class Closing(Protocol):
 class Engine:
     """Do what a plan takes up.
 
-    `closing` hears once of every operation that ends, and has made it durable when it returns. `stop` ends the run
+    `closing` hears once of every operation that ends. That of one that is done is not waited for: the next one of the
+    worker begins meanwhile, and what that sends is on disk only after it. `stop` ends the run
     early: nothing new begins, requests in flight are finished, what waits is left for a later run. `told` hears
     what the watcher tells.
     """
@@ -97,6 +111,11 @@ class Engine:
         self._changed = anyio.Event()
         self._sleeping = 0
         self._busy = 0
+        self._closings = 0
+        """How many ends are on their way to the disk."""
+        self._mistake: Exception | None = None
+        self._wanted_back: deque[bytes] = deque()
+        """What was done, and has to be in doubt now."""
         self._stopped = anyio.Event()
         self._lookers: anyio.CancelScope | None = None
         self._workers: anyio.CancelScope | None = None
@@ -162,6 +181,14 @@ class Engine:
                     workers.start_soon(self._work, drive)
             self._lookers.cancel()
         with anyio.move_on_after(LONGEST_ENDING, shield=True):
+            if self._closings:
+                # Where they are lost, that is told as well.
+                with suppress(CheckpointError):
+                    await self._checkpoint.flush()
+            if self._mistake is not None:
+                raise self._mistake
+            for key in self._wanted_back:
+                await self._take_back(key)
             async with anyio.create_task_group() as ending:
                 for running, _ in self.doubts.left():
                     ending.start_soon(self._end_undecided, drive, running)
@@ -230,14 +257,22 @@ class Engine:
         except Stop as reason:
             self.stop(reason)
 
-    async def _next(self) -> Running | Planned | Blocked | None:
+    async def _next(self) -> Running | Planned | Blocked | bytes | None:
+        """Return what is next; a key is that of an operation that is done and has to be in doubt."""
         watcher, doubts, asking = self.watcher, self.doubts, self.asking
         assert watcher is not None
         assert doubts is not None
         assert asking is not None
         while self.stopped_by is None:
+            if self._mistake is not None:
+                raise self._mistake
+            if self._wanted_back:
+                return self._wanted_back.popleft()
             if self._resumed:
                 return self._resumed.popleft()
+            if self._closings >= MOST_CLOSING:
+                await self._sleep_until_change()
+                continue
             if watcher.waiting + doubts.waiting + asking.waiting < self._settings.most_awaited:
                 item = self._feed.take()
                 if item is not None:
@@ -245,7 +280,7 @@ class Engine:
                 if not self._feed.exhausted:
                     await self._feed.read()
                     continue
-                if not (self._busy or watcher.waiting or asking.waiting):
+                if not (self._busy or self._closings or watcher.waiting or asking.waiting):
                     if not doubts.waiting:
                         break
                     doubts.idle()
@@ -253,11 +288,14 @@ class Engine:
         self._wake()
         return None
 
-    async def _do(self, drive: Drive, item: Running | Planned | Blocked) -> None:
+    async def _do(self, drive: Drive, item: Running | Planned | Blocked | bytes) -> None:
         if isinstance(item, Blocked):
             started = await self._beginnings.begin(item.planned)
             outcome = Outcome(State.BLOCKED, failure=Failure("blocked", item.cause))
             await self._end(item.planned, outcome, started)
+            return
+        if isinstance(item, bytes):
+            await self._take_back(item)
             return
         if isinstance(item, Planned) and self._feed.waits_again(item):
             return
@@ -390,11 +428,35 @@ class Engine:
         if planned.key in self._repeats.wanted:
             await self._go_on(planned, await self._repeats.put_off(planned, outcome, start))
             return
+        if outcome.state is State.DONE:
+            hear = partial(self._heard, planned)
+            await self._closing.close_done(planned, outcome, started=start.at, line=start.line, hear=hear)
+            self._closings += 1
+            return
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
         self._arrived(planned.key)
         if planned.key in self._repeats.wanted and await self._take_back(planned.key):
             return
         if self._feed.ended(planned, outcome.state):
+            self._wake()
+
+    def _heard(self, planned: Planned, failure: CheckpointError | None) -> None:
+        """Hear that the end of an operation that is done is durable, or why it never will be."""
+        self._closings -= 1
+        if failure is not None:
+            self.stop(failure)
+            return
+        try:
+            self._closing.told(planned)
+        except Exception as error:  # noqa: BLE001 - a worker raises it: whoever calls this has nobody to tell
+            self._mistake = error
+            self._wake()
+            return
+        self._arrived(planned.key)
+        if planned.key in self._repeats.wanted:
+            self._wanted_back.append(planned.key)
+            self._wake()
+        elif self._feed.ended(planned, State.DONE) or not self._closings:
             self._wake()
 
     async def _take_back(self, key: bytes) -> bool:

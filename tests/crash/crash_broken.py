@@ -57,7 +57,9 @@ import os
 from bulkops.checkpoint.store import SqliteCheckpoint
 
 told = os.open(os.environ["ACKNOWLEDGED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-intend, close_operation = SqliteCheckpoint.intend, SqliteCheckpoint.close_operation
+intend, close_operation, close_done = (
+    SqliteCheckpoint.intend, SqliteCheckpoint.close_operation, SqliteCheckpoint.close_done
+)
 
 async def intends(self, step):
     await intend(self, step)
@@ -67,7 +69,16 @@ async def closes(self, row, **more):
     await close_operation(self, row, **more)
     os.write(told, f"end {row.key.hex()} 0\\n".encode())
 
+def closes_done(self, row, hear):
+    def heard(failure):
+        if failure is None:
+            os.write(told, f"end {row.key.hex()} 0\\n".encode())
+        hear(failure)
+
+    close_done(self, row, heard)
+
 SqliteCheckpoint.intend, SqliteCheckpoint.close_operation = intends, closes
+SqliteCheckpoint.close_done = closes_done
 """
 """Not wrong: it tells, in a file, what the checkpoint has acknowledged as durable, the moment it does."""
 SHORT_LOG = """
