@@ -107,15 +107,13 @@ class Engine:
         self._held = 0
         self._feed = Feed(plan)
         self._repeats = Repeats(settings, checkpoint, self._clock)
-        self._resumed: deque[Running] = deque()
+        self._resumed: deque[Running | bytes | Exception] = deque()
+        """What goes on; keys of what was done and has to be in doubt; mistakes of ours that nobody else can raise."""
         self._changed = anyio.Event()
         self._sleeping = 0
         self._busy = 0
         self._closings = 0
         """How many ends are on their way to the disk."""
-        self._mistake: Exception | None = None
-        self._wanted_back: deque[bytes] = deque()
-        """What was done, and has to be in doubt now."""
         self._stopped = anyio.Event()
         self._lookers: anyio.CancelScope | None = None
         self._workers: anyio.CancelScope | None = None
@@ -185,17 +183,17 @@ class Engine:
                 # Where they are lost, that is told as well.
                 with suppress(CheckpointError):
                     await self._checkpoint.flush()
-            if self._mistake is not None:
-                raise self._mistake
-            for key in self._wanted_back:
-                await self._take_back(key)
+            for item in tuple(self._resumed):
+                if not isinstance(item, Running):
+                    await self._settle(item)
             async with anyio.create_task_group() as ending:
                 for running, _ in self.doubts.left():
                     ending.start_soon(self._end_undecided, drive, running)
                 for question in self.asking.left():
                     ending.start_soon(self._hold, drive, question.running, question.reason)
-                for running in self._resumed:
-                    ending.start_soon(self._end_early, running, "the run was stopped before it went on")
+                for item in self._resumed:
+                    if isinstance(item, Running):
+                        ending.start_soon(self._end_early, item, "the run was stopped before it went on")
 
     def stop(self, reason: Stop) -> None:
         """End the run early, for this reason; the first one counts."""
@@ -257,17 +255,12 @@ class Engine:
         except Stop as reason:
             self.stop(reason)
 
-    async def _next(self) -> Running | Planned | Blocked | bytes | None:
-        """Return what is next; a key is that of an operation that is done and has to be in doubt."""
+    async def _next(self) -> Running | Planned | Blocked | bytes | Exception | None:
         watcher, doubts, asking = self.watcher, self.doubts, self.asking
         assert watcher is not None
         assert doubts is not None
         assert asking is not None
         while self.stopped_by is None:
-            if self._mistake is not None:
-                raise self._mistake
-            if self._wanted_back:
-                return self._wanted_back.popleft()
             if self._resumed:
                 return self._resumed.popleft()
             if self._closings >= MOST_CLOSING:
@@ -288,18 +281,14 @@ class Engine:
         self._wake()
         return None
 
-    async def _do(self, drive: Drive, item: Running | Planned | Blocked | bytes) -> None:
-        if isinstance(item, Blocked):
-            started = await self._beginnings.begin(item.planned)
-            outcome = Outcome(State.BLOCKED, failure=Failure("blocked", item.cause))
-            await self._end(item.planned, outcome, started)
+    async def _do(self, drive: Drive, item: Running | Planned | Blocked | bytes | Exception) -> None:
+        if isinstance(item, Planned):
+            running = None if self._feed.waits_again(item) else await self._start(item)
+        elif isinstance(item, Running):
+            running = item
+        else:
+            await self._settle(item)
             return
-        if isinstance(item, bytes):
-            await self._take_back(item)
-            return
-        if isinstance(item, Planned) and self._feed.waits_again(item):
-            return
-        running = item if isinstance(item, Running) else await self._start(item)
         if running is None:
             return
         try:
@@ -320,6 +309,17 @@ class Engine:
                 await self._doubt(running, forwarded)
         else:
             await self._end(running.planned, forwarded, running.start)
+
+    async def _settle(self, item: Blocked | bytes | Exception) -> None:
+        """Deal with what is not to be sent."""
+        if isinstance(item, Exception):
+            raise item
+        if isinstance(item, bytes):
+            await self._take_back(item)
+            return
+        started = await self._beginnings.begin(item.planned)
+        outcome = Outcome(State.BLOCKED, failure=Failure("blocked", item.cause))
+        await self._end(item.planned, outcome, started)
 
     async def _doubt(self, running: Running, doubtful: Doubtful) -> None:
         """Do about an operation in doubt what the user wants to have done."""
@@ -449,12 +449,12 @@ class Engine:
         try:
             self._closing.told(planned)
         except Exception as error:  # noqa: BLE001 - a worker raises it: whoever calls this has nobody to tell
-            self._mistake = error
+            self._resumed.append(error)
             self._wake()
             return
         self._arrived(planned.key)
         if planned.key in self._repeats.wanted:
-            self._wanted_back.append(planned.key)
+            self._resumed.append(planned.key)
             self._wake()
         elif self._feed.ended(planned, State.DONE) or not self._closings:
             self._wake()
