@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bulkops.planning import Planned
     from bulkops.settings import Halt
 
+_DONE = State.DONE
+
 
 @dataclass(slots=True)
 class Closing:
@@ -71,7 +73,7 @@ class Closing:
 
     def told(self, planned: Planned) -> None:
         """Count and tell the end of an operation that is done, which is durable now."""
-        self.observer.ended(planned.line.op, State.DONE)
+        self.observer.ended(planned.line.op, _DONE)
         self.ended += 1
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
@@ -146,6 +148,6 @@ def _row(
         outcome.state,
         digest(line.raw),
         told,
-        None if outcome.state is State.DONE else line.raw,
+        None if outcome.state is _DONE else line.raw,
         outcome.passed,
     )

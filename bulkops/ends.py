@@ -63,6 +63,7 @@ class Verdict(Enum):
     DOUBT = "it may have taken effect"
 
 
+_DONE = Verdict.DONE
 _ONCE = (Effect.CREATE, Effect.SPEND)
 _POSTPONED = frozenset({408, 425, 429})
 _KEY_REFUSED = frozenset({401, 402})
@@ -112,7 +113,7 @@ def _classify_status(effect: Effect, end: Answered, *, once: bool, gone_is_done:
 
 def _classify_success(effect: Effect, end: Answered, *, once: bool) -> Verdict:
     if end.readable and end.named and not end.repeated:
-        return Verdict.DONE
+        return _DONE
     if once:
         return Verdict.ID_UNKNOWN
     if effect is Effect.IDEMPOTENT:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from bulkops.ends import Answered, Broken, End, Sent, Verdict, classify
 from bulkops.model import Absent, Effect, Found, Held, value
@@ -186,13 +186,15 @@ Command: TypeAlias = (
 _WRITE_INTENT, _SEND_NOW, _DELIVER = WriteIntent(), SendNow(), Deliver()
 # Python 3.11 takes as long to look a member up at its class as to make a small object: looked up once.
 _READY, _INTENDED, _SENT, _DOUBT, _HELD, _ENDED = Phase
+_READ = Effect.READ
+_DONE: Final = Verdict.DONE
 
 
 def advance(life: Life, event: Event) -> tuple[Life, Command]:
     """Return the next state and what to do. An event that cannot happen in a state raises ValueError."""
     phase = life.phase
     if isinstance(event, Granted) and phase is _READY:
-        reads = life.effect is Effect.READ
+        reads = life.effect is _READ
         begun = _at(life, _SENT if reads else _INTENDED, life.attempt + 1)
         return begun, _SEND_NOW if reads else _WRITE_INTENT
     if isinstance(event, Durable) and phase is _INTENDED:
@@ -224,7 +226,7 @@ def _at(life: Life, phase: Phase, attempt: int) -> Life:
 
 def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
     verdict = classify(life.effect, event.end, deletes=life.deletes, repeated=life.perhaps)
-    if verdict is Verdict.DONE:
+    if verdict is _DONE:
         return _at(life, _ENDED, life.attempt), _DELIVER
     life = replace(life, perhaps=life.perhaps or not _without_effect(event.end))
     over = replace(life, phase=Phase.ENDED)

@@ -56,7 +56,8 @@ class Beginnings:
 
     def fresh(self, planned: Planned) -> Start | None:
         """Return the start of an operation that has not ended before; None for any other one."""
-        if self._plan.standing.of(planned.key) is not State.NOT_STARTED:
+        standing = self._plan.standing
+        if not standing.empty and standing.of(planned.key) is not State.NOT_STARTED:
             return None
         return start_of(planned, self._open_steps.get(planned.key, ()))
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bulkops.planning import Planned
     from bulkops.sending import Sender
 
+_READ, _DONE = Effect.READ, State.DONE
 BEFORE = -1
 """The number of the step in which an operation that is taken up again keeps what its earlier ends told."""
 DOUBTFUL = (StepState.INTENT, StepState.UNKNOWN, StepState.MADE)
@@ -175,7 +176,7 @@ class Drive:
                 named = step if step.name is not None else replace(step, name=_file_name(running))
                 await self.files.append(running.planned.key, named)
                 return Reply(200)
-            if step.effect is Effect.READ:
+            if step.effect is _READ:
                 return await self._read(running, step)
             prepared = self._prepared(running, step)
             return prepared if isinstance(prepared, Reply) else await self._make(running, prepared)
@@ -248,7 +249,7 @@ class Drive:
 
     def _done(self, running: Running, result: Mapping[str, Json]) -> Outcome:
         passed = running.operation.passed(self.api, result)
-        return _outcome(running, State.DONE, result=result, passed=passed)
+        return _outcome(running, _DONE, result=result, passed=passed)
 
 
 def _next_step(running: Running) -> Request | Pause | Await | Save:

@@ -15,7 +15,7 @@ from bulkops.engines.beginning import Beginnings
 from bulkops.engines.deciding import decided
 from bulkops.engines.doubts import Doubts, chosen_by_user
 from bulkops.engines.drive import Doubtful, Parked, Resolved, Running, failed
-from bulkops.engines.feeding import Blocked, Feed
+from bulkops.engines.feeding import Feed
 from bulkops.engines.reopening import start_of
 from bulkops.engines.repeats import Repeats
 from bulkops.engines.watching import Watcher
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint, StepRow
     from bulkops.engines.asking import Ask, Question
     from bulkops.engines.drive import Drive, Start
+    from bulkops.engines.feeding import Blocked
     from bulkops.engines.watching import Budget
     from bulkops.lifecycle import Chosen, Command
     from bulkops.planning import Plan
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 Heard: TypeAlias = "Callable[[CheckpointError | None], None]"
 
+_DONE = State.DONE
 LONGEST_ENDING = 5.0
 """Seconds that an aborted run still gives the checkpoint to write the end of an operation down."""
 MOST_CLOSING = 1024
@@ -428,7 +430,7 @@ class Engine:
         if planned.key in self._repeats.wanted:
             await self._go_on(planned, await self._repeats.put_off(planned, outcome, start))
             return
-        if outcome.state is State.DONE:
+        if outcome.state is _DONE:
             hear = partial(self._heard, planned)
             await self._closing.close_done(planned, outcome, started=start.at, line=start.line, hear=hear)
             self._closings += 1
@@ -456,7 +458,7 @@ class Engine:
         if planned.key in self._repeats.wanted:
             self._resumed.append(planned.key)
             self._wake()
-        elif self._feed.ended(planned, State.DONE) or not self._closings:
+        elif self._feed.ended(planned, _DONE) or not self._closings:
             self._wake()
 
     async def _take_back(self, key: bytes) -> bool:

@@ -46,7 +46,7 @@ def record(
     fields |= {
         "line": line,
         "op": kind,
-        "status": outcome.state.value,
+        "status": str(outcome.state),
         "result": outcome.result,
         "error": None if outcome.failure is None else _error(outcome.failure),
         "attempts": outcome.attempts,

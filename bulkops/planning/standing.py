@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bulkops.checkpoint import StateRow
 
 # A job that went well is all done: asked first.
+_NOT_STARTED = State.NOT_STARTED
 _ORDER = (State.DONE, State.FAILED, State.BLOCKED, State.IN_DOUBT, State.SKIPPED)
 
 
@@ -40,7 +41,7 @@ class Standing:
         for state, index in self._states:
             if key in index:
                 return state
-        return State.NOT_STARTED
+        return _NOT_STARTED
 
     def unchanged(self, key: bytes, line_digest: bytes) -> bool:
         """Tell whether an operation's line has the very bytes it had when the operation ended."""

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from bulkops.sending.attempt import Attempt, Heard, Sender
 
 _GRANTED, _DURABLE = Granted(), Durable()
+_READ, _CREATE = Effect.READ, Effect.CREATE
+_INTENT, _DONE = StepState.INTENT, StepState.DONE
 LONGEST_RECORDING = 5.0
 """Seconds that a run which is being stopped still gives the checkpoint to write an end down."""
 
@@ -59,10 +61,10 @@ class Recorded:
     async def send(self, attempt: Attempt) -> Heard:
         """Make the attempt; what is heard carries the next state and command of the lifecycle."""
         life, command = advance(attempt.life, _GRANTED)
-        since = (self.clock.now() or 0.0) if life.effect is Effect.CREATE else 0.0
+        since = (self.clock.now() or 0.0) if life.effect is _CREATE else 0.0
         try:
             if isinstance(command, WriteIntent):
-                await self.checkpoint.intend(_row(attempt, life, StepState.INTENT, since))
+                await self.checkpoint.intend(_row(attempt, life, _INTENT, since))
                 life, command = advance(life, _DURABLE)
             assert isinstance(command, SendNow)
             heard = await self.inner.send(attempt)
@@ -74,13 +76,16 @@ class Recorded:
                 await self._abandoned(attempt, life, reason, since)
             raise
         life, command = advance(life, Ended(heard.end, self.chance(), heard.asked))
-        if life.effect is not Effect.READ:
+        if life.effect is not _READ:
             reply = orjson.dumps(heard.json) if isinstance(command, Deliver) else None
+            evidence = (
+                _evidence(heard.entity) if isinstance(heard.end, Answered) and heard.end.repeated else None
+            )
             # Not awaited: it rides along with what follows, the next intent or the operation's outcome.
-            state = _state_after(command)
+            state = _DONE if reply is not None else _state_after(command)
             delivered = heard.entity if reply is not None else None
             self.checkpoint.note(
-                _row(attempt, life, state, since, delivered, reply, heard.reason or None, _evidence(heard))
+                _row(attempt, life, state, since, delivered, reply, heard.reason or None, evidence)
             )
         heard.life, heard.command = life, command
         return heard
@@ -136,7 +141,6 @@ def _row(
     )
 
 
-def _evidence(heard: Heard) -> bytes | None:
+def _evidence(repeated: str | None) -> bytes:
     """Return what is kept of an answer that names an id again: the other operation may not have heard of it yet."""
-    repeated = isinstance(heard.end, Answered) and heard.end.repeated
-    return orjson.dumps({"repeated": heard.entity}) if repeated else None
+    return orjson.dumps({"repeated": repeated})
