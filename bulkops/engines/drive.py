@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bulkops.sending import Sender
 
 _READ, _DONE = Effect.READ, State.DONE
+_WAITS = (Await, Pause)
+_REQUEST = blake2b(digest_size=8)
 BEFORE = -1
 """The number of the step in which an operation that is taken up again keeps what its earlier ends told."""
 DOUBTFUL = (StepState.INTENT, StepState.UNKNOWN, StepState.MADE)
@@ -148,7 +150,7 @@ class Drive:
                 running.answer = await self._take(running, running.again.request)
             while True:
                 step = _next_step(running)
-                if isinstance(step, Await | Pause):
+                if isinstance(step, _WAITS):
                     return Parked(step)
                 running.answer = await self._take(running, step)
         except StopIteration as end:
@@ -344,6 +346,7 @@ def _outcome(
     passed: bool | None = None,
 ) -> Outcome:
     resolved = running.resolved
+    by, evidence = (None, None) if resolved is None else (resolved.by, resolved.evidence)
     return Outcome(
         state,
         result,
@@ -352,8 +355,8 @@ def _outcome(
         running.attempts,
         passed,
         running.possible_duplicate,
-        None if resolved is None else resolved.by,
-        None if resolved is None else resolved.evidence,
+        by,
+        evidence,
     )
 
 
@@ -373,4 +376,6 @@ def request_digest(request: Request) -> bytes:
             content += [status.st_size, status.st_mtime_ns]
         except OSError:
             content.append("unreadable")
-    return blake2b(orjson.dumps(content), digest_size=8).digest()
+    of_request = _REQUEST.copy()
+    of_request.update(orjson.dumps(content))
+    return of_request.digest()

@@ -17,6 +17,7 @@ MOST_LOOKS = 100
 MOST_CODES = 20
 """So many different codes of refusals are told apart: they come from the server."""
 OTHER = "other"
+_CLASSES = tuple(f"{first}xx" for first in range(10))
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class Meter:
             since.refused[code if known and code is not None else OTHER] += 1
         else:
             since.latency[request.endpoint].add(seconds)
-            since.answers[f"{status // 100}xx"] += 1
+            since.answers[_CLASSES[status // 100]] += 1
 
     def settled(self, what: str, seconds: float, looks: int) -> None:
         """Hear that something awaited has settled, how long it took and how many looks."""
