@@ -41,11 +41,11 @@ class Instant:
     async def send(self, attempt: Attempt) -> Heard:
         """Answer a creating request with a fresh id."""
         attempt.gate.passed = True
-        field = attempt.request.entity or "id"
-        entity = f"{field.removesuffix('_id')}_{next(self._numbers):016}"
+        entity = f"agent_{next(self._numbers):016}"
         self._named.add(entity)
+        field = attempt.request.entity or "id"
         json = {field: entity, "name": "Support Agent", "created_at": "2025-11-03T12:00:00Z"}
-        return Heard(end=Answered(200), life=attempt.life, json=json, headers=HEADERS, entity=entity)
+        return Heard(Answered(200), attempt.life, None, json, HEADERS, entity=entity)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,6 @@ class Closing:
         self,
         planned: Planned,
         outcome: Outcome,
-        *,
         started: float,
         line: int,
         hear: Callable[[CheckpointError | None], None],
@@ -68,7 +67,8 @@ class Closing:
 
         `line` is its line's number in the job. Without an error the end is to be `told`.
         """
-        saved = await self.files.finish(planned.key)
+        key = planned.key
+        saved = await self.files.finish(key) if self.files.holds(key) else ()
         self.checkpoint.close_done(_row(planned, outcome, started, line, saved), hear)
 
     def told(self, planned: Planned) -> None:

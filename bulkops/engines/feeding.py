@@ -225,8 +225,9 @@ class Feed:
         self._prepare(self._plan.parse(raw), dependant.key, dependant.cause)
 
     def _prepare(self, line: Line, key: bytes, blocked: str | None) -> None:
+        begun_before = not self._plan.standing.empty
         for planned in self._plan.planned(line, key):
-            if self._plan.takes_up(planned.key, line):
+            if not begun_before or self._plan.takes_up(planned.key, line):
                 self._ready.append(planned if blocked is None else Blocked(planned, blocked))
 
 

@@ -57,7 +57,7 @@ class Closing(Protocol):
         """Write an outcome down; durable when it returns. `line` is the number of its line in the whole job."""
 
     async def close_done(
-        self, planned: Planned, outcome: Outcome, *, started: float, line: int, hear: Heard
+        self, planned: Planned, outcome: Outcome, started: float, line: int, hear: Heard
     ) -> None:
         """Do the same for an operation that is done, without waiting for the disk: `hear` is called then."""
 
@@ -431,8 +431,9 @@ class Engine:
             await self._go_on(planned, await self._repeats.put_off(planned, outcome, start))
             return
         if outcome.state is _DONE:
-            hear = partial(self._heard, planned)
-            await self._closing.close_done(planned, outcome, started=start.at, line=start.line, hear=hear)
+            await self._closing.close_done(
+                planned, outcome, start.at, start.line, partial(self._heard, planned)
+            )
             self._closings += 1
             return
         await self._closing.close(planned, outcome, started=start.at, line=start.line)
@@ -454,7 +455,8 @@ class Engine:
             self._resumed.append(error)
             self._wake()
             return
-        self._arrived(planned.key)
+        if self._beginnings.undecided or self._repeats.on_the_way:
+            self._arrived(planned.key)
         if planned.key in self._repeats.wanted:
             self._resumed.append(planned.key)
             self._wake()

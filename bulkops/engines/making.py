@@ -15,7 +15,8 @@ class Making:
 
     def __init__(self) -> None:
         self._requests: dict[int, Request] = {}
-        self._ended = anyio.Event()
+        self._ended: anyio.Event | None = None
+        """There while somebody waits."""
 
     def begin(self, place: int, request: Request) -> None:
         """Note that a request is about to be sent for the operation at a place."""
@@ -23,8 +24,10 @@ class Making:
 
     def end(self, place: int) -> None:
         """Note that nothing more is heard of it."""
-        if self._requests.pop(place, None) is not None:
+        self._requests.pop(place, None)
+        if self._ended is not None:
             self._ended.set()
+            self._ended = None
 
     def requests(self) -> list[Request]:
         """Return what is under way now."""
@@ -34,6 +37,5 @@ class Making:
         """Wait until all that makes one kind of thing now has ended; what begins meanwhile is not waited for."""
         for place, request in list(self._requests.items()):
             while request.makes == makes and self._requests.get(place) is request:
-                if self._ended.is_set():
-                    self._ended = anyio.Event()
+                self._ended = self._ended or anyio.Event()
                 await self._ended.wait()

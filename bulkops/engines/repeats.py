@@ -36,24 +36,25 @@ class Repeats:
         self._clock = clock
         self.wanted: dict[bytes, str] = {}
         """The operations that have to go on in doubt instead of ending, and the id that came again."""
-        self._on_the_way: set[bytes] = set()
+        self.on_the_way: set[bytes] = set()
+        """What was taken back and is not in doubt yet."""
         self.moves = 0
         """How often an operation was taken back, or came to be in doubt after that."""
 
     @property
     def moving(self) -> bool:
         """Whether there is one that was taken back and is not in doubt yet."""
-        return bool(self._on_the_way)
+        return bool(self.on_the_way)
 
     def arrived(self, key: bytes) -> None:
         """Hear that an operation is in doubt, or is known to be, or has ended."""
-        if key in self._on_the_way:
-            self._on_the_way.remove(key)
+        if key in self.on_the_way:
+            self.on_the_way.remove(key)
             self.moves += 1
 
     def _leaves(self, key: bytes) -> None:
         """Note that what an operation made is nobody's until it is in doubt itself."""
-        self._on_the_way.add(key)
+        self.on_the_way.add(key)
         self.moves += 1
 
     async def hear(self, key: bytes, doubtful: Doubtful) -> bytes | None:

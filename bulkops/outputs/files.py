@@ -66,6 +66,10 @@ class OutputFiles:
         with CancelScope(shield=True), atomic.disk_errors(target):
             await self._spill(part, save.data)
 
+    def holds(self, key: bytes) -> bool:
+        """Tell whether an operation has appended something."""
+        return key in self._parts
+
     async def finish(self, key: bytes) -> list[Saved]:
         """Put the operation's files under their names, durably; tell about them in order of their begin."""
         if key not in self._parts:

@@ -154,8 +154,6 @@ class Plan:
 
     def takes_up(self, key: bytes, line: Line) -> bool:
         """Tell whether this run does an operation."""
-        if self.standing.empty:
-            return True
         match self.standing.of(key):
             case State.NOT_STARTED | State.BLOCKED:
                 return True

@@ -190,6 +190,10 @@ class KeptFiles:
         name = f"{save.folder}/{save.name}{save.suffix}"
         files[name] = files.get(name, b"") + save.data
 
+    def holds(self, key: bytes) -> bool:
+        """Tell whether there is a file of an operation."""
+        return key in self.open
+
     async def finish(self, key: bytes) -> list[Saved]:
         """Put the files under their names."""
         files = self.open.pop(key, {})
