@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bulkops.api.profile import RateHeaders
     from bulkops.model import RequestClass
     from bulkops.pace.credit import Flight
+    from bulkops.pace.headers import Told
     from bulkops.pace.sharing import Place as KeptAt
     from bulkops.pace.tiers import Allowance
     from bulkops.pace.waiting import Place
@@ -105,30 +106,19 @@ class Dispatcher:
         return flight
 
     def left(self, flight: Flight) -> None:
-        """Hear that a turn ended, with or without an answer."""
+        """Hear that a turn ended without an answer."""
         with self._together as now:
-            self._mine.end(probe=flight.probe)
-            self._governor.end(flight, now)
-            self._pump(now)
+            self._end(flight, now)
 
     def heard(self, flight: Flight, status: int, headers: Mapping[str, str], kind: str | None) -> None:
-        """Learn from the answer to a request; `kind` is the code that a refusal carried."""
-        refused = status == TOO_MANY
-        told = read(self._senses.headers, headers, refused=refused, wall=self._senses.wall())
+        """Learn from the answer to a request, which is over with it; `kind` is the code that a refusal carried."""
+        wall = self._senses.wall() if status == TOO_MANY else 0.0
+        told = read(self._senses.headers, headers, refused=status == TOO_MANY, wall=wall)
         with self._together as now:
-            if told.limit is None and self._governor.margins is None and status < FIRST_REFUSAL:
-                words = f"the server does not tell the limit of account {self._account}: give --rate"
-                self.close(UsageError(words))
-            if self._governor.hear(flight, status, told, now):
-                self._tell_limit()
-                self._together.urgent = True
-                self._pump(now)
-            if refused:
-                cause = self._cause(kind)
-                word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
-                self._together.urgent = True
-                if word is not None:
-                    self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
+            try:
+                self._learn(flight, status, told, kind, now)
+            finally:
+                self._end(flight, now)
 
     def expect(self, count: int) -> None:
         """Hear how many requests are still to come, as far as is known."""
@@ -193,6 +183,27 @@ class Dispatcher:
             assert self._error is not None
             raise self._error.with_traceback(None)
         return flight
+
+    def _learn(self, flight: Flight, status: int, told: Told, kind: str | None, now: float) -> None:
+        """Pass on to the governor what an answer told, and tell what follows from it."""
+        if told.limit is None and self._governor.margins is None and status < FIRST_REFUSAL:
+            words = f"the server does not tell the limit of account {self._account}: give --rate"
+            self.close(UsageError(words))
+        if self._governor.hear(flight, status, told, now):
+            self._tell_limit()
+            self._together.urgent = True
+        if status == TOO_MANY:
+            cause = self._cause(kind)
+            word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
+            self._together.urgent = True
+            if word is not None:
+                self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
+
+    def _end(self, flight: Flight, now: float) -> None:
+        """Count a request as over, and let others go in its place."""
+        self._mine.end(probe=flight.probe)
+        self._governor.end(flight, now)
+        self._pump(now)
 
     def _pump(self, now: float) -> None:
         """Let go who may go, and set the timer for the next."""

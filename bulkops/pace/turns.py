@@ -38,16 +38,18 @@ class Turn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._flight is not None
-        self._dispatcher.left(self._flight)
+        if self._flight is not None:
+            self._dispatcher.left(self._flight)
 
     def heard(self, status: int, headers: Mapping[str, str], *, kind: str | None = None) -> None:
-        """Pass on what the server answered (header names in lower case); a turn may end without an answer.
+        """Pass on what the server answered (header names in lower case), once; a turn may end without an answer.
 
-        `kind` is the code that a refusal carried in its body: there are several kinds of 429.
+        With its answer a request is over, and its place among those in flight is free. `kind` is the code that a
+        refusal carried in its body: there are several kinds of 429.
         """
-        assert self._flight is not None
-        self._dispatcher.heard(self._flight, status, headers, kind)
+        flight, self._flight = self._flight, None
+        assert flight is not None
+        self._dispatcher.heard(flight, status, headers, kind)
 
 
 class Pace:

@@ -141,6 +141,35 @@ def test_a_turn_given_back_serves_the_next_but_adds_nothing(later: float) -> Non
     run_jumping(run)
 
 
+def test_with_its_answer_a_request_is_over() -> None:
+    """It holds no place in flight any more once its answer was heard, and counts once, though its block goes on."""
+
+    async def run() -> None:
+        async with one(STANDARD) as pace:
+            async with pace.turn("a", WORK) as turn:
+                turn.heard(200, {})
+                assert pace.standing("a").in_flight == 0
+            assert pace.standing("a").granted_last_period == 1
+            assert pace.standing("a").in_flight == 0
+
+    run_jumping(run)
+
+
+def test_a_listener_that_fails_keeps_no_request_in_flight() -> None:
+    """What hearing of a pause raises comes out of the turn, and the answered request is over all the same."""
+
+    def hear(_event: str, **_facts: object) -> None:
+        raise ValueError("deaf")
+
+    async def run() -> None:
+        async with one(STANDARD, told=hear) as pace:
+            with pytest.raises(ValueError, match="deaf"):
+                await answered(pace, 429)
+            assert pace.standing("a").in_flight == 0
+
+    run_jumping(run)
+
+
 def test_a_waiter_that_vanished_before_its_token_spends_none() -> None:
     """Who gives up while waiting for a token leaves it to who comes later."""
 
