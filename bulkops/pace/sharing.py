@@ -76,6 +76,8 @@ class Place:
 class Sharing:
     """Takes part from the first `begin` to `leave`: `begin`, decide on the state that it returns, `end`.
 
+    As long as it is `undisturbed`, it may decide on its own state without that, and `note` what it granted.
+
     `mine` is kept up by who decides. Raises OSError when the files cannot be used.
     """
 
@@ -90,7 +92,8 @@ class Sharing:
         self.looks = -inf
         """Until when one that is alone need not look at the file."""
         self._checked = -inf
-        self._noted = 0
+        self.noted = 0
+        """As many of our requests are known to others, or would be if we were killed."""
         self._core = b""
         self._alive = Alive(place.lives(self._name))
         try:
@@ -99,42 +102,54 @@ class Sharing:
             self._alive.close()
             raise
 
+    def undisturbed(self, now: float) -> bool:
+        """Tell whether one that was alone still is; not to be asked again before `looks`."""
+        if self.others or not self._joined:
+            return False
+        self.looks = now + ALONE
+        return not self._file.changed()
+
     def begin(self, state: State, now: float) -> State:
-        """Return what to decide on: our state, or what others made of it. Not needed before `looks`."""
-        if self._joined and not self.others:
-            self.looks = now + ALONE
-            if not self._file.changed():
-                return state
-        return self._held(state, now)
+        """Take the lock, if it can be had; return what to decide on: our state, or what others made of it."""
+        if not self._file.lock():
+            return state
+        self.locked = True
+        body = self._file.read()
+        if body is not None:
+            state = self._taken_up(body, state, now)
+        self._joined = True
+        if self.others or body is not None:
+            if now >= self._checked + CHECK:
+                self._muster(state, now)
+            self._settle(state, now)
+        return state
 
     def end(self, state: State, now: float, rate: float) -> State:
         """Save what was decided, and return what others made of it; it stays `late` where the lock cannot be had."""
         self.late = True
         if not self.locked:
-            state = self._held(state, now)
+            state = self.begin(state, now)
         if self.locked:
             self._save(state, {self._name: self.mine, **self.others}, now)
-        else:
+        elif self.mine.granted > self.noted:
             self.note(state, rate)
         return state
 
     def note(self, state: State, rate: float) -> None:
-        """Note how many we have granted, if there are more: in place of a save for now.
+        """Note how many we have granted: in place of a save for now.
 
         At a high rate (requests per second) those of the next moment are noted as well. If we are killed before
         they leave, the pace rests for them in vain: that is shorter than the start of a process.
         """
-        self.late = True
-        if self.mine.granted > self._noted:
-            ahead = int(rate * ALONE) if rate < inf else 0
-            self._noted = self.mine.granted + ahead
-            self._alive.note(self._noted, state.due + ahead / rate)
+        ahead = int(rate * ALONE) if rate < inf else 0
+        self.noted = self.mine.granted + ahead
+        self._alive.note(self.noted, state.due + ahead / rate)
 
     def leave(self, state: State, now: float) -> None:
         """Take part no more; requests that are still under way count as answered."""
         try:
             if not self.locked:
-                state = self._held(state, now)
+                state = self.begin(state, now)
             if self.locked:
                 self.mine.answered, self.mine.probing = self.mine.granted, 0
                 self._settle(state, now)
@@ -153,21 +168,6 @@ class Sharing:
         if not self.others:
             return None
         return min((it.limit for it in self.others.values() if it.limit is not None), default=None)
-
-    def _held(self, state: State, now: float) -> State:
-        """Take the lock, if it can be had; return what the file makes of our state."""
-        if not self._file.lock():
-            return state
-        self.locked = True
-        body = self._file.read()
-        if body is not None:
-            state = self._taken_up(body, state, now)
-        self._joined = True
-        if self.others or body is not None:
-            if now >= self._checked + CHECK:
-                self._muster(state, now)
-            self._settle(state, now)
-        return state
 
     def _muster(self, state: State, now: float) -> None:
         """Add what the others have noted and not saved, and strike those off who are no more."""
@@ -232,7 +232,7 @@ class Sharing:
                 clocks = {"boot": self._place.boot, "at": now, "wall": self._place.wall()}
                 self._file.write(orjson.dumps(clocks) + b"\n" + core)
                 self._core = core
-            self.late, self._noted = False, self.mine.granted
+            self.late, self.noted = False, self.mine.granted
             self.looks = -inf if self.others else now + ALONE
         finally:
             self.locked = False

@@ -87,7 +87,8 @@ class Together:
         sharing = self._sharing
         if sharing is not None and now >= sharing.looks:
             try:
-                self._take(sharing.begin(self._governor.state, now), sharing)
+                if not sharing.undisturbed(now):
+                    self._take(sharing.begin(self._governor.state, now), sharing)
             except OSError as error:
                 self._break(error)
         return now
@@ -103,7 +104,9 @@ class Together:
             if sharing.locked or self.urgent:
                 self._publish(sharing, now)
             else:
-                sharing.note(self._governor.state, self._governor.rate)
+                sharing.late = True
+                if self._mine.granted > sharing.noted:
+                    sharing.note(self._governor.state, self._governor.rate)
         except OSError as refused:
             self._break(refused)
             return False
