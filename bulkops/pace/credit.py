@@ -60,17 +60,21 @@ class Credit:
 
     def hear(self, flight: Flight, remaining: int, now: float, ledger: Ledger) -> int:
         """Learn from an answer; return by how much less remains than our own requests explain."""
-        base = flight.answered + 1 + remaining
-        unexplained = 0
-        if flight.sent >= self.told > NEVER:
-            unexplained = max(0, self.base - ledger.granted - remaining)
-        self.vouched = min(max(self.vouched, base), ledger.granted + remaining)
+        base, most = flight.answered + 1 + remaining, ledger.granted + remaining
+        missing = self.base - most if flight.sent >= self.told > NEVER else 0
+        if base > self.vouched:
+            self.vouched = base
+        if most < self.vouched:
+            self.vouched = most
         if flight.sent >= self.sent:
             self.sent, self.remaining, self.base = flight.sent, remaining, base
-            self.likely = min(flight.number, ledger.granted) + remaining
+            self.likely = flight.number + remaining
+            if most < self.likely:
+                self.likely = most
         self.told = now
-        self.largest = max(self.largest, remaining)
-        return unexplained
+        if remaining > self.largest:
+            self.largest = remaining
+        return missing if missing > 0 else 0
 
     def stale(self, now: float, period: float) -> bool:
         """Tell whether no answer has told lately what remains."""
@@ -82,8 +86,6 @@ class Credit:
 
     def expects(self, wanted: float, per_second: float, granted: int) -> float:
         """Return when so many are expected to remain, if what was spent comes back at this rate."""
-        if self.told == NEVER:
-            return NEVER
         return self.sent + (wanted - (self.likely - granted)) / per_second
 
     def cancel(self, ledger: Ledger) -> None:

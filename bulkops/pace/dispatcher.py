@@ -89,13 +89,13 @@ class Dispatcher:
         """Return, with what is remembered of the grant, when a request of this class may go."""
         if self._error is not None:
             raise self._error.with_traceback(None)
-        flight = None
-        if not self._waiting:
+        flight, first = None, not self._waiting
+        if first:
             with self._together as now:
-                if self._when(now) <= now:
+                if self._when(now, 1) <= now:
                     flight = self._grant(now)
         if flight is None:
-            flight = await self._wait(request_class)
+            flight = await self._wait(request_class, first=first)
         limiter = self._bucket(flight)
         if limiter is not None:
             try:
@@ -165,10 +165,10 @@ class Dispatcher:
     def _state(self) -> State:
         return self._governor.state
 
-    async def _wait(self, request_class: RequestClass) -> Flight:
+    async def _wait(self, request_class: RequestClass, *, first: bool) -> Flight:
         place: Place = self._loop.create_future()
         self._waiting.add(place, request_class)
-        if len(self._waiting) == 1:  # else who came before has seen to the timer
+        if first:  # else who came before has seen to the timer
             with self._together as now:
                 self._pump(now)
         try:
@@ -207,10 +207,10 @@ class Dispatcher:
 
     def _pump(self, now: float) -> None:
         """Let go who may go, and set the timer for the next."""
-        while self._waiting:
-            at = self._when(now)
+        while waiting := len(self._waiting):
+            at = self._when(now, waiting)
             if at > now:
-                self._sleep(min(at, self._together.next_look()))
+                self._sleep(self._together.next_look(at))
                 return
             flight = self._grant(now)
             place = self._waiting.take()
@@ -220,13 +220,14 @@ class Dispatcher:
             place.set_result(flight)
         self._sleep(inf)
 
-    def _when(self, now: float) -> float:
-        """Return when one of ours may go: as the governor says, unless it is somebody else's turn."""
-        if self._mine.flying >= self._senses.most:
+    def _when(self, now: float, waiting: int) -> float:
+        """Return when one of so many may go: as the governor says, unless it is somebody else's turn."""
+        mine, others = self._mine, self._together
+        if mine.granted - mine.answered >= self._senses.most:
             return inf
-        left = max(1, len(self._waiting), self._expected) + self._together.left()
-        at = self._governor.when(now, left)
-        return self._together.polite(at) if at <= now else at
+        left = waiting if waiting > self._expected else self._expected
+        at = self._governor.when(now, left + others.left)
+        return others.polite(at) if others.others and at <= now else at
 
     def _grant(self, now: float) -> Flight:
         if self._expected:

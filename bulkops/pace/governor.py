@@ -11,7 +11,7 @@ from enum import Enum
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from bulkops.pace.credit import Flight
+from bulkops.pace.credit import NEVER, Flight
 from bulkops.pace.margins import margins_for
 from bulkops.pace.pauses import backoff, believed_reset, capped_retry_after
 from bulkops.pace.tiers import LATENESS
@@ -114,15 +114,13 @@ class Governor:
             return inf if flying else now
         if flying >= state.window.size or (state.probing and state.pauses.refusals):
             return inf
-        credit = state.credit.left(now, ledger) - self._spared
         held = ledger.held(now)
-        if now < state.due and self._ahead(margins, credit, held, left, now):
+        if now < state.due and self._ahead(margins, held, left, now):
             at = now
         else:
-            wanted = EXPECTED + ASTRAY * self._uneven * self.rate
-            if now < state.suspect:
-                wanted = 1 + min(margins.race, state.credit.largest)
-            at = max(state.due, state.credit.expects(wanted + self._spared, self.rate, ledger.granted))
+            at = state.due
+            if state.credit.told > NEVER:
+                at = max(at, self._forecast(margins, now))
         if held >= margins.limit:
             at = max(at, ledger.frees(held - margins.limit + 1))
         if held >= margins.unproved and state.credit.stale(now, ledger.period):
@@ -136,15 +134,22 @@ class Governor:
         ahead = now < state.due
         if margins is not None:
             gap = 1 / self.rate
-            if now >= state.suspect and state.credit.left(now, ledger) > self._spared + margins.cushion:
+            if state.credit.stale(now, ledger.period):
+                gap *= 1 + self._uneven() / ledger.period
+            elif (
+                now >= state.suspect
+                and state.credit.vouched - ledger.granted > self._spared + margins.cushion
+            ):
                 gap *= HURRY
-            elif state.credit.stale(now, ledger.period):
-                gap *= 1 + self._uneven / ledger.period
             if not ledger.granted:
                 gap = max(gap, FIRST_GAP * ledger.period)
-            # Who is late has not used what was his: the next makes up for it.
-            late = 0 <= now - state.due < RESTED
-            state.due = (max(state.due, now - max(LATENESS, min(gap, VERY_LATE))) if late else now) + gap
+            begins = now
+            if 0 <= now - state.due < RESTED:
+                # Who is late has not used what was his: the next makes up for it.
+                begins -= LATENESS if gap < LATENESS else VERY_LATE if gap > VERY_LATE else gap
+                if begins < state.due:
+                    begins = state.due
+            state.due = begins + gap
         ledger.granted += 1
         full = ledger.granted - ledger.answered >= state.window.size
         probe = state.pauses.refusals > 0
@@ -168,7 +173,7 @@ class Governor:
         """Learn from an answer, before its end; tell whether the limit changed."""
         state, ledger = self.state, self.state.ledger
         state.ways.hear(now - flight.sent, ledger.period)
-        changed = told.limit is not None and self._correct(told.limit, now)
+        changed = told.limit is not None and told.limit != state.told and self._correct(told.limit, now)
         if told.most_in_flight is not None:
             others = (told.now_in_flight or 0) - (ledger.granted - flight.answered)
             state.window.tell(told.most_in_flight, max(0, others))
@@ -203,16 +208,30 @@ class Governor:
             pauses.refusals += 1
         return pauses.rest(now, flight.sent, wait), wait
 
-    @property
     def _uneven(self) -> float:
-        """The seconds by which requests drift apart on their ways, as far as that is believed."""
-        return min(self.state.ways.spread, UNEVEN * self.state.ledger.period)
+        """Return the seconds by which requests drift apart on their ways, as far as that is believed."""
+        spread, most = self.state.ways.spread, UNEVEN * self.state.ledger.period
+        return spread if spread < most else most
 
-    def _ahead(self, margins: Margins, credit: int, held: int, left: int, now: float) -> bool:
+    def _ahead(self, margins: Margins, held: int, left: int, now: float) -> bool:
         """Tell whether one may go before the even pace lets it: whoever is alone, or a job that fits."""
-        if self.exclusive(now):
+        state = self.state
+        credit = state.credit.left(now, state.ledger) - self._spared
+        if self._allowance.exclusive and now >= state.suspect:
             return credit > margins.cushion
-        return left + margins.tail + self.state.others.count <= min(credit, margins.limit - held)
+        room = margins.limit - held
+        if credit < room:
+            room = credit
+        return left + margins.tail + state.others.count <= room
+
+    def _forecast(self, margins: Margins, now: float) -> float:
+        """Return when enough is expected to remain."""
+        state = self.state
+        if now < state.suspect:
+            wanted = 1.0 + min(margins.race, state.credit.largest)
+        else:
+            wanted = EXPECTED + ASTRAY * self._uneven() * self.rate
+        return state.credit.expects(wanted + self._spared, self.rate, state.ledger.granted)
 
     def _watch_others(self, margins: Margins, unexplained: int, now: float) -> None:
         """Compare what remains with what our own requests explain."""
@@ -220,7 +239,9 @@ class Governor:
         state.others.turn(state.ledger.held(now), now, state.ledger.period)
         seen = unexplained if unexplained >= margins.race else 0
         if state.told is not None and credit.largest >= SMALL * state.told:
-            seen = max(seen, state.told - credit.remaining - state.others.ours - margins.race)
+            used = state.told - credit.remaining - margins.race
+            if used > seen:
+                seen = max(seen, used - state.others.ours)
         if seen > 0:
             state.others.note(seen)
             self._suspect(now)
@@ -232,10 +253,8 @@ class Governor:
         self.state.suspect = now + SUSPICION * self.state.ledger.period
 
     def _correct(self, limit: int, now: float) -> bool:
-        """Take over the limit that the server names; tell whether that changes ours."""
+        """Take over another limit that the server names; tell whether that changes ours."""
         state = self.state
-        if limit == state.told:
-            return False
         state.told = limit
         state.credit.forget(state.ledger)
         state.others.forget()

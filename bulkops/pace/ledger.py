@@ -44,9 +44,9 @@ class Ledger:
 
     def held(self, now: float) -> int:
         """Return how many the server may count at this time, at most."""
-        oldest = int(now * SLOTS / self.period) - SLOTS
-        while self.slots and self.slots[0][0] < oldest:
-            self.recent -= self.slots.pop(0)[1]
+        slots, oldest = self.slots, int(now * SLOTS / self.period) - SLOTS
+        while slots and slots[0][0] < oldest:
+            self.recent -= slots.pop(0)[1]
         return self.recent + self.granted - self.answered
 
     def frees(self, count: int) -> float:

@@ -29,7 +29,8 @@ class Others:
             self.before = max(self.now, KEPT * self.before) if recent else 0.0
             self.ours_before = self.ours_now if recent else 0
             self.now, self.ours_now, self.began = 0.0, 0, time
-        self.ours_now = max(self.ours_now, ours)
+        if ours > self.ours_now:
+            self.ours_now = ours
 
     def note(self, count: float) -> None:
         """Hear that others have used so many within a period."""
@@ -42,9 +43,9 @@ class Others:
     @property
     def ours(self) -> int:
         """The most that the server may have counted of us."""
-        return max(self.ours_now, self.ours_before)
+        return self.ours_now if self.ours_now > self.ours_before else self.ours_before
 
     @property
     def count(self) -> float:
         """How many requests in a period are theirs."""
-        return max(self.now, self.before)
+        return self.now if self.now > self.before else self.before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from bulkops.pace.members import BEAT, GRACE, lead
@@ -52,7 +51,9 @@ class Together:
         self._sharing: Sharing | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.others: Mapping[str, Member] = {}
-        """The other processes of ours that take part."""
+        """The other processes of ours that take part,"""
+        self.left = 0
+        """and how many requests they still have to send."""
         self.now = 0.0
         self.urgent = False
         """Whether something was learnt that has to be saved now: a pause, a limit."""
@@ -114,19 +115,13 @@ class Together:
             self._timer = self._loop.call_at(now + BEAT, self._beat)
         return False
 
-    def left(self) -> int:
-        """Return how many requests the others still have to send."""
-        return sum(member.left for member in self.others.values()) if self.others else 0
-
     def polite(self, at: float) -> float:
         """Return when one of ours may go that could since `at`: a little later where it is somebody else's turn."""
-        return (
-            self.now + GRACE / 3 if self.others and lead(self._mine, self.others.values(), self.now) else at
-        )
+        return self.now + GRACE / 3 if lead(self._mine, self.others.values(), self.now) else at
 
-    def next_look(self) -> float:
-        """Return until when one who waits may sleep: with others, something may happen that no timer of ours tells."""
-        return self.now + LOOK if self.others else inf
+    def next_look(self, at: float) -> float:
+        """Return until when one who may go at that time may sleep: others may do what no timer of ours tells."""
+        return min(at, self.now + LOOK) if self.others else at
 
     def _publish(self, sharing: Sharing, now: float) -> None:
         self._mine.limit = self._governor.own
@@ -137,6 +132,7 @@ class Together:
     def _take(self, state: State, sharing: Sharing) -> None:
         """Go on from what others made of the state."""
         self.others, cap = sharing.others, sharing.cap()
+        self.left = sum(member.left for member in self.others.values())
         before = self._governor.state.pauses.until
         changed = state is not self._governor.state or cap != self._governor.cap
         if changed and self._governor.adopt(state, cap):
@@ -159,7 +155,7 @@ class Together:
     def _alone(self) -> Sharing | None:
         """Go on by itself; return what was taken part in."""
         self.stop()
-        sharing, self._sharing, self.others = self._sharing, None, {}
+        sharing, self._sharing, self.others, self.left = self._sharing, None, {}, 0
         return sharing
 
     def _break(self, error: OSError) -> None:

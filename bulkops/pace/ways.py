@@ -21,7 +21,8 @@ class Ways:
 
     def hear(self, seconds: float, period: float) -> None:
         """Learn how long an answer took."""
-        seconds = min(seconds, LONGEST * period)
+        if seconds > LONGEST * period:
+            seconds = LONGEST * period
         if not self.mean:
             self.mean, self.spread = seconds, seconds / 2
         self.spread += GAIN * (abs(seconds - self.mean) - self.spread)
