@@ -70,7 +70,7 @@ class Dispatcher:
         self._expected = 0
         self._even: AsyncLimiter | None = None
         self._ahead: AsyncLimiter | None = None
-        self._rate = 0.0
+        self._rate = inf
         self._timer: asyncio.TimerHandle | None = None
         self._wakes = inf
         self._error: Exception | None = None
@@ -89,7 +89,7 @@ class Dispatcher:
         """Return, with what is remembered of the grant, when a request of this class may go."""
         if self._error is not None:
             raise self._error.with_traceback(None)
-        flight, first = None, not self._waiting
+        flight, first = None, not self._waiting.count
         if first:
             with self._together as now:
                 if self._when(now, 1) <= now:
@@ -112,11 +112,19 @@ class Dispatcher:
 
     def heard(self, flight: Flight, status: int, headers: Mapping[str, str], kind: str | None) -> None:
         """Learn from the answer to a request, which is over with it; `kind` is the code that a refusal carried."""
-        wall = self._senses.wall() if status == TOO_MANY else 0.0
-        told = read(self._senses.headers, headers, refused=status == TOO_MANY, wall=wall)
+        senses, refused = self._senses, status == TOO_MANY
+        told = read(senses.headers, headers, refused=refused, wall=senses.wall() if refused else 0.0)
         with self._together as now:
             try:
-                self._learn(flight, status, told, kind, now)
+                if self._governor.margins is None and told.limit is None and status < FIRST_REFUSAL:
+                    words = f"the server does not tell the limit of account {self._account}: give --rate"
+                    self.close(UsageError(words))
+                if self._governor.hear(flight, status, told, now):
+                    self._together.urgent = True
+                    self._tell_limit()
+                if refused:
+                    self._together.urgent = True
+                    self._rest(flight, self._cause(kind), told, now)
             finally:
                 self._end(flight, now)
 
@@ -150,7 +158,7 @@ class Dispatcher:
             granted_last_period=state.ledger.held(now),
             pauses=state.pauses.count,
             paused_seconds=state.pauses.rested(now),
-            waiting=len(self._waiting),
+            waiting=self._waiting.count,
             waiting_work=self._waiting.work,
             waiting_polls=self._waiting.polls,
             in_flight=state.ledger.in_flight,
@@ -184,30 +192,21 @@ class Dispatcher:
             raise self._error.with_traceback(None)
         return flight
 
-    def _learn(self, flight: Flight, status: int, told: Told, kind: str | None, now: float) -> None:
-        """Pass on to the governor what an answer told, and tell what follows from it."""
-        if told.limit is None and self._governor.margins is None and status < FIRST_REFUSAL:
-            words = f"the server does not tell the limit of account {self._account}: give --rate"
-            self.close(UsageError(words))
-        if self._governor.hear(flight, status, told, now):
-            self._tell_limit()
-            self._together.urgent = True
-        if status == TOO_MANY:
-            cause = self._cause(kind)
-            word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
-            self._together.urgent = True
-            if word is not None:
-                self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
+    def _rest(self, flight: Flight, cause: Refusal, told: Told, now: float) -> None:
+        word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
+        if word is not None:
+            self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
 
     def _end(self, flight: Flight, now: float) -> None:
         """Count a request as over, and let others go in its place."""
         self._mine.end(probe=flight.probe)
         self._governor.end(flight, now)
-        self._pump(now)
+        if self._waiting.count or self._timer is not None:
+            self._pump(now)
 
     def _pump(self, now: float) -> None:
         """Let go who may go, and set the timer for the next."""
-        while waiting := len(self._waiting):
+        while waiting := self._waiting.count:
             at = self._when(now, waiting)
             if at > now:
                 self._sleep(self._together.next_look(at))
@@ -263,8 +262,8 @@ class Dispatcher:
 
     def _describe(self) -> None:
         """Say how things are with us, for the others."""
-        waits = bool(self._waiting) and self._mine.flying < self._senses.most
-        self._mine.left = max(len(self._waiting), self._expected)
+        waits = self._waiting.count > 0 and self._mine.flying < self._senses.most
+        self._mine.left = max(self._waiting.count, self._expected)
         self._mine.wait(self._together.others.values(), self._together.now, waits=waits)
 
     def _tell_rest(self, seconds: float, longer: bool) -> None:  # noqa: FBT001 - as it is called
@@ -276,15 +275,17 @@ class Dispatcher:
 
     def _bucket(self, flight: Flight) -> AsyncLimiter | None:
         """Return the bucket for a request: of the even pace, or of the whole limit for one that goes ahead of it."""
+        if self._governor.rate != self._rate:
+            self._renew_buckets()
+        return self._ahead if flight.ahead else self._even
+
+    def _renew_buckets(self) -> None:
         margins, rate = self._governor.margins, self._governor.rate
-        if margins is None:
-            return None
-        if self._even is None or rate != self._rate:
-            self._rate = rate
+        if margins is not None:
             room = margins.burst + 1  # as who is late does not put off the next
             self._even = AsyncLimiter(room, room / (rate * FASTER))
             self._ahead = AsyncLimiter(margins.limit, self._state.ledger.period)
-        return self._ahead if flight.ahead else self._even
+            self._rate = rate
 
     def _cause(self, kind: str | None) -> Refusal:
         if kind in self._senses.headers.crowded:

@@ -130,31 +130,21 @@ class Governor:
 
     def grant(self, now: float) -> Flight:
         """Let one go."""
-        state, margins, ledger = self.state, self.margins, self.state.ledger
-        ahead = now < state.due
-        if margins is not None:
-            gap = 1 / self.rate
-            if state.credit.stale(now, ledger.period):
-                gap *= 1 + self._uneven() / ledger.period
-            elif (
-                now >= state.suspect
-                and state.credit.vouched - ledger.granted > self._spared + margins.cushion
-            ):
-                gap *= HURRY
-            if not ledger.granted:
-                gap = max(gap, FIRST_GAP * ledger.period)
+        state, ledger, due = self.state, self.state.ledger, self.state.due
+        if self.margins is not None:
+            gap = self._gap(self.margins, now)
             begins = now
-            if 0 <= now - state.due < RESTED:
+            if 0 <= now - due < RESTED:
                 # Who is late has not used what was his: the next makes up for it.
                 begins -= LATENESS if gap < LATENESS else VERY_LATE if gap > VERY_LATE else gap
-                if begins < state.due:
-                    begins = state.due
+                if begins < due:
+                    begins = due
             state.due = begins + gap
         ledger.granted += 1
         full = ledger.granted - ledger.answered >= state.window.size
         probe = state.pauses.refusals > 0
         state.probing += probe
-        return Flight(now, ledger.answered, full, ahead, probe, ledger.granted)
+        return Flight(now, ledger.answered, full, now < due, probe, ledger.granted)
 
     def undo(self, flight: Flight) -> None:
         """Take back a grant that nobody used."""
@@ -208,6 +198,15 @@ class Governor:
             pauses.refusals += 1
         return pauses.rest(now, flight.sent, wait), wait
 
+    def _gap(self, margins: Margins, now: float) -> float:
+        """Return how long after one that goes now the even pace lets the next go."""
+        state, ledger, gap = self.state, self.state.ledger, 1 / self.rate
+        if state.credit.stale(now, ledger.period):
+            gap *= 1 + self._uneven() / ledger.period
+        elif now >= state.suspect and state.credit.vouched - ledger.granted > self._spared + margins.cushion:
+            gap *= HURRY
+        return gap if ledger.granted else max(gap, FIRST_GAP * ledger.period)
+
     def _uneven(self) -> float:
         """Return the seconds by which requests drift apart on their ways, as far as that is believed."""
         spread, most = self.state.ways.spread, UNEVEN * self.state.ledger.period
@@ -215,14 +214,11 @@ class Governor:
 
     def _ahead(self, margins: Margins, held: int, left: int, now: float) -> bool:
         """Tell whether one may go before the even pace lets it: whoever is alone, or a job that fits."""
-        state = self.state
-        credit = state.credit.left(now, state.ledger) - self._spared
-        if self._allowance.exclusive and now >= state.suspect:
-            return credit > margins.cushion
-        room = margins.limit - held
-        if credit < room:
-            room = credit
-        return left + margins.tail + state.others.count <= room
+        credit, ledger = self.state.credit, self.state.ledger
+        if self.exclusive(now):
+            return credit.left(now, ledger) - self._spared > margins.cushion
+        needed = left + margins.tail + self.state.others.count
+        return needed <= margins.limit - held and needed <= credit.left(now, ledger) - self._spared
 
     def _forecast(self, margins: Margins, now: float) -> float:
         """Return when enough is expected to remain."""

@@ -37,10 +37,11 @@ class Ledger:
         self.answered += count
         self.recent += count
         slot = int(now * SLOTS / self.period)
-        if self.slots and self.slots[-1][0] >= slot:
-            self.slots[-1][1] += count
+        slots = self.slots
+        if slots and (last := slots[-1])[0] >= slot:
+            last[1] += count
         else:
-            self.slots.append([slot, count])
+            slots.append([slot, count])
 
     def held(self, now: float) -> int:
         """Return how many the server may count at this time, at most."""

@@ -98,12 +98,12 @@ class Together:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         """Let the others have what was decided, or note what they must not miss."""
-        sharing, now = self._sharing, self.now
+        sharing = self._sharing
         if sharing is None:
             return False
         try:
             if sharing.locked or self.urgent:
-                self._publish(sharing, now)
+                self._publish(sharing, self.now)
             else:
                 sharing.late = True
                 if self._mine.granted > sharing.noted:
@@ -112,7 +112,7 @@ class Together:
             self._break(refused)
             return False
         if self._timer is None and (sharing.late or self._mine.flying):
-            self._timer = self._loop.call_at(now + BEAT, self._beat)
+            self._timer = self._loop.call_at(self.now + BEAT, self._beat)
         return False
 
     def polite(self, at: float) -> float:

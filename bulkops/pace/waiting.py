@@ -25,7 +25,7 @@ Place: TypeAlias = "asyncio.Future[Flight | None]"
 class Waiting:
     """The queues of one account."""
 
-    __slots__ = ("_owed", "_poll", "_share", "_work")
+    __slots__ = ("_owed", "_poll", "_share", "_work", "count")
 
     def __init__(self) -> None:
         self._work: OrderedDict[Place, None] = OrderedDict()
@@ -33,9 +33,8 @@ class Waiting:
         self._share = POLL_SHARE
         self._owed = 0.0
         """Turns that the polls have not had although they waited."""
-
-    def __len__(self) -> int:
-        return len(self._work) + len(self._poll)
+        self.count = 0
+        """How many wait in all: each decision asks."""
 
     @property
     def work(self) -> int:
@@ -54,11 +53,14 @@ class Waiting:
     def add(self, place: Place, request_class: RequestClass) -> None:
         """Queue at the end of the class."""
         (self._poll if request_class is RequestClass.POLL else self._work)[place] = None
+        self.count += 1
 
     def drop(self, place: Place) -> None:
         """Leave the queue."""
-        self._work.pop(place, None)
-        self._poll.pop(place, None)
+        for queue in (self._work, self._poll):
+            if place in queue:
+                del queue[place]
+                self.count -= 1
 
     def take(self) -> Place | None:
         """Remove and return the next place; those whose waiters vanished are skipped."""
@@ -71,6 +73,7 @@ class Waiting:
         for queue in (first, second):
             while queue:
                 place, _ = queue.popitem(last=False)
+                self.count -= 1
                 if not place.done():
                     return place
         return None

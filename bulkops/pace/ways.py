@@ -25,5 +25,6 @@ class Ways:
             seconds = LONGEST * period
         if not self.mean:
             self.mean, self.spread = seconds, seconds / 2
-        self.spread += GAIN * (abs(seconds - self.mean) - self.spread)
-        self.mean += GAIN * (seconds - self.mean)
+        off = seconds - self.mean
+        self.spread += GAIN * (abs(off) - self.spread)
+        self.mean += GAIN * off
