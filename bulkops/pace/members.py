@@ -20,7 +20,10 @@ AWAKE = 1.0
 """Seconds after which one that was not seen is not waited for,"""
 
 BEAT = 4.0
-"""between two signs, and two savings, of one that is alone or only has requests under way,"""
+"""between two signs of one that only has requests under way,"""
+
+QUIET = 8.0
+"""between two savings of one that is alone, as long as it notes what others must not miss,"""
 
 STOPPED = 10.0
 """and after which it is taken to be stopped (SIGSTOP): its requests hold nobody's place, as if it were dead."""

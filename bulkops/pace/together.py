@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
-from bulkops.pace.members import BEAT, GRACE, lead
+from bulkops.pace.members import BEAT, GRACE, QUIET, lead
 from bulkops.pace.sharing import LOOK, Sharing
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Together:
             self._break(refused)
             return False
         if self._timer is None and (sharing.late or self._mine.flying):
-            self._timer = self._loop.call_at(self.now + BEAT, self._beat)
+            self._timer = self._loop.call_at(self.now + (BEAT if self.others else QUIET), self._beat)
         return False
 
     def polite(self, at: float) -> float:
