@@ -119,10 +119,10 @@ class Governor:
             at = now
         else:
             at = state.due
-            if state.credit.told > NEVER:
-                at = max(at, self._forecast(margins, now))
-        if held >= margins.limit:
-            at = max(at, ledger.frees(held - margins.limit + 1))
+            if state.credit.told > NEVER and (enough := self._forecast(margins, now)) > at:
+                at = enough
+        if held >= margins.limit and (free := ledger.frees(held - margins.limit + 1)) > at:
+            at = free
         if held >= margins.unproved and state.credit.stale(now, ledger.period):
             usual = min(state.ways.mean, UNEVEN * ledger.period)
             at = max(at, ledger.frees(held - margins.unproved + 1) - usual)
@@ -217,8 +217,10 @@ class Governor:
         credit, ledger = self.state.credit, self.state.ledger
         if self.exclusive(now):
             return credit.left(now, ledger) - self._spared > margins.cushion
-        needed = left + margins.tail + self.state.others.count
-        return needed <= margins.limit - held and needed <= credit.left(now, ledger) - self._spared
+        needed, room = left + margins.tail, margins.limit - held
+        if needed > room:
+            return False
+        return needed + self.state.others.count <= min(room, credit.left(now, ledger) - self._spared)
 
     def _forecast(self, margins: Margins, now: float) -> float:
         """Return when enough is expected to remain."""
@@ -231,8 +233,8 @@ class Governor:
 
     def _watch_others(self, margins: Margins, unexplained: int, now: float) -> None:
         """Compare what remains with what our own requests explain."""
-        state, credit, before = self.state, self.state.credit, self.state.others.count
-        state.others.turn(state.ledger.held(now), now, state.ledger.period)
+        state, credit, ledger = self.state, self.state.credit, self.state.ledger
+        turned = state.others.turn(ledger.held(now), now, ledger.period)
         seen = unexplained if unexplained >= margins.race else 0
         if state.told is not None and credit.largest >= SMALL * state.told:
             used = state.told - credit.remaining - margins.race
@@ -241,7 +243,7 @@ class Governor:
         if seen > 0:
             state.others.note(seen)
             self._suspect(now)
-        if state.others.count != before or margins.limit != self.limit:
+        if turned or seen > 0 or margins.limit != self.limit:
             self._set_rate(margins)
 
     def _suspect(self, now: float) -> None:

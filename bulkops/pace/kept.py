@@ -34,7 +34,9 @@ class KeptFile:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._seen = -1
-        """The number of the writing that was read or written last."""
+        """The number of the writing that was read or written last,"""
+        self._head: bytes | None = None
+        """and its head; None where that cannot be read."""
 
     def lock(self) -> bool:
         """Take the lock; False when somebody holds it for long (a process that was stopped in its midst)."""
@@ -53,8 +55,7 @@ class KeptFile:
 
     def changed(self) -> bool:
         """Tell whether somebody has written since we last read or wrote; needs no lock."""
-        head = os.pread(self._file, _HEAD.size, 0)
-        return len(head) != _HEAD.size or _HEAD.unpack(head)[1] != self._seen
+        return os.pread(self._file, _HEAD.size, 0) != self._head
 
     def read(self) -> bytes | None:
         """Return what is in it; None when that is known already; nothing when it cannot be read. Under the lock."""
@@ -62,20 +63,21 @@ class KeptFile:
         mark, number, length, checksum = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", 0, 0, 0)
         if mark == _MARK and number == self._seen:
             return None
-        self._seen = number
+        self._seen, self._head = number, head
         body = os.pread(self._file, min(length, _PLACES[1]), _PLACES[number % 2])
         if mark == _MARK and len(body) == length and crc32(body) == checksum:
             return body
         # Begun anew, at a number that nobody has seen.
-        self._seen = secrets.randbits(62)
+        self._seen, self._head = secrets.randbits(62), None
         return b""
 
     def write(self, body: bytes) -> None:
         """Put this into it, under the lock and after a read."""
         number = (self._seen + 1) % (1 << 63)
         os.pwrite(self._file, body, _PLACES[number % 2])
-        os.pwrite(self._file, _HEAD.pack(_MARK, number, len(body), crc32(body)), 0)
-        self._seen = number
+        head = _HEAD.pack(_MARK, number, len(body), crc32(body))
+        os.pwrite(self._file, head, 0)
+        self._seen, self._head = number, head
 
     def close(self) -> None:
         """Close it, and with that let the lock go."""

@@ -22,15 +22,17 @@ class Others:
     ours_now: int = 0
     ours_before: int = 0
 
-    def turn(self, ours: int, time: float, period: float) -> None:
-        """Let the time go on, and hear how many requests of ours the server may count."""
-        if time >= self.began + period:
+    def turn(self, ours: int, time: float, period: float) -> bool:
+        """Let the time go on, and hear how many requests of ours the server may count; tell of a new period."""
+        begins = time >= self.began + period
+        if begins:
             recent = time < self.began + 2 * period
             self.before = max(self.now, KEPT * self.before) if recent else 0.0
             self.ours_before = self.ours_now if recent else 0
             self.now, self.ours_now, self.began = 0.0, 0, time
         if ours > self.ours_now:
             self.ours_now = ours
+        return begins
 
     def note(self, count: float) -> None:
         """Hear that others have used so many within a period."""
