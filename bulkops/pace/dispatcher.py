@@ -199,7 +199,7 @@ class Dispatcher:
 
     def _end(self, flight: Flight, now: float) -> None:
         """Count a request as over, and let others go in its place."""
-        self._mine.end(probe=flight.probe)
+        self._mine.end(flight)
         self._governor.end(flight, now)
         if self._waiting.count or self._timer is not None:
             self._pump(now)
@@ -232,12 +232,12 @@ class Dispatcher:
         if self._expected:
             self._expected -= 1
         flight = self._governor.grant(now)
-        self._mine.serve(probe=flight.probe)
+        self._mine.serve(flight)
         return flight
 
     def _undo(self, flight: Flight) -> None:
         self._governor.undo(flight)
-        self._mine.undo(probe=flight.probe)
+        self._mine.undo(flight)
 
     def _give_back(self, flight: Flight) -> None:
         with self._together as now:

@@ -154,10 +154,11 @@ class Governor:
 
     def end(self, flight: Flight, now: float) -> None:
         """Hear that a request is over, answered or not."""
-        if not self.state.ledger.answered:
-            self.state.due = min(self.state.due, flight.sent + 1 / self.rate)
-        self.state.ledger.answer(now)
-        self.state.probing -= flight.probe
+        state = self.state
+        if not state.ledger.answered:
+            state.due = min(state.due, flight.sent + 1 / self.rate)
+        state.ledger.answer(now)
+        state.probing -= flight.probe
 
     def hear(self, flight: Flight, status: int, told: Told, now: float) -> bool:
         """Learn from an answer, before its end; tell whether the limit changed."""

@@ -10,6 +10,8 @@ from bulkops.pace.credit import NEVER
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bulkops.pace.credit import Flight
+
 LEAD = 1
 """Who is so many turns ahead of another that waits lets that one go first,"""
 
@@ -71,22 +73,22 @@ class Member:
         """Tell whether it looks after its requests."""
         return now < self.seen + STOPPED
 
-    def serve(self, *, probe: bool) -> None:
+    def serve(self, flight: Flight) -> None:
         """Have a turn."""
         self.granted += 1
-        self.probing += probe
+        self.probing += flight.probe
         self.served += 1
         self.polite = NEVER
 
-    def end(self, *, probe: bool) -> None:
+    def end(self, flight: Flight) -> None:
         """Hear that a request is over."""
         self.answered += 1
-        self.probing -= probe
+        self.probing -= flight.probe
 
-    def undo(self, *, probe: bool) -> None:
+    def undo(self, flight: Flight) -> None:
         """Take back a turn that nobody used."""
         self.granted -= 1
-        self.probing -= probe
+        self.probing -= flight.probe
 
 
 def lead(mine: Member, others: Iterable[Member], now: float) -> bool:
