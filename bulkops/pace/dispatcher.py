@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from aiolimiter import AsyncLimiter
-
 from bulkops.errors import UsageError
 from bulkops.pace.governor import TOO_MANY, Governor, Refusal
 from bulkops.pace.headers import read
@@ -16,6 +14,7 @@ from bulkops.pace.members import Member
 from bulkops.pace.standing import Standing
 from bulkops.pace.state import State
 from bulkops.pace.together import Together
+from bulkops.pace.tokens import Tokens
 from bulkops.pace.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -68,8 +67,8 @@ class Dispatcher:
         self._mine = Member()
         self._waiting = Waiting()
         self._expected = 0
-        self._even: AsyncLimiter | None = None
-        self._ahead: AsyncLimiter | None = None
+        self._even: Tokens | None = None
+        self._ahead: Tokens | None = None
         self._rate = inf
         self._timer: asyncio.TimerHandle | None = None
         self._wakes = inf
@@ -96,10 +95,10 @@ class Dispatcher:
                     flight = self._grant(now)
         if flight is None:
             flight = await self._wait(request_class, first=first)
-        limiter = self._bucket(flight)
-        if limiter is not None:
+        bucket = self._bucket(flight)
+        if bucket is not None and not bucket.spend():
             try:
-                await limiter.acquire()  # as a rule it has room and returns without a task switch
+                await bucket.take()
             except asyncio.CancelledError:
                 self._give_back(flight)
                 raise
@@ -273,7 +272,7 @@ class Dispatcher:
     def _unshared(self, error: OSError) -> None:
         self._senses.told("unshared", account=self._account, reason=f"{error.filename}: {error.strerror}")
 
-    def _bucket(self, flight: Flight) -> AsyncLimiter | None:
+    def _bucket(self, flight: Flight) -> Tokens | None:
         """Return the bucket for a request: of the even pace, or of the whole limit for one that goes ahead of it."""
         if self._governor.rate != self._rate:
             self._renew_buckets()
@@ -283,8 +282,8 @@ class Dispatcher:
         margins, rate = self._governor.margins, self._governor.rate
         if margins is not None:
             room = margins.burst + 1  # as who is late does not put off the next
-            self._even = AsyncLimiter(room, room / (rate * FASTER))
-            self._ahead = AsyncLimiter(margins.limit, self._state.ledger.period)
+            self._even = Tokens(room, rate * FASTER, margins.burst)
+            self._ahead = Tokens(margins.limit, margins.limit / self._state.ledger.period, margins.burst)
             self._rate = rate
 
     def _cause(self, kind: str | None) -> Refusal:
