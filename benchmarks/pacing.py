@@ -192,12 +192,11 @@ def sent(client: Client, name: str, seed: int, minutes: int, strangers: float = 
 
 
 def cost(requests: int, limit: int = 100_000, *, kept: bool) -> float:
-    """Return the µs of CPU that the pace takes for a request at 64 waiting: with it, less the same without it.
+    """Return the µs of CPU that the pace takes for a request at 64 waiting.
 
-    `kept`: with its file, which other processes could share.
+    That is with it, less the same requests at the same times by a timer of each worker: what the event loop takes for
+    a timer and an answer is not the pace's. `kept`: with its file, which other processes could share.
     """
-    from contextlib import nullcontext
-
     from bulkops.api import REFERENCE, Tier
     from bulkops.model import RequestClass
     from bulkops.pace.sharing import Place
@@ -210,19 +209,25 @@ def cost(requests: int, limit: int = 100_000, *, kept: bool) -> float:
         "x-ratelimit-reset": "1700000060",
     }
 
-    async def seconds(*, paced: bool) -> float:
-        async def work(pace: Pace) -> None:
-            for _ in range(requests // 64):
-                async with pace.turn("a", RequestClass.WORK) if paced else nullcontext() as turn:
-                    await asyncio.sleep(0.005)
-                    if turn is not None:
-                        turn.heard(200, told)
+    async def work_paced(pace: Pace, _: int) -> None:
+        for _ in range(requests // 64):
+            async with pace.turn("a", RequestClass.WORK) as turn:
+                await asyncio.sleep(0.005)
+                turn.heard(200, told)
 
+    async def work_alone(_: Pace, number: int) -> None:
+        loop, every = asyncio.get_running_loop(), 60.0 / limit
+        for place in range(number, requests, 64):
+            await asyncio.sleep(place * every - loop.time())
+            await asyncio.sleep(0.005)
+
+    async def seconds(*, paced: bool) -> float:
+        work = work_paced if paced else work_alone
         with tempfile.TemporaryDirectory() as folder:
             places = {"a": Place(Path(folder, "pace"))} if kept else {}
             async with Pace({"a": Tier("t", limit)}, headers=REFERENCE.rate_headers, kept=places) as pace:
                 began = time.process_time()
-                await asyncio.gather(*[work(pace) for _ in range(64)])
+                await asyncio.gather(*[work(pace, number) for number in range(64)])
                 return time.process_time() - began
 
     with_pace, without = (run_jumping(lambda paced=paced: seconds(paced=paced)) for paced in (True, False))
@@ -313,21 +318,21 @@ def measure(options: Options) -> list[Figure]:
     requests = 6_400 if options.quick else 64_000
     return [
         Figure(
-            "pacing: CPU of the pace at 64 waiting",
-            [cost(requests, kept=False) for _ in seeds],
+            "pacing: CPU of the pace at 64 waiting, 100 a minute",
+            [cost(min(6_400, requests), 100, kept=True) for _ in seeds],
             " µs",
             most=60,
         ),
         Figure(
-            "pacing: the same with its file, at 100,000 a minute",
+            "pacing: the same without the file that runs share",
+            [cost(min(6_400, requests), 100, kept=False) for _ in seeds],
+            " µs",
+        ),
+        Figure(
+            "pacing: the same with it, at 100,000 a minute",
             [cost(requests, kept=True) for _ in seeds],
             " µs",
             most=60,
-        ),
-        Figure(
-            "pacing: the same with its file, at 100 a minute",
-            [cost(min(6_400, requests), 100, kept=True) for _ in seeds],
-            " µs",
         ),
         *_sharing(options),
         Figure("pacing: most 429s in ten minutes, alone on the key, any server", [max(refused)], most=0),
