@@ -60,7 +60,7 @@ class Endpoint:
         return Request(
             self.name,
             self.method,
-            self.filled(ids),
+            self.filled(ids) if ids else self.path,
             self.effect,
             query,
             body,

@@ -240,7 +240,7 @@ def rows(connection: sqlite3.Connection, wanted: Collection[State] | None) -> It
 def records(connection: sqlite3.Connection) -> Iterator[bytes]:
     """Yield all records by line and index; a quarter of the price of whole rows."""
     sql = "SELECT record FROM operation INDEXED BY operation_by_line ORDER BY line, idx, key"
-    return (record for (record,) in _stream(connection, sql))
+    return chain.from_iterable(_stream(connection, sql))
 
 
 def owners(connection: sqlite3.Connection, ids: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -332,7 +332,7 @@ def _attempt(running: Running, request: Request, number: int, life: Life) -> Att
 def _life(request: Request, row: StepRow | None) -> Life:
     deletes = request.method == "DELETE"
     if row is None:
-        return begin(request.effect, deletes=deletes)
+        return Life(request.effect, deletes)
     remembered = Remembered(row.attempt, intent=row.state in DOUBTFUL, sure=row.state is StepState.MADE)
     return begin(request.effect, deletes=deletes, remembered=remembered)
 

@@ -20,6 +20,9 @@ _FIRST_LOOK = 4 * 2**10
 _CARRIAGE_RETURN = 13
 
 
+_made = tuple.__new__
+
+
 class RawLine(NamedTuple):
     """One line: its number from 1, where it starts in the file, its bytes without the line's end."""
 
@@ -105,7 +108,8 @@ class JobFile:
             for piece in pieces:
                 if piece and not piece.isspace():
                     raw = piece[:-1] if piece[-1] == _CARRIAGE_RETURN else piece
-                    batch.append(RawLine(number, start, raw))
+                    # Not `RawLine(…)`, which is a function in Python around this one.
+                    batch.append(_made(RawLine, (number, start, raw)))
                 number += 1
                 start += len(piece) + 1
             if batch:

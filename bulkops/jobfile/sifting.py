@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from bulkops.jobfile.reading import JobFile
 
+_made = tuple.__new__
+
 
 class LineSet:
     """A set of line numbers, one bit for each up to the highest."""
@@ -113,9 +115,12 @@ def _chosen(pieces: list[bytes], chosen: list[int], start: int, number: int) -> 
     passed = 0
     for wanted in chosen:
         place = wanted - number
-        start += sum(map(len, pieces[passed:place])) + place - passed
-        passed = place
+        if place > passed:
+            start += sum(map(len, pieces[passed:place])) + place - passed
         piece = pieces[place]
         if piece and not piece.isspace():
-            batch.append(RawLine(wanted, start, piece.removesuffix(b"\r")))
+            # Not `RawLine(…)`, which is a function in Python around this one.
+            batch.append(_made(RawLine, (wanted, start, piece.removesuffix(b"\r"))))
+        start += len(piece) + 1
+        passed = place + 1
     return batch
