@@ -47,6 +47,9 @@ class LineSet:
         for byte in range(numbers.start >> 3, min((end + 7) >> 3, len(self._bits))):
             if self._bits[byte]:
                 first = byte << 3
+                if self._bits[byte] == 0xFF and numbers.start <= first <= end - 8:  # noqa: PLR2004 - all of a byte
+                    yield from range(first, first + 8)
+                    continue
                 for number in range(max(first, numbers.start), min(first + 8, end)):
                     if self._bits[byte] & (1 << (number & 7)):
                         yield number
