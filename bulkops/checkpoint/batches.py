@@ -62,12 +62,6 @@ class Batch:
         self.lost: str | None = None
         """Why what was true already could not be saved anywhere."""
 
-    def join(self, other: Batch) -> None:
-        """Take up what came later."""
-        self.commands += other.commands
-        self.waiting += other.waiting
-        self.hearers += other.hearers
-
     def finish(self) -> None:
         """Tell those who hear of it, then wake those who wait; in the loop's thread."""
         lost = None if self.lost is None else CheckpointError(self.lost)

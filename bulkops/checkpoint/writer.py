@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import tables
@@ -40,7 +40,8 @@ _BATCH_RECORDS = 1024
 class Writer:
     """The thread and its queue. Methods are for the event loop's thread; the first failed write ends all.
 
-    What comes in one turn of the loop is handed over together: those that one commit has woken share the next.
+    One commit is under way at a time. What comes meanwhile goes into the next one, along with what those have to say
+    that the first has woken.
     After a failed write nothing begins any more; what has become of that which had begun is still saved, as `Rescue`
     can. `rescue` is the folder for that, `ballast` the bytes held back on the checkpoint's own disk.
     """
@@ -51,8 +52,9 @@ class Writer:
         self._ballast = Ballast(path.with_name("ballast"), ballast)
         self._loop = asyncio.get_running_loop()
         self._gathered: Batch | None = None
+        self._under_way = 0
+        """How many batches the thread has; more than one only where one was full."""
         self._queue: SimpleQueue[Batch | None] = SimpleQueue()
-        self._put_off: list[Batch | None] = []
         self._closing = False
         self._failure: str | None = None
         self._lost: str | None = None
@@ -111,18 +113,29 @@ class Writer:
         return waiting
 
     def _new_batch(self) -> Batch:
-        """Return the batch for what comes in this turn of the loop."""
+        """Return the batch for what comes next."""
         if self._closing:
             raise CheckpointError(f"The checkpoint {self._path} is closed.")
         self._hand_over()
-        self._loop.call_soon(self._hand_over)
+        self._loop.call_soon(self._commit_next)
         self._gathered = Batch()
         return self._gathered
 
+    def _commit_next(self) -> None:
+        if not self._under_way:
+            self._hand_over()
+
     def _hand_over(self) -> None:
         if self._gathered is not None:
+            self._under_way += 1
             self._queue.put(self._gathered)
             self._gathered = None
+
+    def _finish(self, batch: Batch) -> None:
+        self._under_way -= 1
+        batch.finish()
+        # After those have run that this has woken.
+        self._loop.call_soon(self._commit_next)
 
     def close(self) -> None:
         """Let the thread end after what is queued; `ended` tells when."""
@@ -172,10 +185,10 @@ class Writer:
 
     def _save_rest(self, rescue: Rescue) -> None:
         """After a failed write: save what becomes of that which was in flight, until the run has ended."""
-        batch = self._in_hand or self._next()
+        batch = self._in_hand or self._queue.get()
         while batch is not None:
             self._save(batch, rescue)
-            batch = self._next()
+            batch = self._queue.get()
         rescue.close()
         self._failure = self._lost or f"{self._failure}{rescue.told}"
 
@@ -189,31 +202,17 @@ class Writer:
                 " they will be in doubt."
             )
         batch.lost = self._lost
-        self._tell(batch.finish)
+        self._tell(partial(self._finish, batch))
 
     def _commit_all(self, connection: sqlite3.Connection) -> None:
         log = _Log(connection)
         self._tell(self._opening.finish)
-        while (batch := self._next()) is not None:
+        while (batch := self._queue.get()) is not None:
             self._in_hand = batch
             commit(connection, batch)
             self._in_hand = None
-            self._tell(batch.finish)
+            self._tell(partial(self._finish, batch))
             log.grew(batch)
-
-    def _next(self) -> Batch | None:
-        """Return what has come by now, as one batch; wait for some. None at the end."""
-        batch = self._put_off.pop() if self._put_off else self._queue.get()
-        while batch is not None:
-            try:
-                more = self._queue.get_nowait()
-            except Empty:
-                break
-            if more is None or len(batch.commands) + len(more.commands) > _BATCH_RECORDS:
-                self._put_off.append(more)
-                break
-            batch.join(more)
-        return batch
 
     def _fail(self, error: Exception) -> None:
         self._failure = str(error) if isinstance(error, CheckpointError) else explain(error, self._path)
