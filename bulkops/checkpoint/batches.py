@@ -65,10 +65,12 @@ class Batch:
     def finish(self) -> None:
         """Tell those who hear of it, then wake those who wait; in the loop's thread."""
         lost = None if self.lost is None else CheckpointError(self.lost)
-        for hear in self.hearers:
-            hear(lost)
-        self.hearers.clear()
-        _end(self.waiting, self.failure)
+        try:
+            for hear in self.hearers:
+                hear(lost)
+        finally:
+            self.hearers.clear()
+            _end(self.waiting, self.failure)
 
 
 def _end(waiting: list[asyncio.Future[None]], failure: str | None) -> None:

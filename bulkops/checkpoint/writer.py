@@ -185,10 +185,10 @@ class Writer:
 
     def _save_rest(self, rescue: Rescue) -> None:
         """After a failed write: save what becomes of that which was in flight, until the run has ended."""
-        batch = self._in_hand or self._queue.get()
+        batch = self._in_hand or self._next()
         while batch is not None:
             self._save(batch, rescue)
-            batch = self._queue.get()
+            batch = self._next()
         rescue.close()
         self._failure = self._lost or f"{self._failure}{rescue.told}"
 
@@ -207,12 +207,19 @@ class Writer:
     def _commit_all(self, connection: sqlite3.Connection) -> None:
         log = _Log(connection)
         self._tell(self._opening.finish)
-        while (batch := self._queue.get()) is not None:
+        while (batch := self._next()) is not None:
             self._in_hand = batch
             commit(connection, batch)
             self._in_hand = None
             self._tell(partial(self._finish, batch))
             log.grew(batch)
+
+    def _next(self) -> Batch | None:
+        """Wait for the next batch; None at the end, however often that is asked for."""
+        batch = self._queue.get()
+        if batch is None:
+            self._queue.put(None)
+        return batch
 
     def _fail(self, error: Exception) -> None:
         self._failure = str(error) if isinstance(error, CheckpointError) else explain(error, self._path)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkops.checkpoint import open_reader
+from bulkops.checkpoint import open_reader, tables
 from bulkops.checkpoint.batches import commit
 from bulkops.checkpoint.opening import open_writable
+from bulkops.checkpoint.rescue import CLEAN
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.errors import CheckpointError
 from bulkops.model import State
@@ -165,6 +166,20 @@ def test_failed_commit_is_not_repeated(path: Path, monkeypatch: pytest.MonkeyPat
         asyncio.run(main())
     assert len(tried) == 1
     assert remembered(path) == set()
+
+
+def test_last_write_of_all_may_fail(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the word that all ended well cannot be written, closing says so at once."""
+    put_meta = tables.put_meta
+
+    def fail(connection: sqlite3.Connection, key: str, value: str) -> None:
+        if (key, value) == (CLEAN, "yes"):
+            raise sqlite3.OperationalError("disk I/O error")
+        put_meta(connection, key, value)
+
+    monkeypatch.setattr(tables, "put_meta", fail)
+    with pytest.raises(CheckpointError, match="disk I/O error"):
+        asyncio.run(asyncio.wait_for(nothing(path), 10))
 
 
 def test_failure_leaves_log_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
