@@ -455,12 +455,13 @@ class Engine:
             self._resumed.append(error)
             self._wake()
             return
-        if self._beginnings.undecided or self._repeats.on_the_way:
-            self._arrived(planned.key)
         if planned.key in self._repeats.wanted:
             self._resumed.append(planned.key)
             self._wake()
-        elif self._feed.ended(planned, _DONE) or not self._closings:
+            return
+        if self._beginnings.undecided or self._repeats.on_the_way:
+            self._arrived(planned.key)
+        if self._feed.ended(planned, _DONE) or self._closings in (0, MOST_CLOSING // 2):
             self._wake()
 
     async def _take_back(self, key: bytes) -> bool:
@@ -472,11 +473,14 @@ class Engine:
         self._feed.goes_on(key)
         planned = await self._feed.find(row)
         if planned is not None and digest(planned.line.raw) == row.digest:
-            await self._repeats.take_back(row, steps)
-            self._closing.taken_back(row.kind, row.state, State.NOT_STARTED)
-            await self._go_on(planned, steps)
+            # What is taken back is counted so, also by a run that is aborted meanwhile.
+            with anyio.CancelScope(shield=True):
+                await self._repeats.take_back(row, steps)
+                self._closing.taken_back(row.kind, row.state, State.NOT_STARTED)
+                await self._go_on(planned, steps)
             return True
-        await self._repeats.hold(row, steps)
+        with anyio.CancelScope(shield=True):
+            await self._repeats.hold(row, steps)
         self._held += 1
         self._arrived(key)
         if planned is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import anyio
 import orjson
 from anyio import to_thread
 
@@ -34,6 +35,8 @@ class Repeats:
         self._settings = settings
         self._checkpoint = checkpoint
         self._clock = clock
+        self._moving = anyio.Lock()
+        """Held while it is written down that what an operation made is in doubt, and while that is read."""
         self.wanted: dict[bytes, str] = {}
         """The operations that have to go on in doubt instead of ending, and the id that came again."""
         self.on_the_way: set[bytes] = set()
@@ -68,6 +71,12 @@ class Repeats:
         owner = await to_thread.run_sync(self._owner, entity)
         if owner in (None, key) or (doubtful.remembered and await self._is_settled(owner)):
             return None
+        async with self._moving:
+            await self._put_in_doubt(owner, entity, doubtful)
+        return owner
+
+    async def _put_in_doubt(self, owner: bytes, entity: str, doubtful: Doubtful) -> None:
+        """Have an operation that had an id before go on in doubt; that is durable when this returns."""
         self.wanted[owner] = entity
         if await self._checkpoint.row_of(owner) is None:
             # Its end is not written any more. What the other one knows is gone when that ends before it.
@@ -76,7 +85,6 @@ class Repeats:
                 # Begun in this run, so it will be in doubt. What is not listed is in nobody's way.
                 self._leaves(owner)
             await self._checkpoint.settle([_in_doubt(step) for step in steps])
-        return owner
 
     def _owner(self, entity: str) -> bytes | None:
         with self._checkpoint.reader() as reader:
@@ -96,12 +104,14 @@ class Repeats:
     async def put_off(self, planned: Planned, outcome: Outcome, start: Start) -> list[StepRow]:
         """Have an operation that is wanted go on in doubt in place of its end; return the steps it has then."""
         entity = self.wanted.pop(planned.key)
+        self._leaves(planned.key)
         made = [one for one in outcome.created if one.id != entity]
         told = told_of(planned, start.line, made, possible_duplicate=outcome.possible_duplicate)
-        steps = await self._checkpoint.steps_of(planned.key)
+        # With its create as it is put in doubt at this moment: else it would begin anew, and make it once more.
+        async with self._moving:
+            steps = await self._checkpoint.steps_of(planned.key)
         # What came after what it made was done to something else.
         kept = [told, *(step for step in steps if step.state in (StepState.UNKNOWN, StepState.MADE))]
-        self._leaves(planned.key)
         await self._checkpoint.reopen(planned.key, kept)
         return kept
 
@@ -115,6 +125,8 @@ class Repeats:
         row = await self._checkpoint.row_of(key)
         if row is None or (entity := self.wanted.pop(key, None)) is None:
             return None
+        # From now on neither `wanted` nor in doubt.
+        self._leaves(key)
         steps = await self._checkpoint.steps_of(key) or [self._made_up(row, entity)]
         return row, put_back(row, steps, entity)
 

@@ -12,6 +12,7 @@ import anyio
 import orjson
 import pytest
 
+from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.emulator.answers import Answer
 from bulkops.engines.doubts import adopted
 from bulkops.engines.feeding import Feed
@@ -46,9 +47,9 @@ def both_named() -> Server:
     return Server(after=name)
 
 
-def both_uploaded() -> Server:
+def both_uploaded(index_time: float = 300.0) -> Server:
     """Return a server that names the id of the first document as that of the second; an index takes five minutes."""
-    server = Server(index_time=300.0)
+    server = Server(index_time=index_time)
 
     def name(request: Request, number: int) -> Answer | None:
         named = request.endpoint == "document.upload" and number == 2
@@ -279,3 +280,54 @@ def test_what_follows_the_id_that_came_twice_is_done_again(tmp_path: Path) -> No
     assert job.rows()[0]["status"] == "done"
     indexed = [path.split("/")[-2] for _, endpoint, path in server.times if endpoint == "document.index"]
     assert indexed == uploaded(server)
+
+
+COMMIT = 0.05
+"""Seconds that each commit takes on a slow disk."""
+
+
+class SlowDisk(MemoryCheckpoint):
+    """Whatever is awaited takes a commit; things take effect in the order in which they are asked for."""
+
+    async def reopen(self, *given: Any) -> None:
+        """See `MemoryCheckpoint`."""
+        await super().reopen(*given)
+        await anyio.sleep(COMMIT)
+
+    async def settle(self, *given: Any) -> None:
+        """See `MemoryCheckpoint`."""
+        await super().settle(*given)
+        await anyio.sleep(COMMIT)
+
+    async def steps_of(self, *given: Any) -> Any:
+        """See `MemoryCheckpoint`."""
+        found = await super().steps_of(*given)
+        await anyio.sleep(COMMIT)
+        return found
+
+    async def row_of(self, *given: Any) -> Any:
+        """See `MemoryCheckpoint`."""
+        found = await super().row_of(*given)
+        await anyio.sleep(COMMIT)
+        return found
+
+
+def test_the_first_is_not_made_again_whenever_it_ends(tmp_path: Path) -> None:
+    """While it is written down that the first is in doubt, it may come to its end: it is not begun anew."""
+
+    def uploads(delay: float) -> tuple[list[str], float]:
+        server = both_uploaded(index_time=1.0)
+        server.delay = lambda request: delay * (request.form is not None and request.form.file_name == "b.md")
+        for name in "ab":
+            (tmp_path / f"{name}.md").write_text(name)
+        upload = {"op": "document.upload", "index": {"model": "e5_mistral_7b_instruct"}}
+        job = Job(tmp_path, [{**upload, "id": name, "file": f"{name}.md"} for name in "ab"], in_flight=2)
+        job.checkpoint = SlowDisk()
+        run_jumping(lambda: job.run(server))
+        made = [effect.name for effect in server.world.effects if effect.kind == "document.upload"]
+        return made, server.times[-1][0]
+
+    last_answer = uploads(1000.0)[1]
+    for step in range(-50, 50):
+        made, _ = uploads(last_answer + step * COMMIT / 8)
+        assert made == ["a.md", "b.md"], step
