@@ -428,8 +428,10 @@ class Engine:
 
     async def _end(self, planned: Planned, outcome: Outcome, start: Start) -> None:
         if planned.key in self._repeats.wanted:
-            await self._go_on(planned, await self._repeats.put_off(planned, outcome, start))
-            return
+            steps = await self._repeats.put_off(planned, outcome, start)
+            if steps is not None:
+                await self._go_on(planned, steps)
+                return
         if outcome.state is _DONE:
             await self._closing.close_done(
                 planned, outcome, start.at, start.line, partial(self._heard, planned)

@@ -67,11 +67,11 @@ class Repeats:
             return None
         # Before anybody else can see that it is not under way any more.
         self._leaves(key)
-        await self._checkpoint.flush()
-        owner = await to_thread.run_sync(self._owner, entity)
-        if owner in (None, key) or (doubtful.remembered and await self._is_settled(owner)):
-            return None
         async with self._moving:
+            await self._checkpoint.flush()
+            owner = await to_thread.run_sync(self._owner, entity)
+            if owner in (None, key) or (doubtful.remembered and await self._is_settled(owner)):
+                return None
             await self._put_in_doubt(owner, entity, doubtful)
         return owner
 
@@ -101,8 +101,11 @@ class Repeats:
             return "resolved_by" in orjson.loads(row.record)
         return any(step.evidence is not None for step in await self._checkpoint.steps_of(key))
 
-    async def put_off(self, planned: Planned, outcome: Outcome, start: Start) -> list[StepRow]:
-        """Have an operation that is wanted go on in doubt in place of its end; return the steps it has then."""
+    async def put_off(self, planned: Planned, outcome: Outcome, start: Start) -> list[StepRow] | None:
+        """Have an operation that is wanted go on in doubt in place of its end; return the steps it has then.
+
+        None where nothing of it is in doubt: it was put off before, and that has been settled.
+        """
         entity = self.wanted.pop(planned.key)
         self._leaves(planned.key)
         made = [one for one in outcome.created if one.id != entity]
@@ -111,7 +114,10 @@ class Repeats:
         async with self._moving:
             steps = await self._checkpoint.steps_of(planned.key)
         # What came after what it made was done to something else.
-        kept = [told, *(step for step in steps if step.state in (StepState.UNKNOWN, StepState.MADE))]
+        doubtful = [step for step in steps if step.state in (StepState.UNKNOWN, StepState.MADE)]
+        if not doubtful:
+            return None
+        kept = [told, *doubtful]
         await self._checkpoint.reopen(planned.key, kept)
         return kept
 

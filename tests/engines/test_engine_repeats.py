@@ -52,7 +52,7 @@ def both_uploaded(index_time: float = 300.0) -> Server:
     server = Server(index_time=index_time)
 
     def name(request: Request, number: int) -> Answer | None:
-        named = request.endpoint == "document.upload" and number == 2
+        named = request.endpoint == "document.upload" and number > 1
         first = next(iter(server.world.documents))
         return Answer(200, {"document_id": first, "status": "processing"}) if named else None
 
@@ -312,22 +312,40 @@ class SlowDisk(MemoryCheckpoint):
         return found
 
 
+def uploads(folder: Path, **delays: float) -> tuple[list[str], list[str], float]:
+    """Upload a.md and others, whose answers name a.md too and come later.
+
+    Return what arrived, how the operations stand at the end, and when the last request was sent.
+    """
+    server = both_uploaded(index_time=1.0)
+    server.delay = lambda request: (
+        delays.get(request.form.file_name[0], 0.0) if request.form is not None else 0.0
+    )
+    lines = []
+    for name in ("a", *delays):
+        (folder / f"{name}.md").write_text(name)
+        index = {"model": "e5_mistral_7b_instruct"}
+        lines.append({"op": "document.upload", "id": name, "file": f"{name}.md", "index": index})
+    job = Job(folder, lines, in_flight=len(lines))
+    job.checkpoint = SlowDisk()
+    run_jumping(lambda: job.run(server))
+    made = [effect.name for effect in server.world.effects if effect.kind == "document.upload"]
+    return made, job.states(), server.times[-1][0]
+
+
 def test_the_first_is_not_made_again_whenever_it_ends(tmp_path: Path) -> None:
-    """While it is written down that the first is in doubt, it may come to its end: it is not begun anew."""
-
-    def uploads(delay: float) -> tuple[list[str], float]:
-        server = both_uploaded(index_time=1.0)
-        server.delay = lambda request: delay * (request.form is not None and request.form.file_name == "b.md")
-        for name in "ab":
-            (tmp_path / f"{name}.md").write_text(name)
-        upload = {"op": "document.upload", "index": {"model": "e5_mistral_7b_instruct"}}
-        job = Job(tmp_path, [{**upload, "id": name, "file": f"{name}.md"} for name in "ab"], in_flight=2)
-        job.checkpoint = SlowDisk()
-        run_jumping(lambda: job.run(server))
-        made = [effect.name for effect in server.world.effects if effect.kind == "document.upload"]
-        return made, server.times[-1][0]
-
-    last_answer = uploads(1000.0)[1]
+    """The first may end while it is written down that it is in doubt: so it is, and nothing is begun anew."""
+    *_, last_answer = uploads(tmp_path, b=1000.0)
     for step in range(-50, 50):
-        made, _ = uploads(last_answer + step * COMMIT / 8)
-        assert made == ["a.md", "b.md"], step
+        made, states, _ = uploads(tmp_path, b=last_answer + step * COMMIT / 8)
+        assert (made, states) == (["a.md", "b.md"], ["in_doubt"] * 2), step
+
+
+@pytest.mark.parametrize("before", [0.3, 0.1, 0.0])
+def test_an_id_that_comes_a_third_time_makes_nothing_again(tmp_path: Path, before: float) -> None:
+    """A third answer with the id, whenever it comes, has nothing done again that is in doubt already."""
+    *_, last_answer = uploads(tmp_path, b=1000.0)
+    for step in range(-5, 40):
+        b = last_answer - before
+        made, states, _ = uploads(tmp_path, b=b, c=b + step * COMMIT / 4)
+        assert (made, states) == (["a.md", "b.md", "c.md"], ["in_doubt"] * 3), step
