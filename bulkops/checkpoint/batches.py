@@ -69,19 +69,20 @@ class Batch:
             for hear in self.hearers:
                 hear(lost)
         finally:
+            for waiting in self.waiting:
+                end(waiting, None if self.failure is None else CheckpointError(self.failure))
             self.hearers.clear()
-            _end(self.waiting, self.failure)
+            self.waiting.clear()
 
 
-def _end(waiting: list[asyncio.Future[None]], failure: str | None) -> None:
-    for each in waiting:
-        if each.done():
-            continue
-        if failure is None:
-            each.set_result(None)
-        else:
-            each.set_exception(CheckpointError(failure))
-    waiting.clear()
+def end(waiting: asyncio.Future[None], failure: CheckpointError | None) -> None:
+    """Wake one who waits, unless he does no more."""
+    if waiting.done():
+        return
+    if failure is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(failure)
 
 
 def is_known(command: Command) -> bool:

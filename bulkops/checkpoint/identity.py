@@ -10,7 +10,8 @@ from itertools import pairwise
 from struct import Struct
 
 _SPELLED = re.compile(r"~[0-9a-f]{32}", re.ASCII)
-# Each is copied for what it is to be the hash of: making one anew, with all that it is given, takes longer.
+# Each is copied for what it is to be the hash of: making one anew, with all that it is given, takes longer. Where they
+# are used that is written out, as a call more for each of five hashes of an operation would be felt.
 _LINE = blake2b(digest_size=16, person=b"bulkops line")
 _ID = blake2b(digest_size=16, person=b"bulkops id")
 _OPERATION = blake2b(digest_size=16, person=b"bulkops op")

@@ -29,7 +29,7 @@ class Checkpoint(Protocol):
         """Remember what is known about a step, in place of what was; durable with the next commit."""
 
     def close_operation(self, row: OperationRow, *, keep_steps: bool) -> Awaitable[None]:
-        """Remember the end of an operation, in place of an earlier one; durable when it returns.
+        """Remember the end of an operation, in place of an earlier one; durable when that was awaited.
 
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
         """

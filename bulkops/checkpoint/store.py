@@ -77,7 +77,7 @@ class SqliteCheckpoint:
         self._meta = writer.meta
 
     def intend(self, step: StepRow) -> Awaitable[None]:
-        """Remember a step before its request is sent; durable when it returns."""
+        """Remember a step before its request is sent; durable when that was awaited."""
         return self._writer.add(step)
 
     def note(self, step: StepRow) -> None:
@@ -85,7 +85,7 @@ class SqliteCheckpoint:
         self._writer.note(step)
 
     def close_operation(self, row: OperationRow, *, keep_steps: bool) -> Awaitable[None]:
-        """Remember the end of an operation, in place of an earlier one; durable when it returns.
+        """Remember the end of an operation, in place of an earlier one; durable when that was awaited.
 
         Unless `keep_steps`, its steps are forgotten in the same moment: one that has ended needs none.
         """

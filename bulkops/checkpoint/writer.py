@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import tables
 from bulkops.checkpoint.ballast import Ballast
-from bulkops.checkpoint.batches import Batch, commit, commit_all, is_known
+from bulkops.checkpoint.batches import Batch, commit, commit_all, end, is_known
 from bulkops.checkpoint.explaining import explain
 from bulkops.checkpoint.folder import sync_folder
 from bulkops.checkpoint.opening import (
@@ -105,7 +105,7 @@ class Writer:
     def keep(self, command: Command) -> asyncio.Future[None]:
         """Do the same, and return what to await: it ends when that is durable or saved, else with CheckpointError."""
         waiting = self._loop.create_future()
-        hear = partial(_end, waiting)
+        hear = partial(end, waiting)
         try:
             self.note(command, hear)
         except CheckpointError as lost:
@@ -231,15 +231,6 @@ class Writer:
         # A loop that is closed already has nobody left who waits.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(hear)
-
-
-def _end(waiting: asyncio.Future[None], failure: CheckpointError | None) -> None:
-    if waiting.done():
-        return
-    if failure is None:
-        waiting.set_result(None)
-    else:
-        waiting.set_exception(failure)
 
 
 def _begun(connection: sqlite3.Connection) -> dict[str, str]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import StateRow
 
-# A job that went well is all done: asked first.
 _NOT_STARTED = State.NOT_STARTED
+# A job that went well is all done: asked first.
 _ORDER = (State.DONE, State.FAILED, State.BLOCKED, State.IN_DOUBT, State.SKIPPED)
 
 
