@@ -92,6 +92,12 @@ class Reader(Protocol):
     def meta(self, key: str) -> str | None:
         """Return a word about the whole run."""
 
+    def indexed(self) -> bool:
+        """Tell whether the end of an operation is found by its key without a look at all of them.
+
+        In a first run it need not be, nor after one that did not end as it should.
+        """
+
     def states(self, states: Collection[State] | None = None) -> Iterator[StateRow]:
         """Yield what is known of where ended operations stand, in no order: of all, or of those in some states."""
 

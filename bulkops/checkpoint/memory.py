@@ -149,6 +149,10 @@ class MemoryReader:
         """Return a word about the whole run."""
         return self._meta.get(key)
 
+    def indexed(self) -> bool:
+        """Tell that an operation is found by its key."""
+        return True
+
     def states(self, states: Collection[State] | None = None) -> Iterator[StateRow]:
         """Yield what is known of where ended operations stand, in no order: of all, or of those in some states."""
         for row in list(self._operations.values()):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import schema
+from bulkops.checkpoint import schema, tables
 from bulkops.checkpoint.folder import make_private_file
 from bulkops.errors import CheckpointError
 
@@ -62,6 +62,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if fresh:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         schema.create(connection, [("checkpoint_id", secrets.token_hex(16)), ("created", created)])
+    else:
+        tables.index_keys(connection)
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:

@@ -87,6 +87,11 @@ class CheckpointReader:
         with _translated(self._path):
             return tables.meta(self._connection)
 
+    def indexed(self) -> bool:
+        """Tell whether the end of an operation is found by its key without a look at all of them."""
+        with _translated(self._path):
+            return tables.has_index_of_keys(self._connection)
+
     def damage(self) -> str | None:
         """Return what is wrong with the file, in words; None when every page and every row is as it was written."""
         try:

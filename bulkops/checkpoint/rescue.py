@@ -86,6 +86,7 @@ class Rescue:
         path = rescue_path(self._meta, self._folder)
         path.unlink(missing_ok=True)
         connection = open_writable(path)
+        tables.index_keys(connection)
         self.told = (
             f" What became of the requests in flight is in {path}; the next run of the job takes it up."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bulkops.checkpoint.tables import put_meta
+from bulkops.checkpoint.tables import BY_KEY, put_meta
 from bulkops.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -20,14 +20,15 @@ AFTER_DAMAGE: Final = (
 APPLICATION: Final = 0x626B6F70
 """`bkop`: marks a database as a checkpoint of ours."""
 
-# `operation` keeps its rows in order of ending. `by_state` answers the counts without a look at the rows. No
+# `operation` keeps its rows in order of ending, and gets its index by key when somebody looks for a key: see
+# `tables.index_keys`. `by_state` answers the counts without a look at the rows. No
 # NOT NULL: a statement that could fail half-way makes SQLite copy every page it touches first, which doubles the
 # price of a row. `sum` is that of `sums.py` over the fields of the row.
 SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     """CREATE TABLE operation (
-        key BLOB PRIMARY KEY, line_key BLOB, line INTEGER, idx INTEGER, id TEXT, kind INTEGER, state INTEGER,
+        key BLOB, line_key BLOB, line INTEGER, idx INTEGER, id TEXT, kind INTEGER, state INTEGER,
         digest BLOB, record BLOB, raw BLOB, passed INTEGER, sum INTEGER)""",
     "CREATE INDEX operation_by_line ON operation (line, idx)",
     "CREATE INDEX operation_by_state ON operation (state, kind)",
@@ -81,7 +82,9 @@ def check_format(connection: sqlite3.Connection, path: str) -> None:
 def other_schema(connection: sqlite3.Connection) -> bool:
     """Tell whether the tables are not those that `create` makes."""
     found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {sql for (sql,) in found} != set(SCHEMA)
+    # Earlier versions had a primary key in the place of the index.
+    shapes = {sql.replace("key BLOB PRIMARY KEY, line_key", "key BLOB, line_key") for (sql,) in found}
+    return shapes - {_made(BY_KEY)} != set(SCHEMA)
 
 
 def structure(connection: sqlite3.Connection) -> str:
@@ -89,6 +92,11 @@ def structure(connection: sqlite3.Connection) -> str:
     # Each row is looked for in each index, here and there: with the 2 MB that SQLite takes of itself, a quarter slower.
     connection.execute("PRAGMA cache_size=-16384")
     return str(_value(connection, "PRAGMA integrity_check(1)"))
+
+
+def _made(statement: str) -> str:
+    """Return a statement as SQLite remembers it."""
+    return statement.replace("IF NOT EXISTS ", "")
 
 
 def _value(connection: sqlite3.Connection, sql: str) -> Any:

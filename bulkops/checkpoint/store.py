@@ -75,6 +75,7 @@ class SqliteCheckpoint:
         self._path = path
         self._writer = writer
         self._meta = writer.meta
+        self._indexed = False
 
     def intend(self, step: StepRow) -> Awaitable[None]:
         """Remember a step before its request is sent; durable when that was awaited."""
@@ -100,6 +101,7 @@ class SqliteCheckpoint:
 
     async def reopen(self, key: bytes, steps: Sequence[StepRow] = ()) -> None:
         """Forget the end of an operation and put these steps in the place of its own; durable when it returns."""
+        await self._index_keys()
         await self._call(partial(tables.reopen, key=key, steps=steps))
 
     async def settle(self, steps: Sequence[StepRow]) -> None:
@@ -113,6 +115,7 @@ class SqliteCheckpoint:
 
     async def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
+        await self._index_keys()
         found: OperationRow | None = await self._call(partial(tables.row_of, key=key))
         return found
 
@@ -153,6 +156,11 @@ class SqliteCheckpoint:
         if reader is None:
             raise CheckpointError(f"The checkpoint {self._path} is gone. Nothing more is sent.")
         return reader
+
+    async def _index_keys(self) -> None:
+        if not self._indexed:
+            await self._call(tables.index_keys)
+            self._indexed = True
 
     async def _call(self, act: Callable[[sqlite3.Connection], Any]) -> Any:
         call = Call(act)

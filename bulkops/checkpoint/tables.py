@@ -6,6 +6,7 @@ is for `writer.py` and `reader.py`.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from functools import cache
 from itertools import chain
@@ -16,7 +17,6 @@ from bulkops.checkpoint.sums import meta_sum, operation_sum, pin_sum, step_sum
 from bulkops.model import State
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 
 STATE_CODES: Final = {
@@ -35,6 +35,8 @@ _OPERATION: Final = (
     "key, line_key, line, idx, id, (SELECT name FROM kind WHERE code = operation.kind), state, digest,"
     " record, raw, passed"
 )
+
+BY_KEY: Final = "CREATE UNIQUE INDEX IF NOT EXISTS operation_by_key ON operation (key)"
 
 
 # Writing
@@ -70,7 +72,10 @@ def put_steps(connection: sqlite3.Connection, rows: Iterable[StepRow]) -> None:
 
 
 def put_operations(connection: sqlite3.Connection, rows: Iterable[OperationRow]) -> None:
-    """Insert or replace operations by key; no key may occur twice."""
+    """Insert or replace operations by key; no key may occur twice.
+
+    Without the index by key nothing is replaced; `index_keys` makes up for that.
+    """
     code = _KindCodes(connection).of
     values = [
         (
@@ -92,6 +97,26 @@ def put_operations(connection: sqlite3.Connection, rows: Iterable[OperationRow])
         for r in rows
     ]
     _execute_many(connection, "REPLACE INTO operation VALUES ", _OPERATION_PLACES, "", values)
+
+
+def index_keys(connection: sqlite3.Connection) -> None:
+    """Make the index by key, unless it is there; of several rows of an operation the last one stays.
+
+    Keys are hashes, so each row that is added to the index writes a page of it, a third of what writing costs. A
+    first run does without as long as it looks for no key: to make the index at its end takes 1 µs for each row.
+    """
+    try:
+        connection.execute(BY_KEY)
+    except sqlite3.IntegrityError:
+        connection.execute(
+            "DELETE FROM operation WHERE rowid NOT IN (SELECT max(rowid) FROM operation GROUP BY key)"
+        )
+        connection.execute(BY_KEY)
+
+
+def has_index_of_keys(connection: sqlite3.Connection) -> bool:
+    """Tell whether an operation is found by its key without a look at all of them."""
+    return "operation_by_key" in {name for _, name, *_ in connection.execute("PRAGMA index_list(operation)")}
 
 
 def drop_steps(connection: sqlite3.Connection, keys: Iterable[bytes]) -> None:
@@ -182,7 +207,7 @@ def steps_of(connection: sqlite3.Connection, key: bytes) -> list[StepRow]:
 def open_steps(connection: sqlite3.Connection) -> Iterator[StepRow]:
     """Yield the steps of operations that have no row, by operation and number."""
     sql = f"""SELECT {_STEP} FROM step
-        WHERE NOT EXISTS (SELECT 1 FROM operation WHERE operation.key = step.key)
+        WHERE key NOT IN (SELECT key FROM operation WHERE key IN (SELECT key FROM step))
         ORDER BY key, number"""
     return map(_step, _stream(connection, sql))
 

@@ -176,6 +176,8 @@ class Writer:
             with self._ballast:
                 self._commit_all(connection)
             tables.put_meta(connection, CLEAN, "yes")
+            with suppress(sqlite3.Error):  # for want of room, say: the next run makes it
+                tables.index_keys(connection)
         except Exception as error:  # noqa: BLE001 - told to those who wait, whatever it is
             self._fail(error)
             self._save_rest(Rescue(connection, error, self.meta, self._rescue_folder, commit_all))

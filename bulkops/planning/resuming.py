@@ -41,7 +41,7 @@ def resumed_plan(
     if reader is None or selection.changed is not None:
         return None
     before = remembered(reader)
-    if before is None or before.known.api != api.name or job.size < before.size:
+    if before is None or before.known.api != api.name or job.size < before.size or not reader.indexed():
         return None
     try:
         resumption = _Resumption(job, api, environ, reader, selection, before)

@@ -197,6 +197,17 @@ def test_an_end_that_nobody_promised_makes_it_void(job: Path) -> None:
     assert quickly(job, remembered) is None
 
 
+def test_without_the_index_by_key_every_line_is_read(job: Path) -> None:
+    """Beside a first run an operation is found by its key only by a look at all of them: not done for each."""
+    remembered = Remembered()
+    begin(write(job, LINES), remembered)
+    reader = remembered.checkpoint.reader()
+    reader.indexed = lambda: False  # type: ignore[method-assign]
+    with JobFile.open(job) as file:
+        found = resumed_plan(file, api=REFERENCE, environ=ENVIRON, reader=reader, selection=Selection())
+    assert found is None
+
+
 def test_what_was_taken_up_again_is_not_believed(job: Path) -> None:
     """An operation between two ends keeps the number of the line that it ended on first: nothing is remembered."""
     remembered = Remembered()
