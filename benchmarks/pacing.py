@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from harness import Figure, main, print_rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from harness import Options
@@ -194,8 +194,9 @@ def sent(client: Client, name: str, seed: int, minutes: int, strangers: float = 
 def cost(requests: int, limit: int = 100_000, *, kept: bool) -> float:
     """Return the µs of CPU that the pace takes for a request at 64 waiting.
 
-    That is with it, less the same requests at the same times by a timer of each worker: what the event loop takes for
-    a timer and an answer is not the pace's. `kept`: with its file, which other processes could share.
+    That is with it, less what the answers alone take of the event loop: the same requests, each begun by a timer of
+    its own at the same time, less the same timers without answers. The pace's own timers, and waking who waits, are
+    part of what it takes. `kept`: with its file, which other processes could share.
     """
     from bulkops.api import REFERENCE, Tier
     from bulkops.model import RequestClass
@@ -215,14 +216,18 @@ def cost(requests: int, limit: int = 100_000, *, kept: bool) -> float:
                 await asyncio.sleep(0.005)
                 turn.heard(200, told)
 
-    async def work_alone(_: Pace, number: int) -> None:
+    async def answered(_: Pace, number: int) -> None:
         loop, every = asyncio.get_running_loop(), 60.0 / limit
         for place in range(number, requests, 64):
             await asyncio.sleep(place * every - loop.time())
             await asyncio.sleep(0.005)
 
-    async def seconds(*, paced: bool) -> float:
-        work = work_paced if paced else work_alone
+    async def begun(_: Pace, number: int) -> None:
+        loop, every = asyncio.get_running_loop(), 60.0 / limit
+        for place in range(number, requests, 64):
+            await asyncio.sleep(place * every - loop.time())
+
+    async def seconds(work: Callable[[Pace, int], Awaitable[None]]) -> float:
         with tempfile.TemporaryDirectory() as folder:
             places = {"a": Place(Path(folder, "pace"))} if kept else {}
             async with Pace({"a": Tier("t", limit)}, headers=REFERENCE.rate_headers, kept=places) as pace:
@@ -230,8 +235,8 @@ def cost(requests: int, limit: int = 100_000, *, kept: bool) -> float:
                 await asyncio.gather(*[work(pace, number) for number in range(64)])
                 return time.process_time() - began
 
-    with_pace, without = (run_jumping(lambda paced=paced: seconds(paced=paced)) for paced in (True, False))
-    return (with_pace - without) / requests * 1e6
+    with_pace, with_answers, without = (run_jumping(seconds, work) for work in (work_paced, answered, begun))
+    return (with_pace - (with_answers - without)) / requests * 1e6
 
 
 def shared(processes: int, seconds: float, *, together: bool) -> Statistics:

@@ -128,6 +128,13 @@ class Governor:
             at = max(at, ledger.frees(held - margins.unproved + 1) - usual)
         return at
 
+    def evenly(self, left: int) -> bool:
+        """Tell whether the next goes by the even pace, whatever an answer tells: so many do not fit into the rest."""
+        margins, ledger = self.margins, self.state.ledger
+        if margins is None or self._allowance.exclusive:
+            return False
+        return left + margins.tail > margins.limit - ledger.recent - ledger.granted + ledger.answered
+
     def grant(self, now: float) -> Flight:
         """Let one go."""
         state, ledger, due = self.state, self.state.ledger, self.state.due

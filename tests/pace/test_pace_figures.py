@@ -12,6 +12,7 @@ import pytest
 
 from bulkops.api import Tier
 from bulkops.pace import Allowance
+from bulkops.pace.governor import Governor
 from bulkops.settings import Reserve
 from tests.jumping import run_jumping
 from tests.pace.pace_doubles import TEN_MINUTES, WORK, one
@@ -92,6 +93,26 @@ def test_alone_without_headers(name: str, limit: int, seed: int) -> None:
     assert service.refused == 0
     assert share(service, limit) >= 0.96
     assert 0.95 <= share(service, limit, 60) <= 1.0
+
+
+@pytest.mark.parametrize("size", [10, 60, 83, 130])
+@pytest.mark.parametrize("name", [*ALGORITHMS, *HELD_OUT])
+def test_an_answer_that_is_not_looked_at_would_have_let_nobody_go(name: str, size: int) -> None:
+    """A job takes as long as if every answer were asked whether somebody may go earlier for it."""
+
+    def took() -> float:
+        service = service_of(name, 100, 3)
+
+        async def run() -> float:
+            async with one(Tier("t", 100)) as pace:
+                pace.expect("a", size)
+                return await job(service, lambda: pace.turn("a", WORK), size, workers=32)
+
+        return run_jumping(run)
+
+    with mock.patch.object(Governor, "evenly", return_value=False):
+        asked = took()
+    assert took() == asked
 
 
 @seeds
