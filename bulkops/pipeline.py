@@ -25,7 +25,7 @@ from bulkops.engines.drive import Drive
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
-from bulkops.jobfile import JobFile
+from bulkops.jobfile import JobFile, open_job
 from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs import projections
@@ -106,8 +106,9 @@ def run(order: Order) -> Ending:
     with ExitStack() as held:
         held.enter_context(run_lock(order.folder.path, order.base or order.job, order.lock))
         # Only now: another run may have been waited for, and the file edited meanwhile.
-        job = held.enter_context(JobFile.open(order.job))
-        base = held.enter_context(JobFile.open(order.base)) if order.base is not None else None
+        written_out = order.folder.path
+        job = held.enter_context(open_job(order.job, written_out if order.base is None else None))
+        base = held.enter_context(open_job(order.base, written_out)) if order.base is not None else None
         files = OutputFiles(order.folder.path)
         files.sweep()
         if taken_up := recover(order.folder.checkpoint, order.rescue):

@@ -11,7 +11,7 @@ import orjson
 from bulkops.accounts import find_account
 from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
-from bulkops.jobfile import JobFile
+from bulkops.jobfile import open_job
 from bulkops.model import State
 from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.reporting.text import safe_text
@@ -29,8 +29,8 @@ def run(options: Options) -> int:
     environ = orders.environment()
     place = orders.place_of(options)
     with ExitStack() as held:
-        job = held.enter_context(JobFile.open(place.job))
-        base = held.enter_context(JobFile.open(place.base)) if place.base is not None else None
+        job = held.enter_context(open_job(place.job))
+        base = held.enter_context(open_job(place.base)) if place.base is not None else None
         reader = open_reader(place.folder.checkpoint)
         if reader is not None:
             held.enter_context(reader)

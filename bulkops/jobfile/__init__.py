@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bulkops.jobfile.expanding import WRITTEN_OUT, open_job
 from bulkops.jobfile.graph import find_cycle
 from bulkops.jobfile.header import Header, read_header
 from bulkops.jobfile.lines import Line, parse_line
@@ -13,6 +14,7 @@ from bulkops.jobfile.templates import Ref, pick
 from bulkops.jobfile.uploads import wrong_file
 
 __all__ = [
+    "WRITTEN_OUT",
     "Fingerprint",
     "Header",
     "JobFile",
@@ -24,6 +26,7 @@ __all__ = [
     "Ref",
     "find_cycle",
     "fingerprint",
+    "open_job",
     "parse_line",
     "parse_object",
     "pick",

@@ -52,7 +52,7 @@ def read_header(file: JobFile) -> Header:
             return Header()
         return _header(written, first, file.after(first))
     except LineProblems as problems:
-        raise JobError(problems.in_file(file.name, first.number)) from None
+        raise JobError([file.problem(first.number, *wrong) for wrong in problems.found]) from None
 
 
 def _written(first: RawLine) -> dict[str, Json] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_right
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -32,13 +33,37 @@ class RawLine(NamedTuple):
     raw: bytes
 
 
-class JobFile:
-    """An open job file. It keeps no position, so threads may share it, and reading can start at any line."""
+class Origins:
+    """Where the lines of a file come from in which each `$each` was written out."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._from: list[tuple[int, str]] = []
+
+    def add(self, number: int, line: int, source: str = "") -> None:
+        """Hear that from this number on there are lines of the job from this line on, or the rows of a source there."""
+        self._starts.append(number)
+        self._from.append((line, source))
+
+    def of(self, number: int) -> tuple[int, str]:
+        """Return the number of the line in the job, and of which row of what it was made, in words."""
+        place = bisect_right(self._starts, number) - 1
+        line, source = self._from[place]
+        after = number - self._starts[place]
+        return (line, f"row {after + 1} of {source}") if source else (line + after, "")
+
+
+class JobFile:
+    """An open job file. It keeps no position, so threads may share it, and reading can start at any line.
+
+    `origins` tells of a file in which `$each` has been written out where its lines came from in the one at `path`.
+    """
+
+    def __init__(self, path: Path, descriptor: int, origins: Origins | None = None) -> None:
         self.path = path
         self.name = shown(str(path), 1000)
         self._descriptor = descriptor
+        self._origins = origins
         self._first_seen = self._mark()
 
     @classmethod
@@ -79,6 +104,29 @@ class JobFile:
     def _mark(self) -> tuple[int, int]:
         status = os.fstat(self._descriptor)
         return status.st_size, status.st_mtime_ns
+
+    def problem(self, number: int | None, field: str | None, message: str) -> Problem:
+        """Return what is wrong with a line, at the place where the user wrote it."""
+        if number is None or self._origins is None:
+            return Problem(self.name, number, field, message)
+        line, row = self._origins.of(number)
+        if not row:
+            return Problem(self.name, line, field, message)
+        return Problem(self.name, line, "line" if field is None else f"line.{field}", f"{message} ({row})")
+
+    def template_of(self, number: int) -> int | None:
+        """Return the number of the `$each` in the job that made a line of a row; None for any other line."""
+        line, row = (number, "") if self._origins is None else self._origins.of(number)
+        return line if row else None
+
+    def place(self, number: int) -> str:
+        """Return the words for where a line stands."""
+        line, row = (number, "") if self._origins is None else self._origins.of(number)
+        return f"line {line}, {row}" if row else f"line {line}"
+
+    def fileno(self) -> int:
+        """Return the file's descriptor."""
+        return self._descriptor
 
     def close(self) -> None:
         """Close the file."""

@@ -97,6 +97,7 @@ class _Census:
         self._going_on = KeyIndex()
         self._many: dict[int, int] = {}
         self.problems: list[Problem] = []
+        self._in_rows: set[tuple[int, tuple[str | None, str]]] = set()
         source = base or job
         self.plan = Plan(
             job=job,
@@ -158,7 +159,9 @@ class _Census:
             if known[1] != line.number:
                 same = "is" if known[0] == line.id else f"is taken for {known[0]!r}, which is"
                 self._problem(
-                    line.number, "id", f"{line.id!r} {same} on line {known[1]} already; give it another one"
+                    line.number,
+                    "id",
+                    f"{line.id!r} {same} on {self.plan.job.place(known[1])} already; give it another one",
                 )
 
     def _check_made_ids(self) -> None:
@@ -317,8 +320,14 @@ class _Census:
                 self._problem(line.number, name, wrong)
 
     def _note_problems(self, raw: RawLine, found: LineProblems) -> None:
-        if len(self.problems) < MOST_PROBLEMS_KEPT:
-            self.problems += found.in_file(self.plan.job.name, raw.number)
+        each = self.plan.job.template_of(raw.number)
+        for wrong in found.found if len(self.problems) < MOST_PROBLEMS_KEPT else ():
+            if each is not None:
+                # What is wrong with a template is so in every row.
+                if (each, wrong) in self._in_rows:
+                    continue
+                self._in_rows.add((each, wrong))
+            self._problem(raw.number, *wrong)
         line_id = id_of(raw)
         if line_id is not None:
             # Lines that wait for it are not wrong as well.
@@ -371,7 +380,7 @@ class _Census:
             self._going_on.add(key)
 
     def _problem(self, number: int | None, field: str | None, message: str) -> None:
-        self.problems.append(Problem(self.plan.job.name, number, field, message))
+        self.problems.append(self.plan.job.problem(number, field, message))
 
 
 def id_of(raw: RawLine) -> str | None:

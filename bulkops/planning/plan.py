@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
-from bulkops.errors import JobError, Problem, Stop
+from bulkops.errors import JobError, Stop
 from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
 from bulkops.model import State, value
 from bulkops.pace.margins import margins_for
@@ -149,7 +149,7 @@ class Plan:
         try:
             return parse_line(raw, self.header, self.environ, self.folder, known_good=True)
         except LineProblems as found:
-            problem = found.in_file(self.job.name, raw.number)[0]
+            problem = self.job.problem(raw.number, *found.found[0])
             raise Stop(f"{problem}; it was good when the run began, so correct it and run again") from None
 
     def takes_up(self, key: bytes, line: Line) -> bool:
@@ -187,8 +187,7 @@ class Plan:
     def check_accounts(self, known: Collection[str]) -> None:
         """Raise JobError for lines that name an account which this run does not have."""
         problems = [
-            Problem(
-                self.job.name,
+            self.job.problem(
                 number,
                 "account",
                 f"is {name!r}, and this run has {', '.join(sorted(known))}; run it with --account {name}",

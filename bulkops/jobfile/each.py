@@ -1,0 +1,175 @@
+"""`{"$each": SOURCE, "line": {…}}`: the line that it makes of a row."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+import orjson
+
+from bulkops.jobfile.marks import MARKS
+from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
+from bulkops.jobfile.reading import LONGEST_LINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulkops.model import Json
+
+EACH = "$each"
+_LINE = "line"
+_COLUMN = re.compile(r"\$\$\{|\$\{row:([^{}]*)\}|(\$\{row:)")
+_MOST_NAMES_SHOWN = 12
+
+Fill: TypeAlias = "Callable[[Mapping[str, Json]], Json]"
+
+
+class RowTemplate:
+    """The `line` of an `$each`, read once; `fill` makes the line of a row.
+
+    Every text of it may hold `${row:COLUMN}`; other expressions stay for later. What comes from a row is never read
+    as an expression: in the fields of the kind, where expressions are read, its `${` is written as `$${`.
+    """
+
+    def __init__(self, line: Json, columns: tuple[str, ...] | None) -> None:
+        self._columns = columns
+        self._problems: list[LineError] = []
+        if not isinstance(line, dict) or not line:
+            raise LineProblems([LineError(_LINE, 'has to be an object, such as {"op": "agent.get", …}')])
+        for key in line:
+            if key.startswith("$"):
+                raise LineProblems(
+                    [LineError(f"{_LINE}.{key}", "cannot stand within an `$each`; take it out")]
+                )
+        self._fields: list[tuple[str, Fill | None, Json]] = [
+            (key, self._filler(value, f"{_LINE}.{key}", escape=key not in MARKS), value)
+            for key, value in line.items()
+        ]
+        if self._problems:
+            raise LineProblems(self._problems)
+
+    def fill(self, row: Mapping[str, Json]) -> bytes:
+        """Return the line of a row as JSON; LineError for what the row does not have."""
+        line = {key: value if fill is None else fill(row) for key, fill, value in self._fields}
+        try:
+            raw = orjson.dumps(line)
+        except orjson.JSONEncodeError as error:
+            raise LineError(None, f"cannot be written as JSON ({error}); look into the row") from None
+        if len(raw) > LONGEST_LINE:
+            raise LineError(None, f"becomes longer than {LONGEST_LINE // 2**20} MiB; split it up")
+        return raw
+
+    def _filler(self, value: Json, field: str, *, escape: bool) -> Fill | None:
+        """Return what fills a value in; None where nothing is to be filled in."""
+        if isinstance(value, str):
+            return self._of_text(value, field, escape=escape) if "${row:" in value else None
+        if isinstance(value, dict):
+            keyed = {key: self._filler(item, f"{field}.{key}", escape=escape) for key, item in value.items()}
+            if not any(keyed.values()):
+                return None
+            return lambda row: {
+                key: item if (fill := keyed[key]) is None else fill(row) for key, item in value.items()
+            }
+        if isinstance(value, list):
+            placed = [
+                self._filler(item, f"{field}.{place}", escape=escape) for place, item in enumerate(value)
+            ]
+            if not any(placed):
+                return None
+            return lambda row: [
+                item if fill is None else fill(row) for fill, item in zip(placed, value, strict=True)
+            ]
+        return None
+
+    def _of_text(self, text: str, field: str, *, escape: bool) -> Fill | None:
+        parts = self._parts(text, field)
+        if not any(isinstance(part, tuple) for part in parts):
+            return None
+        if len(parts) == 1 and isinstance(alone := parts[0], tuple):
+            return lambda row: _escaped(_of_row(row, alone, field), escape=escape)
+
+        def filled(row: Mapping[str, Json]) -> str:
+            whole = ""
+            for part in parts:
+                own = part if isinstance(part, str) else _as_text(_of_row(row, part, field), part, field)
+                if escape and not isinstance(part, str):
+                    own = own.replace("${", "$${")
+                # No expression comes about where two parts meet.
+                whole += "$" + own if escape and own[:1] == "{" and whole[-1:] == "$" else own
+            return whole
+
+        return filled
+
+    def _parts(self, text: str, field: str) -> list[str | tuple[str, ...]]:
+        """Return what stands there as it is, and the paths into the row."""
+        parts: list[str | tuple[str, ...]] = []
+        end = 0
+        for match in _COLUMN.finditer(text):
+            if match[0] == "$${":
+                continue
+            if match[2]:
+                self._problems.append(LineError(field, "holds `${row:` without its `}`; close it"))
+                return []
+            if end < match.start():
+                parts.append(text[end : match.start()])
+            parts.append(self._path(match[1], field))
+            end = match.end()
+        if end < len(text):
+            parts.append(text[end:])
+        return parts
+
+    def _path(self, named: str, field: str) -> tuple[str, ...]:
+        if self._columns is None:
+            path = tuple(named.split("."))
+            if not all(path):
+                self._problems.append(
+                    LineError(
+                        field,
+                        f"holds {shown(f'${{row:{named}}}')}; write ${{row:NAME}}, or ${{row:NAME.PART}}",
+                    )
+                )
+            return path
+        if named not in self._columns:
+            what = f"asks for {shown(f'${{row:{named}}}')}, and the rows have no such column"
+            self._problems.append(LineError(field, f"{what}; {nearest(named, self._columns)}"))
+        return (named,)
+
+
+def _of_row(row: Mapping[str, Json], path: tuple[str, ...], field: str) -> Json:
+    value: Json = row
+    for depth, key in enumerate(path):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isascii() and key.isdecimal() and int(key[:9]) < len(value):
+            value = value[int(key[:9])]
+        else:
+            named = shown(".".join(path[: depth + 1]))
+            names = (
+                [shown(name, 40) for name in list(value)[:_MOST_NAMES_SHOWN]]
+                if isinstance(value, dict)
+                else []
+            )
+            has = f"it has: {', '.join(names)}" if names else "there is nothing inside"
+            raise LineError(field, f"asks for `{named}`, which is not in the row; {has}")
+    return value
+
+
+def _as_text(value: Json, path: tuple[str, ...], field: str) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise LineError(field, f"needs `{shown('.'.join(path))}` within a text, and it is null; fill it in")
+    return orjson.dumps(value).decode()
+
+
+def _escaped(value: Json, *, escape: bool) -> Json:
+    """Return a value of a row so that reading its expressions gives it back."""
+    if not escape:
+        return value
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, dict):
+        return {key: _escaped(item, escape=True) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item, escape=True) for item in value]
+    return value

@@ -1,0 +1,165 @@
+"""The job with each `$each` written out: a line for every row, as plain as if it had been written by hand.
+
+From there on nobody has to know of `$each`: lines have their identity, their place and their errors like any others.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Final
+
+from bulkops.errors import CheckpointError, JobError, Problem
+from bulkops.jobfile.each import EACH, RowTemplate
+from bulkops.jobfile.problems import LineError, LineProblems
+from bulkops.jobfile.reading import JobFile, Origins
+from bulkops.jobfile.sources import MOST_PROBLEMS, opened
+from bulkops.jobfile.strict import parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from bulkops.jobfile.reading import RawLine
+    from bulkops.model import Json
+
+WRITTEN_OUT: Final = "lines.jsonl"
+"""The name, in the run folder, of the job with each `$each` written out."""
+_MARK: Final = b'"$each"'
+
+
+@contextmanager
+def open_job(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator[JobFile]:
+    """Open a job file. Where it has an `$each`, what is opened is the job with the rows written out.
+
+    That is kept in `folder` as `lines.jsonl`, or without a folder in a file that nobody sees. JobError says what is
+    wrong with an `$each` or with what it names, CheckpointError that the rows cannot be written out.
+    """
+    with ExitStack() as held:
+        job = held.enter_context(JobFile.open(path))
+        if not _holds_each(job):
+            if folder is not None and (old := folder / WRITTEN_OUT).exists():
+                old.unlink()
+            yield job
+            return
+        with _disk_errors(folder):
+            out = held.enter_context(_file(folder))
+            origins = _Expansion(job, out).write()
+            out.flush()
+            if folder is not None:
+                (folder / f"{WRITTEN_OUT}.new").replace(folder / WRITTEN_OUT)
+        yield held.enter_context(JobFile(job.path, os.dup(out.fileno()), origins))
+
+
+def _holds_each(job: JobFile) -> bool:
+    """Tell whether there may be an `$each` in it."""
+    tail = b""
+    for block in job.blocks():
+        if (tail + block).find(_MARK) >= 0:
+            return True
+        tail = block[1 - len(_MARK) :]
+    return False
+
+
+@contextmanager
+def _file(folder: Path | None) -> Iterator[BinaryIO]:
+    """Open a file to write and to read; it has its name once all is written."""
+    if folder is None:
+        with TemporaryFile() as nameless:
+            yield nameless
+        return
+    aside = folder / f"{WRITTEN_OUT}.new"
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w+b") as file:
+        yield file
+
+
+@contextmanager
+def _disk_errors(folder: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = folder / WRITTEN_OUT if folder is not None else "a temporary file"
+        raise CheckpointError(
+            f"The lines of the job cannot be written to {where}: {error.strerror}. Nothing was sent."
+        ) from None
+
+
+class _Expansion:
+    def __init__(self, job: JobFile, out: BinaryIO) -> None:
+        self._job = job
+        self._out = out
+        self._number = 1
+        """Of the line that is written next."""
+        self._follows = 0
+        """The line of the job that would go on where the last one came from."""
+        self._origins = Origins()
+        self._problems: list[Problem] = []
+
+    def write(self) -> Origins:
+        """Write all lines; return where they come from. JobError with everything that is wrong with an `$each`."""
+        for raw in self._job.lines():
+            written = _each_of(raw)
+            if written is None:
+                if raw.number != self._follows:
+                    self._origins.add(self._number, raw.number)
+                self._put(raw.raw)
+                self._follows = raw.number + 1
+            else:
+                self._each(raw.number, written)
+                self._follows = 0
+        if self._problems:
+            raise JobError(self._problems)
+        return self._origins
+
+    def _put(self, raw: bytes) -> None:
+        self._out.write(raw)
+        self._out.write(b"\n")
+        self._number += 1
+
+    def _each(self, number: int, written: dict[str, Json]) -> None:
+        """Write the rows of one `$each`, or note what is wrong with it."""
+        try:
+            _check(written)
+            with opened(written[EACH], self._job.folder) as source:
+                template = RowTemplate(written.get("line"), source.columns)
+                self._origins.add(self._number, number, source.name)
+                wrong = 0
+                for place, row in enumerate(source.rows, 1):
+                    try:
+                        raw = template.fill(row)
+                    except LineError as error:
+                        wrong += 1
+                        if wrong <= MOST_PROBLEMS:
+                            message = f"{error.message} (row {place} of {source.name})"
+                            self._problems.append(Problem(self._job.name, number, error.field, message))
+                    else:
+                        self._put(raw)
+        except LineError as error:
+            self._problems.append(Problem(self._job.name, number, error.field, error.message))
+        except LineProblems as found:
+            self._problems += found.in_file(self._job.name, number)
+        except JobError as unreadable:
+            self._problems += unreadable.problems
+
+
+def _each_of(raw: RawLine) -> dict[str, Json] | None:
+    """Return a line that is an `$each`; what cannot be read is told of where lines are parsed."""
+    if raw.raw.find(_MARK) < 0:
+        return None
+    try:
+        written = parse_object(raw.raw)
+    except LineError:
+        return None
+    return written if EACH in written else None
+
+
+def _check(written: dict[str, Json]) -> None:
+    others = sorted(written.keys() - {EACH, "line"})
+    if others:
+        raise LineProblems(
+            [LineError(key, f"cannot stand beside `{EACH}`; move it into its `line`") for key in others]
+        )

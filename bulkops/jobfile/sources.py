@@ -1,0 +1,273 @@
+"""What the rows of an `$each` come from: a CSV file, a file of JSON lines, or the files that a pattern names."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import orjson
+
+from bulkops.errors import JobError, Problem
+from bulkops.jobfile.problems import LineError, nearest, shown
+from bulkops.jobfile.reading import LONGEST_LINE, JobFile
+from bulkops.jobfile.strict import parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bulkops.model import Json
+
+_LATER: Final = ("op", "spool")
+_OPTIONS: Final = {"csv": ("delimiter", "encoding", "types"), "jsonl": (), "glob": ()}
+FILE_COLUMNS: Final = ("path", "name", "stem", "suffix", "folder")
+"""What a row of a pattern has: the path as the job would write it, and its parts."""
+MOST_PROBLEMS: Final = 1000
+"""So many wrong rows of one source are told."""
+_LONGEST_NAME: Final = 200
+
+
+class Source(NamedTuple):
+    """Rows to read: `columns` are the names in every row, None where each row has its own."""
+
+    name: str
+    columns: tuple[str, ...] | None
+    rows: Iterator[Mapping[str, Json]]
+
+
+@contextmanager
+def opened(said: Json, base: Path) -> Iterator[Source]:
+    """Open what an `$each` names; relative paths start at `base`.
+
+    LineError says what is wrong with the words; JobError, also while rows are read, what is wrong with the file.
+    """
+    kind = _kind_of(said)
+    assert isinstance(said, dict)
+    named = said[kind]
+    if kind == "glob":
+        yield Source(shown(named, _LONGEST_NAME), FILE_COLUMNS, _files(named, base))
+        return
+    with _file_at(base / named, kind, named) as file:
+        if kind == "jsonl":
+            yield Source(shown(named, _LONGEST_NAME), None, _objects(file))
+            return
+        types = said.get("types") or {}
+        with open(os.dup(file.fileno()), encoding=_encoding(said), newline="") as text:
+            table = _Table(
+                file.name, csv.reader(text, delimiter=said.get("delimiter") or ",", strict=True), types
+            )
+            yield Source(shown(named, _LONGEST_NAME), table.columns, table.rows())
+
+
+def _file_at(path: Path, kind: str, named: str) -> JobFile:
+    try:
+        return JobFile.open(path)
+    except JobError as refused:
+        why = refused.problems[0].message
+        raise LineError(f"$each.{kind}", f"names {shown(named, _LONGEST_NAME)!r}: {why}") from None
+
+
+def _kind_of(said: Json) -> str:
+    """Return which kind of source is named; LineError with what is wrong."""
+    example = '{"csv": "customers.csv"}, {"jsonl": "rows.jsonl"} or {"glob": "docs/**/*.md"}'
+    if not isinstance(said, dict):
+        raise LineError("$each", f"has to name a source: {example}")
+    for key in _LATER:
+        if key in said:
+            raise LineError(f"$each.{key}", f"is not available in this version; known are {example}")
+    kinds = [key for key in said if key in _OPTIONS]
+    if len(kinds) != 1:
+        raise LineError("$each", f"has to name one source: {example}")
+    kind = str(kinds[0])
+    for key in said:
+        if key != kind and key not in _OPTIONS[kind]:
+            raise LineError(f"$each.{key}", f"is not known; {nearest(key, [kind, *_OPTIONS[kind]])}")
+    named = said[kind]
+    if not isinstance(named, str) or not named or "\0" in named:
+        raise LineError(f"$each.{kind}", f"has to be a text that is not empty, such as {example}")
+    if kind == "csv":
+        _check_options(said)
+    return kind
+
+
+def _check_options(said: Mapping[str, Json]) -> None:
+    delimiter = said.get("delimiter")
+    if delimiter is not None and (
+        not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n'
+    ):
+        raise LineError("$each.delimiter", 'has to be one character, such as ";"')
+    _encoding(said)
+    types = said.get("types")
+    if types is None:
+        return
+    if not isinstance(types, dict):
+        raise LineError("$each.types", 'has to be an object, such as {"copies": "integer"}')
+    for column, name in types.items():
+        if name not in _TYPES:
+            raise LineError(f"$each.types.{column}", f"has to be one of {', '.join(_TYPES)}")
+
+
+def _encoding(said: Mapping[str, Json]) -> str:
+    encoding = said.get("encoding") or "utf-8"
+    if isinstance(encoding, str):
+        try:
+            "".encode(encoding)
+        except (LookupError, UnicodeError, ValueError):
+            pass
+        else:
+            # A mark at the beginning says what is known already.
+            return "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else str(encoding)
+    raise LineError("$each.encoding", 'has to name an encoding of text, such as "utf-8" or "cp1252"')
+
+
+def _whole(text: str) -> Json:
+    value = _number(text)
+    if not isinstance(value, int):
+        raise TypeError(text)
+    return value
+
+
+def _number(text: str) -> Json:
+    value: Json = orjson.loads(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(text)
+    return value
+
+
+def _truth(text: str) -> Json:
+    return {"true": True, "false": False}[text.lower()]
+
+
+def _json(text: str) -> Json:
+    value: Json = parse_object(b'{"":' + text.encode() + b"}")[""]
+    return value
+
+
+_TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
+    "text": str,
+    "integer": _whole,
+    "number": _number,
+    "boolean": _truth,
+    "json": _json,
+}
+
+
+class _Table:
+    """The rows of a CSV file (RFC 4180), whose first line names the columns."""
+
+    def __init__(self, name: str, reader: csv._reader, types: Mapping[str, str]) -> None:  # type: ignore[name-defined]
+        csv.field_size_limit(LONGEST_LINE)
+        self._name = name
+        self._reader = reader
+        first = next(self._cells(), None)
+        if first is None:
+            raise JobError(
+                [Problem(name, None, None, "the file is empty; its first line has to name the columns")]
+            )
+        self.columns = tuple(cell.strip() for cell in first)
+        wrong = [column for column in self.columns if not column or self.columns.count(column) > 1]
+        if wrong:
+            what = f"the column {shown(wrong[0])!r} is named twice" if wrong[0] else "a column has no name"
+            raise JobError([Problem(name, 1, None, f"{what}; give each column a name of its own")])
+        for column in types:
+            if column not in self.columns:
+                raise LineError(
+                    f"$each.types.{column}", f"is no column of it; {nearest(column, self.columns)}"
+                )
+        self._typed = [
+            (place, _TYPES[types[name]], types[name])
+            for place, name in enumerate(self.columns)
+            if name in types
+        ]
+
+    def rows(self) -> Iterator[Mapping[str, Json]]:
+        """Yield the rows; JobError with all that are wrong, after the good ones."""
+        columns, typed = self.columns, self._typed
+        problems: list[Problem] = []
+        for cells in self._cells():
+            if len(cells) != len(columns):
+                what = f"has {len(cells)} cells, and the first line names {len(columns)} columns"
+                self._note(
+                    problems, f"{what}; correct the row (a comma within a cell wants quotes around it)"
+                )
+                continue
+            row: dict[str, Json] = dict(zip(columns, cells, strict=True))
+            for place, typed_as, name in typed:
+                cell = cells[place]
+                try:
+                    row[columns[place]] = typed_as(cell) if cell else None
+                except (ValueError, TypeError, KeyError, LineError):
+                    column = shown(columns[place])
+                    self._note(
+                        problems, f"has {shown(cell)!r} in {column!r}, which is no {name}; correct the cell"
+                    )
+            yield row
+        if problems:
+            raise JobError(problems)
+
+    def _note(self, problems: list[Problem], message: str) -> None:
+        if len(problems) < MOST_PROBLEMS:
+            problems.append(Problem(self._name, self._reader.line_num, None, f"the row {message}"))
+
+    def _cells(self) -> Iterator[list[str]]:
+        """Yield the cells of each row that is not blank; JobError where the file cannot be read as CSV."""
+        try:
+            for cells in self._reader:
+                if cells:
+                    yield cells
+        except UnicodeDecodeError as error:
+            what = f"is not {error.encoding} near here"
+            remedy = 'save it as UTF-8, or say what it is, such as "encoding": "cp1252"'
+            raise JobError(
+                [Problem(self._name, self._reader.line_num + 1, None, f"{what}; {remedy}")]
+            ) from None
+        except csv.Error as error:
+            what = (
+                f"cannot be read as CSV ({error}); look for a quote that is not closed, or name the delimiter"
+            )
+            raise JobError([Problem(self._name, self._reader.line_num, None, what)]) from None
+
+
+def _objects(file: JobFile) -> Iterator[Mapping[str, Json]]:
+    """Yield the objects of a file of JSON lines; JobError with all that are wrong, after the good ones."""
+    problems: list[Problem] = []
+    for raw in file.lines():
+        try:
+            row = parse_object(raw.raw.removeprefix(b"\xef\xbb\xbf") if raw.number == 1 else raw.raw)
+        except LineError as error:
+            if len(problems) < MOST_PROBLEMS:
+                problems.append(Problem(file.name, raw.number, error.field, error.message))
+            continue
+        yield row
+    if problems:
+        raise JobError(problems)
+
+
+def _files(pattern: str, base: Path) -> Iterator[Mapping[str, Json]]:
+    """Yield the files that a pattern matches, in the order of their paths; LineError when there is none."""
+    found = sorted(
+        path for path in glob.iglob(pattern, root_dir=base, recursive=True) if os.path.isfile(base / path)
+    )
+    if not found:
+        where = "" if os.path.isabs(pattern) else f" in {shown(str(base), _LONGEST_NAME)}"
+        raise LineError(
+            "$each.glob", f"matches no file{where}; `**` stands for any folders, `*` for any name"
+        )
+    for path in found:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise LineError(
+                "$each.glob", f"matches {shown(path)!r}, whose name is not UTF-8; rename it"
+            ) from None
+        parts = PurePosixPath(Path(path).as_posix())
+        yield {
+            "path": path,
+            "name": parts.name,
+            "stem": parts.stem,
+            "suffix": parts.suffix,
+            "folder": str(parts.parent),
+        }

@@ -1,0 +1,323 @@
+"""Rows become lines: `$each` over CSV, JSON lines and files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkops.errors import JobError
+from bulkops.jobfile import LineProblems, open_job
+from bulkops.jobfile.each import RowTemplate
+from bulkops.jobfile.expressions import prepare
+from bulkops.jobfile.templates import resolve
+
+if TYPE_CHECKING:
+    from bulkops.model import Json
+
+LINE = {"op": "agent.get", "id": "a:${row:id}", "agent_id": "${row:id}"}
+
+
+def write(folder: Path, *lines: Any) -> Path:
+    """Write a job file."""
+    path = folder / "job.jsonl"
+    path.write_bytes(b"\n".join(line if isinstance(line, bytes) else orjson.dumps(line) for line in lines))
+    return path
+
+
+def written_out(path: Path) -> list[Any]:
+    """Return the lines of a job with each `$each` written out."""
+    with open_job(path) as job:
+        return [orjson.loads(line.raw) for line in job.lines()]
+
+
+def refusal(path: Path) -> list[str]:
+    """Return everything that is wrong with an `$each` of a job, with the folder of the test left out."""
+    with pytest.raises(JobError) as refused, open_job(path):
+        pass
+    return [str(problem).replace(f"{path.parent}/", "") for problem in refused.value.problems]
+
+
+def over_csv(folder: Path, text: str | bytes, line: Any = None, **options: Any) -> Path:
+    """Write a job with one `$each` over a CSV file of this content."""
+    (folder / "rows.csv").write_bytes(text.encode() if isinstance(text, str) else text)
+    return write(folder, {"$each": {"csv": "rows.csv", **options}, "line": line or LINE})
+
+
+def test_each_row_becomes_a_line(tmp_path: Path) -> None:
+    """A row of a CSV file makes a line, in its place among the lines of the job, which stay byte for byte."""
+    (tmp_path / "rows.csv").write_text("id,name\nx,X\n\ny,Y\n")
+    before, after = b'{"op" :"agent.list"}', b'{"op":"agent.get","agent_id":"b"}'
+    path = write(tmp_path, before, b"", {"$each": {"csv": "rows.csv"}, "line": LINE}, after)
+    with open_job(path) as job:
+        raws = [line.raw for line in job.lines()]
+    assert [raws[0], raws[-1]] == [before, after]
+    assert [orjson.loads(raw)["id"] for raw in raws[1:-1]] == ["a:x", "a:y"]
+
+
+def test_a_job_without_each_is_itself(tmp_path: Path) -> None:
+    """A job without `$each` is read from its own file, also where the word stands in a text."""
+    path = write(tmp_path, {"op": "agent.create", "body": {"name": "$each", "x": '"$each"'}})
+    with open_job(path) as job:
+        assert [line.raw for line in job.lines()] == [path.read_bytes()]
+        assert job.unchanged
+
+
+def test_quoted_cells(tmp_path: Path) -> None:
+    """Commas, quotes, line ends and other alphabets within quotes belong to the cell; a byte order mark does not."""
+    text = '\ufeffid,name\r\n1,"a, ""b""\nÄ\u2028"\r\n'
+    (line,) = written_out(
+        over_csv(tmp_path, text, {"op": "agent.create", "body": {"name": "${row:name}", "i": "${row:id}"}})
+    )
+    assert line["body"] == {"name": 'a, "b"\nÄ\u2028', "i": "1"}
+
+
+def test_options_of_csv(tmp_path: Path) -> None:
+    """A delimiter and an encoding can be named, and columns that are no text; an empty cell of such a one is null."""
+    text = "id;n;b;j;f\nä;3;TRUE;[1];0.5\nö;;;;\n".encode("cp1252")
+    types = {"n": "integer", "b": "boolean", "j": "json", "f": "number"}
+    body = {"all": ["${row:id}", "${row:n}", "${row:b}", "${row:j}", "${row:f}"]}
+    path = over_csv(
+        tmp_path, text, {"op": "agent.create", "body": body}, delimiter=";", encoding="cp1252", types=types
+    )
+    assert [line["body"]["all"] for line in written_out(path)] == [
+        ["ä", 3, True, [1], 0.5],
+        ["ö", None, None, None, None],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "rows.csv: the file is empty; its first line has to name the columns"),
+        ("id,id\n", "rows.csv, line 1: the column 'id' is named twice; give each column a name of its own"),
+        ("id,\n", "rows.csv, line 1: a column has no name; give each column a name of its own"),
+        (
+            "id,b\n1,2\n3\n",
+            "rows.csv, line 3: the row has 1 cells, and the first line names 2 columns; correct the row",
+        ),
+        (
+            "id\n1,2\n",
+            "rows.csv, line 2: the row has 2 cells, and the first line names 1 columns; correct the row",
+        ),
+        ('id\n"1\n2\n', "rows.csv, line 3: cannot be read as CSV (unexpected end of data); look for a quote"),
+        (b"id\n\xe4\n", "rows.csv, line 1: is not utf-8 near here; save it as UTF-8, or say what it is"),
+        (
+            "name\n1\n",
+            "job.jsonl, line 1: `line.id` asks for ${row:id}, and the rows have no such column; known are name",
+        ),
+    ],
+)
+def test_bad_csv(tmp_path: Path, text: str | bytes, said: str) -> None:
+    """What is wrong with a CSV file is told with its line, or the field that asks for it, and what to do."""
+    assert refusal(over_csv(tmp_path, text))[0].startswith(said)
+
+
+def test_all_bad_rows_are_told(tmp_path: Path) -> None:
+    """Every wrong row is told, those of other sources as well, in one go."""
+    (tmp_path / "rows.jsonl").write_text('{"id": 1}\n[]\n{"id": 2, "id": 3}\n{"other": 1}\n')
+    over_csv(tmp_path, "id,n\n1\n2,x\n3,4\n")
+    path = write(
+        tmp_path,
+        {"$each": {"csv": "rows.csv", "types": {"n": "integer"}}, "line": LINE},
+        {"$each": {"jsonl": "rows.jsonl"}, "line": LINE},
+    )
+    assert [said.split(";")[0] for said in refusal(path)] == [
+        "rows.csv, line 2: the row has 1 cells, and the first line names 2 columns",
+        "rows.csv, line 3: the row has 'x' in 'n', which is no integer",
+        "job.jsonl, line 2: `line.id` asks for `id`, which is not in the row",
+        "rows.jsonl, line 2: the line is a list",
+        "rows.jsonl, line 3: `id` stands twice in the same object",
+    ]
+
+
+def test_rows_of_json(tmp_path: Path) -> None:
+    """A value of a JSON row keeps its type where its expression stands alone; a path leads into it."""
+    rows = [{"id": 7, "tags": ["a"], "of": {"x.y": 1, "list": [{"z": None}]}}]
+    (tmp_path / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + orjson.dumps(rows[0]) + b"\n\n")
+    body = {
+        "id": "${row:id}",
+        "t": "${row:tags}",
+        "text": "<${row:id}>${row:tags}",
+        "z": "${row:of.list.0.z}",
+    }
+    path = write(
+        tmp_path,
+        {
+            "$each": {"jsonl": "rows.jsonl"},
+            "line": {"op": "agent.create", "tags": "${row:tags}", "body": body},
+        },
+    )
+    (line,) = written_out(path)
+    assert line == {
+        "op": "agent.create",
+        "tags": ["a"],
+        "body": {"id": 7, "t": ["a"], "text": '<7>["a"]', "z": None},
+    }
+
+
+def test_files_of_a_pattern(tmp_path: Path) -> None:
+    """A pattern yields files in the order of their paths, with their parts, and no folders."""
+    for name in ("docs/b.md", "docs/a/x y.tar.gz", "docs/a/c.txt", "docs/d.md/e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    body = ["${row:path}", "${row:name}", "${row:stem}", "${row:suffix}", "${row:folder}"]
+    path = write(
+        tmp_path, {"$each": {"glob": "docs/**/*.*"}, "line": {"op": "agent.create", "body": {"all": body}}}
+    )
+    assert [line["body"]["all"] for line in written_out(path)] == [
+        ["docs/a/c.txt", "c.txt", "c", ".txt", "docs/a"],
+        ["docs/a/x y.tar.gz", "x y.tar.gz", "x y.tar", ".gz", "docs/a"],
+        ["docs/b.md", "b.md", "b", ".md", "docs"],
+        ["docs/d.md/e.txt", "e.txt", "e", ".txt", "docs/d.md"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"$each": "rows.csv", "line": LINE}, '`$each` has to name a source: {"csv": "customers.csv"}'),
+        ({"$each": {}, "line": LINE}, "`$each` has to name one source"),
+        ({"$each": {"csv": "a", "glob": "b"}, "line": LINE}, "`$each` has to name one source"),
+        ({"$each": {"csv": ""}, "line": LINE}, "`$each.csv` has to be a text that is not empty"),
+        (
+            {"$each": {"csv": "none.csv"}, "line": LINE},
+            "`$each.csv` names 'none.csv': there is no such file; check the path",
+        ),
+        (
+            {"$each": {"jsonl": "."}, "line": LINE},
+            "`$each.jsonl` names '.': is a directory; name the job file in it",
+        ),
+        ({"$each": {"glob": "*.none"}, "line": {"op": "x"}}, "`$each.glob` matches no file in "),
+        ({"$each": {"op": "agent.list"}, "line": LINE}, "`$each.op` is not available in this version"),
+        (
+            {"$each": {"csv": "rows.csv", "delimeter": ";"}, "line": LINE},
+            "`$each.delimeter` is not known; did you mean `delimiter`?",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "delimiter": ";;"}, "line": LINE},
+            "`$each.delimiter` has to be one character",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "encoding": "rot13"}, "line": LINE},
+            "`$each.encoding` has to name an encoding of text",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "types": {"id": "int"}}, "line": LINE},
+            "`$each.types.id` has to be one of text, integer",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "types": {"ids": "text"}}, "line": LINE},
+            "`$each.types.ids` is no column of it; did you mean `id`?",
+        ),
+        ({"$each": {"csv": "rows.csv"}}, "`line` has to be an object"),
+        (
+            {"$each": {"csv": "rows.csv"}, "line": LINE, "id": "x"},
+            "`id` cannot stand beside `$each`; move it into its `line`",
+        ),
+        (
+            {"$each": {"csv": "rows.csv"}, "line": {"$each": {}}},
+            "`line.$each` cannot stand within an `$each`; take it out",
+        ),
+        (
+            {"$each": {"csv": "rows.csv"}, "line": {"op": "x ${row:id"}},
+            "`line.op` holds `${row:` without its `}`; close it",
+        ),
+    ],
+)
+def test_bad_directives(tmp_path: Path, written: Any, said: str) -> None:
+    """What is wrong with an `$each` is told with its line and field."""
+    over_csv(tmp_path, "id\n1\n")
+    assert refusal(write(tmp_path, b"", written))[0].startswith(f"job.jsonl, line 2: {said}")
+
+
+def test_lines_are_told_where_they_were_written(tmp_path: Path) -> None:
+    """A line of the written-out job is told by the line of the job that made it, and the row."""
+    (tmp_path / "rows.csv").write_text("id\nx\ny\n")
+    each = {"$each": {"csv": "rows.csv"}, "line": LINE}
+    path = write(tmp_path, b"{}", b"", each, b"{}", each, b"", b"{}", b"{}")
+    with open_job(path) as job:
+        places = [job.place(line.number) for line in job.lines()]
+        assert str(job.problem(3, "body.name", "is wrong")).endswith(
+            "job.jsonl, line 3: `line.body.name` is wrong (row 2 of rows.csv)"
+        )
+        assert str(job.problem(4, None, "is wrong")).endswith("job.jsonl, line 4: is wrong")
+    rows = ["row 1 of rows.csv", "row 2 of rows.csv"]
+    assert places == [
+        "line 1",
+        *(f"line 3, {row}" for row in rows),
+        "line 4",
+        *(f"line 5, {row}" for row in rows),
+        "line 7",
+        "line 8",
+    ]
+
+
+TEXTS = st.text(alphabet=st.sampled_from('${}ref:#a\\"row '), max_size=12)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    TEXTS | st.integers(-9, 9) | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(TEXTS, TEXTS, VALUES)
+def test_what_a_row_says_is_never_an_expression(first: str, second: str, value: Json) -> None:
+    """Whatever stands in a row arrives as it is, alone and where texts meet, once the line's expressions are read."""
+    template = {"op": "x", "alone": "${row:v}", "joined": "<${row:a}${row:b}{ref:a#b}$${row:a}>"}
+    line = orjson.loads(RowTemplate(template, ("a", "b", "v")).fill({"a": first, "b": second, "v": value}))
+
+    def read(field: str) -> Json:
+        return resolve(prepare(line[field], {}, field).value, lambda _: "WRONG", 1)
+
+    assert read("alone") == value
+    assert read("joined") == f"<{first}{second}{{ref:a#b}}${{row:a}}>"
+
+
+def test_other_expressions_stay(tmp_path: Path) -> None:
+    """Expressions of the line that ask for no row are left for later, and the vendor's own braces alone."""
+    body = {"name": "${ref:g#x} {{user}} ${env:A} ${row:id} ${copy}"}
+    (line,) = written_out(over_csv(tmp_path, "id\n7\n", {"op": "agent.create", "body": body}))
+    assert line["body"]["name"] == "${ref:g#x} {{user}} ${env:A} 7 ${copy}"
+
+
+def test_null_within_a_text(tmp_path: Path) -> None:
+    """A null within a text is refused with its row: it would read `null`."""
+    (tmp_path / "rows.jsonl").write_text('{"id": null}')
+    assert refusal(write(tmp_path, {"$each": {"jsonl": "rows.jsonl"}, "line": LINE})) == [
+        "job.jsonl, line 1: `line.id` needs `id` within a text, and it is null; fill it in (row 1 of rows.jsonl)"
+    ]
+
+
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=2, max_size=2),
+        max_size=5,
+    )
+)
+def test_every_table_arrives(rows: list[list[str]]) -> None:
+    """Whatever a CSV writer writes is read again cell by cell."""
+    import tempfile
+
+    out = io.StringIO()
+    csv.writer(out).writerows([["a", "b"], *rows])
+    with tempfile.TemporaryDirectory() as folder:
+        line = {"op": "x", "body": ["${row:a}", "${row:b}"]}
+        path = over_csv(Path(folder), out.getvalue(), line)
+        found = [
+            resolve(prepare(made["body"], {}, "body").value, lambda _: None, 1) for made in written_out(path)
+        ]
+    assert found == rows
+
+
+def test_a_template_says_all_that_is_wrong_with_it() -> None:
+    """All columns that are not there are told at once."""
+    with pytest.raises(LineProblems) as refused:
+        RowTemplate({"op": "${row:x}", "body": {"a": ["${row:y}"]}}, ("id",))
+    assert [field for field, _ in refused.value.found] == ["line.op", "line.body.a.0"]
