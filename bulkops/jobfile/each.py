@@ -12,7 +12,7 @@ from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
 from bulkops.jobfile.reading import LONGEST_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bulkops.model import Json
 
@@ -89,15 +89,15 @@ class RowTemplate:
             return lambda row: _escaped(_of_row(row, alone, field), escape=escape)
 
         def filled(row: Mapping[str, Json]) -> str:
-            whole = ""
-            for part in parts:
-                own = part if isinstance(part, str) else _as_text(_of_row(row, part, field), part, field)
-                if escape and not isinstance(part, str):
-                    own = own.replace("${", "$${")
-                # No expression comes about where two parts meet.
-                whole += "$" + own if escape and own[:1] == "{" and whole[-1:] == "$" else own
-            return whole
+            texts = [
+                part if isinstance(part, str) else _as_text(_of_row(row, part, field), part, field)
+                for part in parts
+            ]
+            whole = "".join(texts)
+            # Most have no expression that the line does not have.
+            return whole if not escape or whole.count("$") == dollars else _joined(parts, texts)
 
+        dollars = text.count("$") - sum(isinstance(part, tuple) for part in parts)
         return filled
 
     def _parts(self, text: str, field: str) -> list[str | tuple[str, ...]]:
@@ -135,7 +135,18 @@ class RowTemplate:
         return (named,)
 
 
+def _joined(parts: Sequence[str | tuple[str, ...]], texts: Sequence[str]) -> str:
+    """Join texts, of which those of a row are escaped, also where they meet others."""
+    whole = ""
+    for part, text in zip(parts, texts, strict=True):
+        own = text if isinstance(part, str) else text.replace("${", "$${")
+        whole += "$" + own if own[:1] == "{" and whole[-1:] == "$" else own
+    return whole
+
+
 def _of_row(row: Mapping[str, Json], path: tuple[str, ...], field: str) -> Json:
+    if len(path) == 1 and path[0] in row:
+        return row[path[0]]
     value: Json = row
     for depth, key in enumerate(path):
         if isinstance(value, dict) and key in value:
