@@ -36,6 +36,8 @@ class Operation(ABC):
     kind: ClassVar[str]
     example: ClassVar[Mapping[str, Json]]
     many: ClassVar[str | None] = None
+    snapshot: ClassVar[str | None] = None
+    """The field that names what is read once for all operations of a line, and for all rows of an `$each`."""
     makes: ClassVar[str | None] = None
     """The kind of thing that it makes, as the API lists such things."""
 

@@ -242,7 +242,9 @@ async def _send(
             clock=clock, sleep=engine.sleep, told=observer.told, meter=observer.meter, named=named,
         ) as sender:  # fmt: skip
             stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
-            drive = Drive(settings.api, sender, files, Pinboard(checkpoint, sender), stamp, named)
+            drive = Drive(
+                settings.api, sender, files, Pinboard(checkpoint, sender, plan.job.rows_of), stamp, named
+            )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)

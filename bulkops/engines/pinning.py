@@ -1,4 +1,4 @@
-"""Answers that all operations of a line share: asked once, kept in the checkpoint, the same after a crash."""
+"""Answers that all operations of a line share, or of all rows: asked once, kept, the same after a crash."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from bulkops.engines.drive import request_digest
 from bulkops.errors import OperationFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkops.checkpoint import Checkpoint
     from bulkops.model import Json, Request
     from bulkops.planning import Planned
@@ -23,22 +25,30 @@ LASTING = frozenset({400, 404, 405, 406, 409, 410, 422})
 
 
 class Pinboard:
-    """Pinned answers by line and request; while one operation asks, the others of its line wait."""
+    """Pinned answers by line and request; while one operation asks, the others of its line wait.
 
-    def __init__(self, checkpoint: Checkpoint, sender: Sender) -> None:
+    `rows_of` tells by the number of a line which rows it was made one of, if any: those share their answers.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, sender: Sender, rows_of: Callable[[int], bytes | None] = lambda _: None
+    ) -> None:
         self._checkpoint = checkpoint
         self._sender = sender
+        self._rows_of = rows_of
         self._asking: dict[tuple[bytes, bytes], anyio.Event] = {}
         self._refused: dict[tuple[bytes, bytes], OperationFailed] = {}
 
     async def ask(self, planned: Planned, request: Request, attempt: Attempt) -> Json:
-        """Return the pinned answer; it is durable before it is used. A line that was edited has it asked anew.
+        """Return the pinned answer; it is durable before it is used.
 
-        Raises what sending raises. A lasting refusal holds for the other operations of the line, too, as long as
-        this run goes on; after anything else the next one asks for itself.
+        A line that was edited has it asked anew, and so have rows of which any was edited. Raises what sending
+        raises. A lasting refusal holds for the others that share the answer, too, as long as this run goes on; after
+        anything else the next one asks for itself.
         """
-        line_key = planned.line_key
-        digest = request_digest(request) + line_digest(planned.line.raw)
+        rows = self._rows_of(planned.line.number)
+        line_key = rows or planned.line_key
+        digest = request_digest(request) + (rows or line_digest(planned.line.raw))
         place = (line_key, digest)
         while (asking := self._asking.get(place)) is not None:
             await asking.wait()
@@ -55,7 +65,7 @@ class Pinboard:
                 await self._checkpoint.pin(line_key, digest, known)
             return orjson.loads(known)
         except OperationFailed as failure:
-            if planned.line.count > 1 and failure.status in LASTING:
+            if (rows or planned.line.count > 1) and failure.status in LASTING:
                 self._refused[place] = failure
             raise
         finally:

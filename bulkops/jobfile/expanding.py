@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
@@ -127,7 +128,7 @@ class _Expansion:
             with opened(written[EACH], self._job.folder) as source:
                 template = RowTemplate(written.get("line"), source.columns)
                 self._origins.add(self._number, number, source.name)
-                wrong = 0
+                wrong, rows = 0, blake2b(digest_size=16)
                 for place, row in enumerate(source.rows, 1):
                     try:
                         raw = template.fill(row)
@@ -138,6 +139,8 @@ class _Expansion:
                             self._problems.append(Problem(self._job.name, number, error.field, message))
                     else:
                         self._put(raw)
+                        rows.update(raw)
+                self._origins.mark(rows.digest())
         except LineError as error:
             self._problems.append(Problem(self._job.name, number, error.field, error.message))
         except LineProblems as found:

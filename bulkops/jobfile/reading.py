@@ -39,11 +39,20 @@ class Origins:
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._from: list[tuple[int, str]] = []
+        self._marks: dict[int, bytes] = {}
 
     def add(self, number: int, line: int, source: str = "") -> None:
         """Hear that from this number on there are lines of the job from this line on, or the rows of a source there."""
         self._starts.append(number)
         self._from.append((line, source))
+
+    def mark(self, rows: bytes) -> None:
+        """Hear by what the rows that were added last are known: it changes with any of them."""
+        self._marks[len(self._starts) - 1] = rows
+
+    def marked(self, number: int) -> bytes | None:
+        """Return that of the rows that a line belongs to; None for a line that was made of no row."""
+        return self._marks.get(bisect_right(self._starts, number) - 1)
 
     def of(self, number: int) -> tuple[int, str]:
         """Return the number of the line in the job, and of which row of what it was made, in words."""
@@ -113,6 +122,10 @@ class JobFile:
         if not row:
             return Problem(self.name, line, field, message)
         return Problem(self.name, line, "line" if field is None else f"line.{field}", f"{message} ({row})")
+
+    def rows_of(self, number: int) -> bytes | None:
+        """Return by what the rows are known, all together, of which a line was made one; None for any other line."""
+        return None if self._origins is None else self._origins.marked(number)
 
     def template_of(self, number: int) -> int | None:
         """Return the number of the `$each` in the job that made a line of a row; None for any other line."""

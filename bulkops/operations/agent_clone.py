@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class CloneAgent(Operation):
     """Read an agent once, drop what the server assigns, apply `set` and `name`, create the copies.
 
-    All copies of a line come from one snapshot of the source, also over a crash. `${copy}` in a text of the
-    line is the number of the copy, from 1.
+    All copies of a line come from one snapshot of the source, also over a crash, and so do the rows of an `$each`.
+    `${copy}` in a text of the line is the number of the copy, from 1.
     """
 
     kind: ClassVar[str] = "agent.clone"
@@ -34,6 +34,7 @@ class CloneAgent(Operation):
         "copies": 2,
     }
     many: ClassVar[str | None] = "copies"
+    snapshot: ClassVar[str | None] = "agent_id"
 
     agent_id: str = entity("the agent to copy")
     name: str | None = text("the name of the copy; without it the copy keeps the source's")

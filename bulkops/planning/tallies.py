@@ -21,16 +21,20 @@ if TYPE_CHECKING:
     from bulkops.planning.plan import Plan
 
 
+MOST_SNAPSHOTS = 10_000
+"""So many things that rows read once are told apart; of those that come after, each counts as one of its own."""
+
+
 class Tally:
     """How many lines there are of one shape: of one kind, with the same fields given."""
 
-    __slots__ = ("each", "files", "left", "lines", "lines_left", "op", "operations")
+    __slots__ = ("each", "files", "left", "lines", "op", "operations", "snapshots")
 
     def __init__(self, op: str, files: list[str], each: Rehearsal) -> None:
         self.op = op
         self.each = each
         self.files = files
-        self.lines = self.operations = self.left = self.lines_left = 0
+        self.lines = self.operations = self.left = self.snapshots = 0
 
 
 class Tallies:
@@ -40,6 +44,7 @@ class Tallies:
         self._plan = plan
         self._api = api
         self._by_shape: dict[tuple[str, ...], Tally] = {}
+        self._read: set[int] = set()
         self.under_way = _under_way(reader)
         self._known = bool(self.under_way) or not plan.standing.empty
         self.places = 0
@@ -70,10 +75,21 @@ class Tallies:
         if left:
             self._plan.work.add(line.number)
             tally.left += left
-            tally.lines_left += 1
+            if tally.each.shared:
+                tally.snapshots += self._is_first(line)
             for name in tally.files:
                 self._plan.upload_bytes += left * _size(line.fields[name])
         return left
+
+    def _is_first(self, line: Line) -> bool:
+        """Tell whether what the line reads once is not read already, for an earlier row of the same source."""
+        rows = self._plan.job.rows_of(line.number)
+        if rows is None or line.kind.snapshot is None or len(self._read) >= MOST_SNAPSHOTS:
+            return True
+        known = hash((rows, line.op, line.fields.get(line.kind.snapshot)))
+        first = known not in self._read
+        self._read.add(known)
+        return first
 
     def sum_up(self) -> None:
         """Add up what was counted of each shape."""
@@ -83,7 +99,7 @@ class Tallies:
             plan.operations[tally.op] += tally.operations
             if tally.left:
                 plan.left[tally.op] += tally.left
-                plan.requests += tally.left * tally.each.requests + tally.lines_left * tally.each.shared
+                plan.requests += tally.left * tally.each.requests + tally.snapshots * tally.each.shared
                 plan.looks += tally.left * tally.each.looks
         for op, total in plan.operations.items():
             ended = sum(count for (of, _), count in plan.states.items() if of == op)

@@ -102,6 +102,49 @@ def test_a_failed_row_is_mended_where_it_stands(desk: Desk) -> None:
     assert (retried.code, desk.sent) == (0, sent), retried.err
 
 
+def test_rows_clone_one_snapshot(desk: Desk) -> None:
+    """What rows clone is read once for all of them, and once more when rows were added; the plan knows that."""
+    tenants(desk, range(6))
+    clone = {
+        "op": "agent.clone",
+        "id": "c:${row:slug}",
+        "agent_id": "${ref:a0#agent_id}",
+        "name": "${row:name}",
+    }
+    job = desk.job([agent(0), {"$each": {"csv": "tenants.csv"}, "line": clone}])
+
+    def planned() -> int:
+        return int(json.loads(desk.bulkops("plan", job, "--json").out)["requests"])
+
+    assert planned() == 1 + 1 + 6
+    ended = desk.run(job)
+    assert (ended.code, desk.sent) == (0, 8), ended.err
+    tenants(desk, range(8))
+    assert planned() == 1 + 2
+    assert (desk.run(job).code, desk.sent) == (0, 11)
+    made = results(job)[1:]
+    assert len({row["result"]["source"]["agent_id"] for row in made}) == 1
+
+
+def test_rows_clone_several_agents(desk: Desk) -> None:
+    """Rows that clone different agents have each of them read once."""
+    ids = [row["result"]["agent_id"] for row in made_before(desk)]
+    rows = "".join(f"{number},{ids[number % 2]}\n" for number in range(4))
+    (desk.folder / "clones.csv").write_text(f"n,of\n{rows}", "utf-8")
+    clone = {"op": "agent.clone", "id": "c:${row:n}", "agent_id": "${row:of}"}
+    job = desk.job([{"$each": {"csv": "clones.csv"}, "line": clone}], "clones.jsonl")
+    sent = desk.sent
+    assert json.loads(desk.bulkops("plan", job, "--json").out)["requests"] == 6
+    assert (desk.run(job).code, desk.sent) == (0, sent + 6)
+
+
+def made_before(desk: Desk) -> list[dict[str, Any]]:
+    """Make two agents; return their rows."""
+    job = desk.job([agent(0), agent(1)], "before.jsonl")
+    assert desk.run(job).code == 0
+    return results(job)
+
+
 def test_a_row_that_is_done_and_gone_is_told(desk: Desk) -> None:
     """A run is refused when a row is gone whose operation is done, until the user says to go on."""
     tenants(desk, [1, 2])
