@@ -5,12 +5,12 @@ from __future__ import annotations
 from bulkops.jobfile.expanding import WRITTEN_OUT, open_job
 from bulkops.jobfile.graph import find_cycle
 from bulkops.jobfile.header import Header, read_header
+from bulkops.jobfile.holes import Ref, pick
 from bulkops.jobfile.lines import Line, parse_line
 from bulkops.jobfile.problems import LineError, LineProblems, problems_text
 from bulkops.jobfile.reading import JobFile, RawLine
 from bulkops.jobfile.sifting import Fingerprint, LineSet, fingerprint, sifted
 from bulkops.jobfile.strict import parse_object
-from bulkops.jobfile.templates import Ref, pick
 from bulkops.jobfile.uploads import wrong_file
 
 __all__ = [

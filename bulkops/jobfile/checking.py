@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from bulkops.jobfile.holes import Ref
     from bulkops.jobfile.tables import Table
-    from bulkops.jobfile.templates import Ref
     from bulkops.model import Json
 
 

@@ -1,4 +1,4 @@
-"""`${…}` in texts, read once into templates; what is filled in later is never read again."""
+"""`${…}` in texts, read once into texts with holes; what is filled in later is never read again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from bulkops.jobfile.holes import Copy, Holed, Ref
 from bulkops.jobfile.marks import read_need
 from bulkops.jobfile.problems import LineError, LineProblems, shown
-from bulkops.jobfile.templates import Copy, Ref, Template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulkops.jobfile.templates import Part
+    from bulkops.jobfile.holes import Part
     from bulkops.model import Json
 
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
@@ -26,7 +26,7 @@ _LATER = ("var", "row", "file")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A value whose expressions have been read: templates stand where holes are left."""
+    """A value whose expressions have been read: a text with holes stands where some are left."""
 
     value: Json
     refs: frozenset[Ref]
@@ -92,7 +92,7 @@ class _Reader:
             return text
         holes = [part for part in parts if not isinstance(part, str)]
         self.holes.update(holes)
-        return Template(tuple(parts)) if holes else "".join(map(str, parts))
+        return Holed(tuple(parts)) if holes else "".join(map(str, parts))
 
     def _note(self, place: _Place, message: str) -> None:
         keys = []

@@ -10,10 +10,10 @@ from bulkops.errors import OperationFailed
 from bulkops.jobfile.checking import check, check_surroundings, sources_of, with_expressions, without_kind
 from bulkops.jobfile.expressions import may_hold_expressions
 from bulkops.jobfile.header import under
+from bulkops.jobfile.holes import resolve
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.tables import TABLES
-from bulkops.jobfile.templates import resolve
 from bulkops.model import value
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.jobfile.header import Header
+    from bulkops.jobfile.holes import Ref
     from bulkops.jobfile.reading import RawLine
-    from bulkops.jobfile.templates import Ref
     from bulkops.model import Json
     from bulkops.operation import Operation
 
@@ -33,8 +33,8 @@ _NO_REFS: frozenset[Ref] = frozenset()
 class Line:
     """A line that has been checked.
 
-    `fields` are its kind's, with `${env:…}` filled in and templates where references are left. `count` is
-    how many operations it becomes; `dynamic` tells whether they need anything that is not known yet.
+    `fields` are its kind's, with `${env:…}` filled in and texts with holes where references are left. `count`
+    is how many operations it becomes; `dynamic` tells whether they need anything that is not known yet.
     """
 
     number: int

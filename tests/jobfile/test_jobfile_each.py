@@ -16,7 +16,7 @@ from bulkops.errors import JobError
 from bulkops.jobfile import LineProblems, open_job
 from bulkops.jobfile.each import RowTemplate
 from bulkops.jobfile.expressions import prepare
-from bulkops.jobfile.templates import resolve
+from bulkops.jobfile.holes import resolve
 
 if TYPE_CHECKING:
     from bulkops.model import Json

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulkops.jobfile import LineError, LineProblems, Ref, pick
 from bulkops.jobfile.expressions import may_hold_expressions, prepare
-from bulkops.jobfile.templates import resolve
+from bulkops.jobfile.holes import resolve
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),

@@ -44,7 +44,7 @@ Part: TypeAlias = str | Ref | Copy
 
 
 @value
-class Template:
+class Holed:
     """A text with holes, which stands in a value in the place of the text. One part alone keeps its type."""
 
     parts: tuple[Part, ...]
@@ -56,7 +56,7 @@ def resolve(value: Json, lookup: Callable[[Ref], Json], copy: int) -> Json:
     `lookup` gives the value of a reference, `copy` is the number of the copy, from 1. Nothing is changed in
     place, and text that comes from `lookup` is taken as it is.
     """
-    if isinstance(value, Template):
+    if isinstance(value, Holed):
         if len(value.parts) == 1:
             return _filled(value.parts[0], lookup, copy)
         return "".join(_as_text(_filled(part, lookup, copy)) for part in value.parts)
