@@ -71,12 +71,13 @@ def _header(written: dict[str, Json], line: RawLine, start: int) -> Header:
     if problems:
         raise LineProblems(problems)
     said = written[MARK]
+    defaults = {op: defaults for op, defaults in said.get("defaults", {}).items() if defaults}
     return Header(
         name=said.get("name"),
         about=said.get("about"),
         account=said.get("account"),
-        defaults={op: defaults for op, defaults in said.get("defaults", {}).items() if defaults},
-        may_hold_expressions=may_hold_expressions(line.raw),
+        defaults=defaults,
+        may_hold_expressions=may_hold_expressions(orjson.dumps(defaults)),
         start=start,
         first=line.number + 1,
     )

@@ -132,6 +132,15 @@ def test_defaults_stand_under_the_line(tmp_path: Path) -> None:
     assert (built.name, built.set) == ("N 7", {"a": {"y": 2}, "b": None})
 
 
+@pytest.mark.parametrize(("name", "searched"), [("N", False), ("N ${copy}", True), ("\u0024{copy}", True)])
+def test_only_defaults_with_expressions_have_lines_searched(
+    tmp_path: Path, name: str, *, searched: bool
+) -> None:
+    """Lines are searched for what the defaults may hold, not for the sign that every header has."""
+    header, _ = read(tmp_path, orjson.dumps({"$job": {"defaults": {"agent.clone": {"name": name}}}}))
+    assert header.may_hold_expressions is searched
+
+
 @given(OBJECTS, OBJECTS)
 def test_defaults_merge_like_a_merge_patch(defaults: dict[str, Any], line: dict[str, Any]) -> None:
     """But for nulls that meet no default, the outcome is that of RFC 7396; nothing is changed in place."""
