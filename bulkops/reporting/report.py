@@ -12,6 +12,7 @@ import orjson
 
 from bulkops.errors import BulkopsError
 from bulkops.model import State
+from bulkops.reporting.text import shell_word
 from bulkops.reporting.words import rfc3339
 from bulkops.settings import NO_RESERVE, run_folder
 
@@ -174,7 +175,7 @@ class Job:
         options = [
             word for word in self.options if "--in-doubt" not in flags or not word.startswith("--in-doubt=")
         ]
-        return shlex.join(["bulkops", verb, *flags, path, *options])
+        return " ".join(map(shell_word, ["bulkops", verb, *flags, path, *options]))
 
     def resolve(self, operation: str) -> str:
         """Return the command that settles one operation in doubt, without what is decided."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 _BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _SEPARATORS = (0x2028, 0x2029)
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))
@@ -11,6 +13,21 @@ _VISIBLE = {
     **{code: f"\\u{code:04x}" for code in (*_BIDI, *_SEPARATORS)},
     **_NAMED,
 }
+
+
+def shell_word(word: str) -> str:
+    """Return a word quoted for a shell, on one line: bash and its like read `$'…'` back as it was."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return f"\\x{ord(character):02x}" if character.isascii() else f"\\U{ord(character):08x}"
 
 
 def safe_text(text: str, limit: int = 500) -> str:
