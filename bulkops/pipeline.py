@@ -25,7 +25,7 @@ from bulkops.engines.drive import Drive
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
-from bulkops.jobfile import JobFile, open_job
+from bulkops.jobfile import Given, JobFile, open_job
 from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs import projections
@@ -72,6 +72,8 @@ class Order:
     named: Job
     selection: Selection = field(default_factory=Selection)
     base: Path | None = None
+    given: Given = field(default_factory=Given)
+    """What is given the job beside its file."""
     log_file: Path | None = None
     another_key: bool = False
     """The run folder's key may have been another one: the user says that the account is the same."""
@@ -145,8 +147,9 @@ def _prepared(
 ) -> tuple[Plan, Settings, dict[bytes, list[StepRow]]]:
     """Read, check and compare: everything that is done before anything is sent."""
     plan = make_plan(
-        job, api=order.api, environ=order.environ, reader=reader, selection=order.selection, base=base
-    )
+        job, api=order.api, environ=order.environ, reader=reader, selection=order.selection, base=base,
+        given=order.given,
+    )  # fmt: skip
     settings = order.settings(plan.header)
     plan.check_accounts({settings.account.name})
     if reader is None:

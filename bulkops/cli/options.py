@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bulkops.cli.emulator_options import EMULATOR
-from bulkops.cli.parsing import Option, Verb, duration, not_negative, positive
+from bulkops.cli.parsing import Option, Verb, assignment, duration, not_negative, positive
 
 JOB = (("JOB", "the job file (JSONL)"),)
 RUN_DIR = Option(
@@ -17,6 +17,13 @@ CHANGED = Option(
     metavar="keep|rerun",
     choices=("keep", "rerun"),
     about="when lines that were done have been edited or removed: go on, or also do edited ones again",
+)
+VAR = Option(
+    "--var",
+    takes=assignment,
+    metavar="NAME=VALUE",
+    several=True,
+    about="the value of a var, which the job's header has to declare; may be repeated",
 )
 ACCOUNT = (
     Option("--account", takes=str, metavar="NAME", about="the account of the accounts file to use"),
@@ -157,7 +164,7 @@ IN_DOUBT = Option(
     about="also send again what is in doubt; what did take effect is then there twice",
 )
 
-AGAIN = (RUN_DIR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
+AGAIN = (RUN_DIR, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
 """What the command that continues repeats, since it says what a run may do to the account, and with which files."""
 ONCE = (EMULATE, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
 """What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
@@ -166,13 +173,13 @@ VERBS = {
     "plan": Verb(
         "validate a job, and say what a run would do; sends nothing",
         JOB,
-        options=(RUN_DIR, CHANGED, JSON),
+        options=(RUN_DIR, VAR, CHANGED, JSON),
         account_and_pace=ACCOUNT,
     ),
     "run": Verb(
         "do a job; run it again and it continues",
         JOB,
-        options=(RUN_DIR, EMULATE, DRY_RUN, POLICY),
+        options=(RUN_DIR, VAR, EMULATE, DRY_RUN, POLICY),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,
@@ -181,7 +188,7 @@ VERBS = {
     "retry": Verb(
         "do what failed or is blocked again",
         JOB,
-        options=(RUN_DIR, IN_DOUBT),
+        options=(RUN_DIR, VAR, IN_DOUBT),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,

@@ -12,6 +12,7 @@ from bulkops.api import PROFILES
 from bulkops.checkpoint import open_reader
 from bulkops.cli.parsing import near
 from bulkops.errors import UsageError
+from bulkops.jobfile import Given
 from bulkops.operations import KINDS
 from bulkops.settings import Halt, Policies, Policy, RunFolder, Settings, run_folder
 
@@ -69,6 +70,12 @@ def reader_of(place: JobPlace) -> CheckpointReader:
     if not place.job.exists():
         raise UsageError(f"{place.job}: there is no such file; check the path")
     raise UsageError(f"{place.job} was not run yet: there is no checkpoint in {place.folder.path}")
+
+
+def given(options: Options) -> Given:
+    """Return what the options give the job beside its file; of one var given twice, the last."""
+    named = (text.partition("=") for text in options.var or ())
+    return Given(vars={name: value for name, _, value in named})
 
 
 def wanted(options: Options) -> Wanted:

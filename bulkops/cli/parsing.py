@@ -109,12 +109,21 @@ def duration(text: str) -> float:
     return seconds(text)
 
 
-_NUMBERS = {
+def assignment(text: str) -> str:
+    """Return a `NAME=VALUE` as it is."""
+    name, equals, _ = text.partition("=")
+    if not equals or not name.isascii() or not name.isidentifier():
+        raise ValueError(text)
+    return text
+
+
+_KINDS = {
     int: "a whole number",
     float: "a number",
     positive: "a number greater than 0",
     not_negative: "a number from 0",
     duration: "a duration such as 30s, 5m or 2h",
+    assignment: "NAME=VALUE, with letters, digits and _ in the name",
 }
 
 
@@ -197,7 +206,7 @@ class _Reading:
         try:
             return option.takes(text)
         except ValueError:
-            kind = _NUMBERS.get(option.takes, "something else")
+            kind = _KINDS.get(option.takes, "something else")
             self._refuse(f"{source} takes {kind}, not {text!r}")
 
     def _named(self, given: list[str]) -> dict[str, str | None]:

@@ -41,6 +41,7 @@ def run(options: Options) -> int:
             reader=reader,
             selection=Selection(changed=options.changed),
             base=base,
+            given=orders.given(options),
         )
         account = find_account(
             orders.profile(options),

@@ -82,6 +82,7 @@ def run_job(options: Options, selection: Selection) -> int:
                 selection=replace(selection, in_doubt=taken_up),
                 ask=ask if asks else None,
                 base=place.base,
+                given=orders.given(options),
                 log_file=Path(options.log_file) if options.log_file else None,
                 another_key=options.another_key,
                 lock=_lock_wish(options),
@@ -208,6 +209,8 @@ def _named(options: Options, folder: RunFolder, base: Path | None) -> Job:
             case "in_doubt", policy:
                 # What may then be there twice is decided anew each time.
                 flags += [f"--in-doubt={policy}"] if "retry" not in policy else []
+            case _, list():
+                flags += [word for each in value for word in (option.flags[-1], each)]
             case _, True:
                 flags.append(option.flags[-1])
             case _:

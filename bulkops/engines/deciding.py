@@ -25,7 +25,7 @@ def decided(settings: Settings, running: Running, doubtful: Doubtful) -> Chosen 
     if policy is Policy.SKIP:
         return Chosen(Choice.SKIP)
     if doubtful.edited:
-        reason = "its line was edited since, so that nobody can tell what was sent; put it back"
+        reason = "its line, or what fills it in, was edited since, so that nobody can tell what was sent; put it back"
         return Held(reason, Evidence("edited"))
     if settings.api.listing_of(doubtful.request.makes) is None:
         candidates = () if doubtful.repeated is None else (doubtful.repeated,)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bulkops.jobfile.expressions import prepare
-from bulkops.jobfile.header import MARK
+from bulkops.jobfile.header_checks import MARK
 from bulkops.jobfile.marks import MARKS, read_need
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.tables import KINDS_WITH_MANY, TABLES, unknown_key, wrong_op
@@ -60,7 +60,11 @@ def check(
 
 
 def with_expressions(
-    written: dict[str, Json], op: str, environ: Mapping[str, str], problems: list[LineError]
+    written: dict[str, Json],
+    op: str,
+    environ: Mapping[str, str],
+    vars: Mapping[str, Json],
+    problems: list[LineError],
 ) -> tuple[dict[str, Json], frozenset[Ref], set[str]]:
     """Read the expressions in the kind's fields: the line after it, its references, the fields left open."""
     table = TABLES[op]
@@ -69,7 +73,7 @@ def with_expressions(
     unresolved: set[str] = set()
     for key in [key for key in written if key in table.fields]:
         try:
-            prepared = prepare(written[key], environ, key)
+            prepared = prepare(written[key], environ, key, vars)
         except LineProblems as wrong:
             problems.extend(LineError(field, message) for field, message in wrong.found)
             unresolved.add(key)  # not to be checked any further
@@ -79,7 +83,9 @@ def with_expressions(
             unresolved.add(key)
             refs |= prepared.refs
         if prepared.dynamic and key in table.literal:
-            problems.append(LineError(key, "has to be known beforehand; only ${env:NAME} may stand in it"))
+            problems.append(
+                LineError(key, "has to be known beforehand; only ${env:NAME} and ${var:NAME} may stand in it")
+            )
         elif prepared.copies and table.kind.many is None:
             kinds = ", ".join(KINDS_WITH_MANY)
             problems.append(

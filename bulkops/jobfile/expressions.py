@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from bulkops.jobfile.holes import Copy, Holed, Ref
+from bulkops.jobfile.holes import Copy, Holed, Ref, as_text
 from bulkops.jobfile.marks import read_need
-from bulkops.jobfile.problems import LineError, LineProblems, shown
+from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
 
 _EXPRESSION = re.compile(r"\$\$\{|\$\{(?:([^{}]*)\})?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KNOWN = "known are ${ref:ID#path}, ${env:NAME} and ${copy} (write $${ for a plain ${)"
-_LATER = ("var", "row", "file")
+_ALONE = re.compile(r"\$\{var:([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KNOWN = "known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} (write $${ for a plain ${)"
+_LATER = ("row", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,20 @@ def may_hold_expressions(raw: bytes) -> bool:
     return raw.find(b"$") >= 0 or (raw.find(b"\\") >= 0 and raw.find(b"\\u00") >= 0)
 
 
-def prepare(value: Json, environ: Mapping[str, str], field: str) -> Prepared:
+def is_name(text: str) -> bool:
+    """Tell whether a var, or a variable of the environment, may have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def prepare(
+    value: Json, environ: Mapping[str, str], field: str, vars: Mapping[str, Json] | None = None
+) -> Prepared:
     """Read the expressions in all texts of a value; LineProblems with everything that is wrong.
 
-    Variables of the environment are filled in. Keys of objects are left as they are.
+    Variables of the environment are filled in, and so are `vars`; None where none may stand, which is in vars
+    themselves. Keys of objects are left as they are.
     """
-    reader = _Reader(environ)
+    reader = _Reader(environ, vars)
     read = reader.read(value, ((), field))
     if reader.problems:
         raise LineProblems(reader.problems)
@@ -67,8 +76,9 @@ _Place: TypeAlias = "tuple[()] | tuple[_Place, str | int]"
 
 
 class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], vars: Mapping[str, Json] | None) -> None:
         self._environ = environ
+        self._vars = vars
         self.holes: set[Ref | Copy] = set()
         self.problems: list[LineError] = []
 
@@ -86,6 +96,8 @@ class _Reader:
 
     def _text(self, text: str, place: _Place) -> Json:
         try:
+            if alone := _ALONE.fullmatch(text):
+                return _value_of(alone[1], self._vars)
             parts = self._parts(text)
         except LineError as error:
             self._note(place, error.message)
@@ -118,10 +130,10 @@ class _Reader:
             return "${"
         if match[1] is None:
             raise LineError(None, "holds `${` without its `}`; write $${ for a plain ${")
-        return _expression(match[1], self._environ)
+        return _expression(match[1], self._environ, self._vars)
 
 
-def _expression(inside: str, environ: Mapping[str, str]) -> Part:
+def _expression(inside: str, environ: Mapping[str, str], vars: Mapping[str, Json] | None) -> Part:
     if inside == "copy":
         return Copy()
     prefix, colon, rest = inside.partition(":")
@@ -129,6 +141,8 @@ def _expression(inside: str, environ: Mapping[str, str]) -> Part:
         return _reference(rest)
     if colon and prefix == "env":
         return _variable(rest, environ)
+    if colon and prefix == "var":
+        return as_text(_value_of(rest, vars))
     written = shown(f"${{{inside}}}")
     if prefix in _LATER:
         raise LineError(
@@ -149,8 +163,22 @@ def _reference(written: str) -> Ref:
     return Ref(*need, path)
 
 
+def _value_of(name: str, vars: Mapping[str, Json] | None) -> Json:
+    written = shown(f"${{var:{name}}}")
+    if vars is None:
+        raise LineError(None, f"holds {written}, and a var cannot hold another; write the value itself")
+    if name not in vars:
+        hint = f" ({nearest(name, vars)})" if vars else ""
+        raise LineError(
+            None,
+            f"holds {written}, which the header does not declare{hint}; add it to `vars` there, with a value, or "
+            "with null for one that --var has to give",
+        )
+    return vars[name]
+
+
 def _variable(name: str, environ: Mapping[str, str]) -> str:
-    if not _VARIABLE.fullmatch(name):
+    if not is_name(name):
         raise LineError(
             None, f"holds {shown(f'${{env:{name}}}')}; a variable's name has letters, digits and _ only"
         )

@@ -59,7 +59,7 @@ def resolve(value: Json, lookup: Callable[[Ref], Json], copy: int) -> Json:
     if isinstance(value, Holed):
         if len(value.parts) == 1:
             return _filled(value.parts[0], lookup, copy)
-        return "".join(_as_text(_filled(part, lookup, copy)) for part in value.parts)
+        return "".join(as_text(_filled(part, lookup, copy)) for part in value.parts)
     if isinstance(value, dict):
         return {key: resolve(item, lookup, copy) for key, item in value.items()}
     if isinstance(value, list):
@@ -73,7 +73,8 @@ def _filled(part: Part, lookup: Callable[[Ref], Json], copy: int) -> Json:
     return copy if isinstance(part, Copy) else part
 
 
-def _as_text(value: Json) -> str:
+def as_text(value: Json) -> str:
+    """Return a value as a part of a text; LineError when it cannot be one."""
     if isinstance(value, str):
         return value
     try:

@@ -33,8 +33,8 @@ _NO_REFS: frozenset[Ref] = frozenset()
 class Line:
     """A line that has been checked.
 
-    `fields` are its kind's, with `${env:…}` filled in and texts with holes where references are left. `count`
-    is how many operations it becomes; `dynamic` tells whether they need anything that is not known yet.
+    `fields` are its kind's, with `${env:…}` and `${var:…}` filled in and texts with holes where references are
+    left. `count` is how many operations it becomes; `dynamic` tells whether they need anything that is not known yet.
     """
 
     number: int
@@ -98,9 +98,9 @@ def parse_line(
 ) -> Line:
     """Return the line, with the header's defaults under it; LineProblems with everything that is wrong.
 
-    `environ` is where `${env:…}` looks, `base` the folder at which relative paths start. A line whose very
-    bytes were found good before is `known_good`: it is not checked again, nor are its files looked for. Nor are
-    they without `look_for_files`.
+    `environ` is where `${env:…}` looks, `header` where `${var:…}` does, `base` the folder at which relative paths
+    start. A line whose very bytes were found good before is `known_good`: it is not checked again, nor are its files
+    looked for. Nor are they without `look_for_files`.
     """
     number, offset, raw = raw_line
     try:
@@ -119,7 +119,7 @@ def parse_line(
     refs = _NO_REFS
     unresolved: set[str] = set()
     if may_hold_expressions(raw) or (defaults and header.may_hold_expressions):
-        written, refs, unresolved = with_expressions(written, op, environ, problems)
+        written, refs, unresolved = with_expressions(written, op, environ, header.vars, problems)
     if not known_good:
         check(written, op, table, unresolved, problems)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import OperationRow, Reader
-    from bulkops.jobfile import Header, JobFile, Line, RawLine
+    from bulkops.jobfile import Given, Header, JobFile, Line, RawLine
 
 NOT_TO_BE_LOST = (State.DONE, State.IN_DOUBT)
 _WAS = {State.DONE: "done", State.IN_DOUBT: "held in doubt"}
@@ -50,18 +50,20 @@ def make_plan(
     reader: Reader | None = None,
     selection: Selection | None = None,
     base: JobFile | None = None,
+    given: Given | None = None,
 ) -> Plan:
     """Read a whole job file and say what a run of it would do; nothing is sent and nothing is written.
 
-    `base` is given for a `failed.jsonl`: the job that it is a part of, whose header and ids hold for it too.
-    Raises JobError with every problem found.
+    `given` is what the user gives beside the file. `base` is there for a `failed.jsonl`: the job that it is a part
+    of, whose header and ids hold for it too.
+    Raises JobError with every problem found, and UsageError for what is given and cannot be.
     """
     selection = selection or Selection()
     if base is None:
-        resumed = resumed_plan(job, api=api, environ=environ, reader=reader, selection=selection)
+        resumed = resumed_plan(job, api=api, environ=environ, reader=reader, selection=selection, given=given)
         if resumed is not None:
             return resumed
-    census = _Census(job, api, environ, reader, selection, base)
+    census = _Census(job, api, environ, reader, selection, base, given)
     census.read()
     census.check_ids()
     census.check_references()
@@ -84,6 +86,7 @@ class _Census:
         reader: Reader | None,
         selection: Selection,
         base: JobFile | None,
+        given: Given | None,
     ) -> None:
         self._api = api
         self._reader = reader
@@ -101,7 +104,7 @@ class _Census:
         source = base or job
         self.plan = Plan(
             job=job,
-            header=read_header(source),
+            header=read_header(source, environ, given),
             selection=selection,
             standing=Standing(reader.states() if reader is not None else ()),
             environ=environ,

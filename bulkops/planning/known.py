@@ -1,8 +1,8 @@
 """What a run remembers of its job file, so that the next one need not read it line by line: a word of the checkpoint.
 
-It holds for a file that begins with the very bytes that were read then. While it holds, the line numbers in the
-checkpoint are those of the file: every opening of the checkpoint for writing says it anew, and what an opening wrote
-that did not say it makes it void.
+It holds for a file that begins with the very bytes that were read then, under a header that says the same, whether
+in the file or given beside it. While it holds, the line numbers in the checkpoint are those of the file: every opening
+of the checkpoint for writing says it anew, and what an opening wrote that did not say it makes it void.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ class Known:
 
 @value
 class Remembered:
-    """What is known of a file, and which file that is."""
+    """What is known of a file, and which file that is, under which header."""
 
     known: Known
+    header: str
     size: int
     line_ends: int
     digest: str
@@ -88,6 +89,7 @@ def known_word(plan: Plan, opening: str | None) -> str:
         "version": VERSION,
         "opening": opening,
         "known": asdict(plan.known),
+        "header": plan.header.digest,
         "size": whole.size,
         "line_ends": whole.line_ends,
         "digest": whole.digest,
@@ -106,4 +108,11 @@ def remembered(reader: Reader) -> Remembered | None:
         return None
     known = word["known"]
     known["many"] = {int(number): count for number, count in known["many"].items()}
-    return Remembered(Known(**known), word["size"], word["line_ends"], word["digest"], word["complete"])
+    return Remembered(
+        Known(**known),
+        word.get("header", ""),
+        word["size"],
+        word["line_ends"],
+        word["digest"],
+        word["complete"],
+    )

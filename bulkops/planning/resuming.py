@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Reader, StateRow
-    from bulkops.jobfile import JobFile, Line
+    from bulkops.jobfile import Given, Header, JobFile, Line
     from bulkops.planning.known import Remembered
     from bulkops.planning.plan import Selection
 
@@ -35,7 +35,13 @@ class _Doubt(Exception):
 
 
 def resumed_plan(
-    job: JobFile, *, api: Profile, environ: Mapping[str, str], reader: Reader | None, selection: Selection
+    job: JobFile,
+    *,
+    api: Profile,
+    environ: Mapping[str, str],
+    reader: Reader | None,
+    selection: Selection,
+    given: Given | None = None,
 ) -> Plan | None:
     """Return the plan that follows from what is remembered; None when every line has to be read."""
     if reader is None or selection.changed is not None:
@@ -44,7 +50,10 @@ def resumed_plan(
     if before is None or before.known.api != api.name or job.size < before.size or not reader.indexed():
         return None
     try:
-        resumption = _Resumption(job, api, environ, reader, selection, before)
+        header = read_header(job, environ, given)
+        if before.header != header.digest:
+            return None
+        resumption = _Resumption(job, api, environ, reader, selection, before, header)
         resumption.read()
     except (_Doubt, JobError, LineProblems):
         return None
@@ -62,13 +71,14 @@ class _Resumption:
         reader: Reader,
         selection: Selection,
         before: Remembered,
+        header: Header,
     ) -> None:
         self._job = job
         self._reader = reader
         self._before = before
         self._known = before.known
         self._environ = Watched(environ)
-        self._header = read_header(job)
+        self._header = header
         self._wanted = self._unended_lines()
         self.plan = Plan(
             job=job,

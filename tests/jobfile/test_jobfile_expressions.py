@@ -22,15 +22,21 @@ JSON = st.recursive(
 TRICKY = st.text(alphabet="${}copyref:env#A", max_size=20)
 
 
-def filled(value: Any, answers: Any = None, environ: dict[str, str] | None = None, copy: int = 1) -> Any:
+def filled(
+    value: Any,
+    answers: Any = None,
+    environ: dict[str, str] | None = None,
+    copy: int = 1,
+    vars: dict[str, Any] | None = None,
+) -> Any:
     """Prepare and resolve in one go."""
-    return resolve(prepare(value, environ or {}, "body").value, lambda _: answers, copy)
+    return resolve(prepare(value, environ or {}, "body", vars or {}).value, lambda _: answers, copy)
 
 
 def problem(value: Any, environ: dict[str, str] | None = None) -> str:
     """Return the only problem of a value."""
     with pytest.raises(LineProblems) as caught:
-        prepare(value, environ or {}, "body")
+        prepare(value, environ or {}, "body", {"agent": "a", "scope": 1})
     ((field, message),) = caught.value.found
     return f"`{field}` {message}"
 
@@ -51,14 +57,19 @@ def test_filled_in_text_is_never_expanded(text: str) -> None:
     assert filled("${env:A}", environ={"A": text}) == text
     assert filled("$${env:A}$${env:A}", environ={"A": text}) == "${env:A}${env:A}"
     assert filled("$ ${env:A}{x}${ref:a#b}${env:A}", text, {"A": text}) == f"$ {text}{{x}}{text}{text}"
+    assert filled({"x": "${var:v}"}, vars={"v": [text]}) == {"x": [text]}
+    assert filled("<${var:v}>${copy}${var:v}", vars={"v": text}) == f"<{text}>1{text}"
 
 
 @given(JSON)
 def test_alone_an_expression_keeps_the_type(value: Any) -> None:
-    """A text that is one reference becomes the value itself; inside a text it becomes text."""
+    """A text that is one reference or var becomes the value itself; inside a text it becomes text."""
     assert filled({"x": ["${ref:a#b}"]}, value) == {"x": [value]}
+    assert filled({"x": ["${var:v}"]}, vars={"v": value}) == {"x": [value]}
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     assert filled("a ${ref:a#b}", value) == f"a {text}"
+    assert filled("a ${var:v}", vars={"v": value}) == f"a {text}"
+    assert filled("$${var:v}${var:v}", vars={"v": value}) == f"${{var:v}}{text}"
 
 
 @given(st.text(), st.integers(1, 9))
@@ -106,13 +117,19 @@ def test_nothing_is_changed_in_place() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("${reff:a#b}", "holds ${reff:a#b}; known are ${ref:ID#path}, ${env:NAME} and ${copy} (write $${"),
+        ("${reff:a#b}", "holds ${reff:a#b}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} "),
         ("${copy }", "known are"),
         ("${}", "known are"),
         ("${ref}", "known are"),
         ("${env}", "known are"),
         ("${copy:1}", "known are"),
-        ("${var:x}", "holds ${var:x}, which is not available in this version; write the value itself"),
+        (
+            "${var:agnt}",
+            "which the header does not declare (did you mean `agent`?); add it to `vars` there, with a value, or",
+        ),
+        ("${var:x}", "does not declare (known are agent, scope); add it to `vars`"),
+        ("${var:}", "holds ${var:}, which the header does not declare"),
+        ("${var}", "known are"),
         ("${row:x}", "not available in this version"),
         ("${file:x}", "not available in this version"),
         ("${ref:a#b", "holds `${` without its `}`; write $${ for a plain ${"),

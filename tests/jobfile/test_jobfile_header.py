@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from bulkops.errors import JobError
-from bulkops.jobfile import Header, JobFile, parse_line, read_header
+from bulkops.jobfile import Given, Header, JobFile, LineProblems, RawLine, parse_line, read_header
 from bulkops.jobfile.header import under
 from bulkops.merging import merge_patch
 
@@ -21,12 +21,14 @@ FLAT = st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 3))
 OBJECTS = st.recursive(FLAT, lambda inner: st.dictionaries(st.sampled_from("abc"), st.none() | inner | FLAT))
 
 
-def read(tmp_path: Path, *lines: bytes) -> tuple[Header, list[bytes]]:
+def read(
+    tmp_path: Path, *lines: bytes, environ: dict[str, str] | None = None, given: Given | None = None
+) -> tuple[Header, list[bytes]]:
     """Write a job file; return its header and the lines after it."""
     path = tmp_path / "job.jsonl"
     path.write_bytes(b"".join(lines))
     with JobFile.open(path) as file:
-        header = read_header(file)
+        header = read_header(file, environ, given)
         return header, [line.raw for line in file.lines(header.start, header.first)]
 
 
@@ -68,11 +70,11 @@ def test_a_broken_header_is_an_error(tmp_path: Path) -> None:
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     """Unknown keys, later ones and wrong types are all reported, each with its remedy."""
-    found = problems(tmp_path, {"nam": "x", "vars": {}, "about": 3, "defaults": []}, op="x")
+    found = problems(tmp_path, {"nam": "x", "version": 1, "about": 3, "defaults": []}, op="x")
     assert found == [
         "`op` stands beside `$job`; move it into the header's object or to a line of its own",
         "`$job.nam` is not known in a header; did you mean `name`?",
-        "`$job.vars` is not available in this version; take it out",
+        "`$job.version` is not available in this version; take it out",
         "`$job.about` has to be a text that is not empty",
         '`$job.defaults` has to be an object, such as {"agent.clone": {"copies": 2}}',
     ]
@@ -113,6 +115,91 @@ def test_defaults_are_checked(tmp_path: Path) -> None:
     ]
 
 
+def test_vars_fill_fields_in_and_keep_their_type(tmp_path: Path) -> None:
+    """A var stands wherever a variable of the environment may, also where a value has to be known beforehand."""
+    (tmp_path / "faq.md").write_text("x")
+    said = {
+        "vars": {"n": 3, "who": "Ann ${env:TOWN}", "set": {"a": [None, "$${x}"]}, "file": "faq"},
+        "defaults": {"agent.clone": {"copies": "${var:n}", "set": "${var:set}"}},
+    }
+    header, _ = read(tmp_path, orjson.dumps({"$job": said}), environ={"TOWN": "${var:n}"})
+    clone = parse_line(
+        RawLine(2, 0, b'{"op":"agent.clone","agent_id":"a","name":"${var:who} ${copy}/${var:n}"}'),
+        header,
+        {},
+        tmp_path,
+    )
+    built: Any = clone.operation(lambda _: None, 2)
+    assert (clone.count, built.name, built.set) == (3, "Ann ${var:n} 2/3", {"a": [None, "${x}"]})
+    upload = parse_line(
+        RawLine(3, 0, b'{"op":"document.upload","file":"${var:file}.md"}'), header, {}, tmp_path
+    )
+    assert upload.fields["file"] == str(tmp_path / "faq.md")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"op": "agent.clone", "agent_id": "a", "copies": "${var:who}"}, "`copies` has to be a whole number"),
+        ({"op": "agent.get", "agent_id": "${var:wo}"}, "did you mean `who`?"),
+        ({"op": "agent.get", "agent_id": "a", "id": "${var:who}"}, "`id` has to be a text of"),
+        ({"op": "agent.get", "agent_id": "a", "tags": ["${var:who}"]}, "`tags` holds a tag that is no text"),
+        ({"op": "agent.get", "agent_id": "a", "account": "${var:who}"}, "`account` has to be written out"),
+    ],
+)
+def test_where_vars_are_of_no_use(tmp_path: Path, line: Any, message: str) -> None:
+    """A value of the wrong type, a name that is not declared, and a var that stands in no field are named."""
+    header, _ = read(tmp_path, b'{"$job":{"vars":{"who":"Ann"}}}')
+    with pytest.raises(LineProblems) as caught:
+        parse_line(RawLine(2, 0, orjson.dumps(line)), header, {}, tmp_path)
+    ((field, found),) = caught.value.found
+    assert message in f"`{field}` {found}"
+
+
+def test_vars_that_cannot_be_are_named(tmp_path: Path) -> None:
+    """Names that are none, vars without a value, and what cannot be known beforehand are reported at once."""
+    assert problems(tmp_path, {"vars": [1]}) == [
+        '`$job.vars` has to be an object, such as {"agent": "agent_abc123"}'
+    ]
+    assert problems(tmp_path, {"vars": {"a-b": 1, "1": 1, "": 1}}) == [
+        f"`$job.vars.{name}` is no name of a var: write letters, digits and _, no digit in front"
+        for name in ("a-b", "1", "")
+    ]
+    found = problems(
+        tmp_path,
+        {
+            "vars": {
+                "none": None,
+                "other": {"x": ["${var:none}"]},
+                "result": "${ref:a#b}",
+                "copy": "${copy}",
+                "unset": "${env:UNSET}",
+                "key": "${env:ELEVENLABS_API_KEY}",
+            }
+        },
+    )
+    assert found == [
+        "`$job.vars.none` has no value; give it one here, or with --var none=…",
+        "`$job.vars.other.x.0` holds ${var:none}, and a var cannot hold another; write the value itself",
+        "`$job.vars.result` has to be known beforehand; only ${env:NAME} may stand in a var",
+        "`$job.vars.copy` has to be known beforehand; only ${env:NAME} may stand in a var",
+        "`$job.vars.unset` needs the variable UNSET, which is not set; set it in the environment and start again",
+        "`$job.vars.key` asks for ELEVENLABS_API_KEY; the API key never becomes part of a job, so take it out",
+    ]
+
+
+def test_the_digest_of_a_header_is_that_of_its_values(tmp_path: Path) -> None:
+    """What is given, and what the environment holds, is a part of the digest; what only people read is not."""
+    said = orjson.dumps({"$job": {"about": "a", "vars": {"x": "${env:X}"}}})
+
+    def digest(raw: bytes, env: str, **given: str) -> str:
+        return read(tmp_path, raw, environ={"X": env}, given=Given(given))[0].digest
+
+    same = digest(said, "1")
+    assert same == digest(said, "1") == digest(said, "2", x="1") == digest(said.replace(b'"a"', b'"b"'), "1")
+    assert len({same, digest(said, "2"), digest(said, "1", x="3"), Header().digest}) == 4
+
+
 def test_defaults_stand_under_the_line(tmp_path: Path) -> None:
     """A line's own fields win, objects merge, null removes a default, other nulls are sent as written."""
     header, (raw,) = read(
@@ -141,7 +228,7 @@ def test_only_defaults_with_expressions_have_lines_searched(
     assert header.may_hold_expressions is searched
 
 
-@given(OBJECTS, OBJECTS)
+@drawn(OBJECTS, OBJECTS)
 def test_defaults_merge_like_a_merge_patch(defaults: dict[str, Any], line: dict[str, Any]) -> None:
     """But for nulls that meet no default, the outcome is that of RFC 7396; nothing is changed in place."""
     before = (orjson.dumps(defaults), orjson.dumps(line))

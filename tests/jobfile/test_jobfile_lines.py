@@ -104,7 +104,7 @@ def test_all_problems_of_a_line_come_at_once() -> None:
     assert wrong(
         op="agent.clone", agnt_id="a", copies=0, name="${x}", tags="t", needs="n", use="u", on_error="stop"
     ) == [
-        "`name` holds ${x}; known are ${ref:ID#path}, ${env:NAME} and ${copy} (write $${ for a plain ${)",
+        "`name` holds ${x}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} (write $${ for a plain ${)",
         "`agnt_id` is not a field of agent.clone; did you mean `agent_id`?",
         "`copies` has to be a whole number from 1 to 100000",
         '`tags` has to be a list of texts, such as ["handbook"]',
@@ -266,7 +266,7 @@ def test_an_optional_field_that_is_filled_with_null_is_left_out() -> None:
 def test_copies_are_known_beforehand() -> None:
     """The number of copies cannot come from a result, and `${copy}` needs a kind that makes copies."""
     assert wrong(op="agent.clone", agent_id="a", copies="${ref:x#n}") == [
-        "`copies` has to be known beforehand; only ${env:NAME} may stand in it"
+        "`copies` has to be known beforehand; only ${env:NAME} and ${var:NAME} may stand in it"
     ]
     assert wrong(op="agent.create", body={"name": "${copy}"}) == [
         "`body` holds ${copy}, which has a meaning in agent.clone, agent.simulate only; take it out"
@@ -329,7 +329,7 @@ def test_files_that_cannot_be_sent_are_errors(tmp_path: Path, monkeypatch: pytes
 def test_no_answer_decides_which_file_is_read(tmp_path: Path) -> None:
     """A file's name cannot come from a result: a server could ask for any file of this machine."""
     assert wrong(tmp_path, op="document.upload", file="${ref:a#path}") == [
-        "`file` has to be known beforehand; only ${env:NAME} may stand in it"
+        "`file` has to be known beforehand; only ${env:NAME} and ${var:NAME} may stand in it"
     ]
 
 

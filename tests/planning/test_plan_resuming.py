@@ -17,7 +17,7 @@ from bulkops.checkpoint import StepRow, StepState, line_key, operation_key
 from bulkops.checkpoint.rescue import OPENING
 from bulkops.engines.feeding import Blocked, Feed
 from bulkops.errors import JobError, Stop
-from bulkops.jobfile import JobFile
+from bulkops.jobfile import Given, JobFile
 from bulkops.model import State
 from bulkops.planning import KNOWN, Selection, known_word, make_plan
 from bulkops.planning.resuming import resumed_plan
@@ -40,31 +40,35 @@ def job(tmp_path: Path) -> Path:
     return tmp_path / "job.jsonl"
 
 
-def plan_slowly(job: JobFile, remembered: Remembered, selection: Selection) -> Plan:
+def plan_slowly(
+    job: JobFile, remembered: Remembered, selection: Selection, beside: Given | None = None
+) -> Plan:
     """Read every line, whatever is remembered."""
     reader = remembered.checkpoint.reader()
     reader.meta = lambda key: None if key == KNOWN else type(reader).meta(reader, key)  # type: ignore[method-assign]
-    return make_plan(job, api=REFERENCE, environ=ENVIRON, reader=reader, selection=selection)
+    return make_plan(job, api=REFERENCE, environ=ENVIRON, reader=reader, selection=selection, given=beside)
 
 
-def plan_quickly(job: JobFile, remembered: Remembered, selection: Selection) -> Plan | None:
+def plan_quickly(
+    job: JobFile, remembered: Remembered, selection: Selection, beside: Given | None = None
+) -> Plan | None:
     """Read no line that is done; None when there is doubt."""
     reader = remembered.checkpoint.reader()
-    return resumed_plan(job, api=REFERENCE, environ=ENVIRON, reader=reader, selection=selection)
+    return resumed_plan(job, api=REFERENCE, environ=ENVIRON, reader=reader, selection=selection, given=beside)
 
 
-def begin(path: Path, remembered: Remembered) -> str:
+def begin(path: Path, remembered: Remembered, beside: Given | None = None) -> str:
     """Plan a job and remember of it what a run remembers when it begins; return that."""
     with JobFile.open(path) as job:
-        word = known_word(plan_slowly(job, remembered, Selection()), None)
+        word = known_word(plan_slowly(job, remembered, Selection(), beside), None)
     asyncio.run(remembered.checkpoint.set_meta(KNOWN, word))
     return word
 
 
-def quickly(path: Path, remembered: Remembered) -> Plan | None:
+def quickly(path: Path, remembered: Remembered, beside: Given | None = None) -> Plan | None:
     """Return the quick plan of a job as it stands."""
     with JobFile.open(path) as job:
-        return plan_quickly(job, remembered, Selection())
+        return plan_quickly(job, remembered, Selection(), beside)
 
 
 def fed(plan: Plan) -> list[tuple[bytes, int, str | None]]:
@@ -120,6 +124,24 @@ def test_an_unchanged_file_is_known_again(job: Path) -> None:
     assert plan is not None
     assert plan.count(State.DONE) == plan.total == 7
     assert plan.left.total() == 0
+
+
+def test_what_is_given_beside_the_file_is_noticed(job: Path) -> None:
+    """A file is known again under the same vars only: another value may make other operations of its lines."""
+    remembered = Remembered()
+    clone = {**CLONE, "copies": "${var:n}"}
+    write(job, [{"$job": {"vars": {"n": 3, "of": "${env:AGENT}"}}}, clone])
+    begin(job, remembered)
+    for index in range(3):
+        remembered.end(clone, State.DONE, index=index, number=2)
+    for beside in (None, Given({"n": "3"}), Given({"of": "agent_9"})):
+        plan = quickly(job, remembered, beside)
+        assert plan is not None
+        assert plan.left.total() == 0
+    for beside in (Given({"n": "4"}), Given({"of": "agent_8"})):
+        assert quickly(job, remembered, beside) is None
+    with JobFile.open(job) as opened:
+        assert plan_slowly(opened, remembered, Selection(), Given({"n": "4"})).left.total() == 1
 
 
 def test_an_appended_file_is_known_again(job: Path) -> None:
@@ -245,6 +267,7 @@ lines = st.one_of(
     st.builds(lambda name, need: get(name, agent_id=f"${{ref:{need}#agent_id}}"), names, names),
     st.builds(lambda name, count: {**CLONE, "id": name, "copies": count}, names, st.integers(1, 3)),
     st.builds(lambda number: get(agent_id=f"agent_{number}"), st.integers(1, 30)),
+    st.builds(lambda name: {"op": "agent.clone", "id": name, "agent_id": "a"}, names),
     st.builds(lambda name: get(name, on_error="continue", account="x"), names),
     st.builds(lambda name: {"op": "document.upload", "id": name, "file": f"{name}.md"}, names),
     st.sampled_from([b"", b"  "]),
@@ -256,7 +279,13 @@ appended_lines = st.one_of(
     st.just(get(agent_id="${env:AGENT}")),
 )
 headers: st.SearchStrategy[list[Any]] = st.sampled_from(
-    [[], [], [{"$job": {"name": "n"}}], [{"$job": {"defaults": {"agent.get": {"tags": ["t"]}}}}]]
+    [
+        [],
+        [],
+        [{"$job": {"name": "n"}}],
+        [{"$job": {"defaults": {"agent.get": {"tags": ["t"]}}}}],
+        [{"$job": {"vars": {"n": 2}, "defaults": {"agent.clone": {"copies": "${var:n}"}}}}],
+    ]
 )
 ends = st.sampled_from(
     [*([State.DONE] * 6), State.FAILED, State.BLOCKED, State.IN_DOUBT, State.SKIPPED, None, None]
@@ -319,7 +348,7 @@ def test_a_quick_plan_is_the_slow_one(tmp_path: Path, data: st.DataObject) -> No
         _end_some(remembered, job, draw, draw(st.sampled_from([0, 0, 1])))
     write(path, job)
     try:
-        begin(path, remembered)
+        begin(path, remembered, _something_beside(path, draw))
     except JobError:
         return
     _end_some(remembered, job, draw, 0)
@@ -335,11 +364,18 @@ def test_a_quick_plan_is_the_slow_one(tmp_path: Path, data: st.DataObject) -> No
         changed=draw(st.sampled_from([*([None] * 6), "keep", "rerun"])),
     )
     with JobFile.open(path) as opened:
-        quick = plan_quickly(opened, remembered, selection)
+        beside = _something_beside(path, draw)
+        quick = plan_quickly(opened, remembered, selection, beside)
         if quick is not None:
             event("quick")
-            slow = partial(plan_slowly, opened, remembered, selection)
+            slow = partial(plan_slowly, opened, remembered, selection, beside)
             assert facts(lambda: quick, len(job)) == facts(slow, len(job))
+
+
+def _something_beside(path: Path, draw: Callable[..., Any]) -> Given:
+    """Give a job a value for a var, perhaps, where its first line declares one."""
+    declared = b'"vars"' in path.read_bytes().partition(b"\n")[0]
+    return Given(draw(st.sampled_from([{}, {"n": "2"}, {"n": "3"}]))) if declared else Given()
 
 
 def _end_some(remembered: Remembered, job: list[Any], draw: Callable[..., Any], shift: int) -> None:

@@ -1,0 +1,96 @@
+"""Everything that can be wrong with what a header says, as far as that can be known without its lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bulkops.jobfile.expressions import is_name
+from bulkops.jobfile.problems import LineError, nearest
+from bulkops.jobfile.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bulkops.model import Json
+
+MARK = "$job"
+_LATER = frozenset({"accounts", "templates", "version"})
+_NEVER = frozenset(
+    {"api_key", "apikey", "base_url", "host", "key", "password", "secret", "token", "url", "xi-api-key"}
+)
+_MARKS_WITH_DEFAULT = frozenset({"account", "meta", "on_error", "tags"})
+_TEXTS = ("name", "about", "account")
+_OBJECTS = ("defaults", "vars")
+
+
+def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
+    """Yield what is wrong with an object that holds the mark of a header."""
+    for key in written.keys() - {MARK}:
+        yield LineError(
+            key, f"stands beside `{MARK}`; move it into the header's object or to a line of its own"
+        )
+    said = written[MARK]
+    if not isinstance(said, dict):
+        yield LineError(MARK, 'has to be an object, such as {"$job": {"name": "spring"}}')
+        return
+    for key, value in said.items():
+        place = f"{MARK}.{key}"
+        if key == "defaults":
+            yield from _wrong_defaults(value)
+        elif key == "vars":
+            yield from _wrong_vars(value)
+        elif key in _TEXTS:
+            if not isinstance(value, str) or not value:
+                yield LineError(place, "has to be a text that is not empty")
+        else:
+            yield LineError(place, _why_not(key))
+
+
+def _why_not(key: str) -> str:
+    if key.lower() in _NEVER:
+        return (
+            "cannot stand in a job file: it may name an account, never a host or a key; "
+            "put both into the accounts file or the environment (ELEVENLABS_API_KEY)"
+        )
+    if key in _LATER:
+        return "is not available in this version; take it out"
+    return f"is not known in a header; {nearest(key, [*_TEXTS, *_OBJECTS])}"
+
+
+def _wrong_defaults(defaults: Json) -> Iterator[LineError]:
+    if not isinstance(defaults, dict):
+        yield LineError(f"{MARK}.defaults", 'has to be an object, such as {"agent.clone": {"copies": 2}}')
+        return
+    for op, values in defaults.items():
+        place = f"{MARK}.defaults.{op}"
+        if op not in TABLES:
+            yield LineError(place, f"is no known kind; {nearest(op, TABLES)}")
+        elif not isinstance(values, dict):
+            yield LineError(place, "has to be an object with fields of that kind")
+        else:
+            for key, value in values.items():
+                wrong = _wrong_default(op, key, value)
+                if wrong is not None:
+                    yield LineError(f"{place}.{key}", wrong)
+
+
+def _wrong_default(op: str, key: str, value: Any) -> str | None:
+    table = TABLES[op]
+    if key not in table.fields and key not in _MARKS_WITH_DEFAULT:
+        return f"cannot be a default of {op}; {nearest(key, [*table.fields, *_MARKS_WITH_DEFAULT])}"
+    if b"${" in orjson.dumps(value):
+        return None  # checked at the lines, where its expressions are read
+    return table.checks[key](value)
+
+
+def _wrong_vars(declared: Json) -> Iterator[LineError]:
+    if not isinstance(declared, dict):
+        yield LineError(f"{MARK}.vars", 'has to be an object, such as {"agent": "agent_abc123"}')
+        return
+    for name in declared:
+        if not is_name(name):
+            yield LineError(
+                f"{MARK}.vars.{name}", "is no name of a var: write letters, digits and _, no digit in front"
+            )

@@ -1,0 +1,153 @@
+"""What the header says once, and what is given for a run: used by every line, also when it is another next time."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.e2e_commands import (
+    agent,
+    check_ending,
+    end_of,
+    interrupt,
+    run_folder,
+    states,
+    summary,
+    table,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.e2e_commands import Desk
+
+VARS = {"$job": {"vars": {"who": "Ann", "n": 2, "target": None}}}
+READ = {"op": "agent.get", "id": "get", "agent_id": "${var:target}"}
+
+
+def named(number: int) -> dict[str, Any]:
+    """Return a line that creates an agent with a var in its name."""
+    return agent(number, body={"name": "${var:who} " + str(number), "conversation_config": {}})
+
+
+def test_vars_of_the_header_and_of_the_command(desk: Desk) -> None:
+    """A var stands in the lines with the header's value, or with that of the command, which keeps its type."""
+    clone = {
+        "op": "agent.clone",
+        "agent_id": "${ref:a0#agent_id}",
+        "name": "${var:who}'s",
+        "copies": "${var:n}",
+    }
+    job = desk.job([VARS, named(0), clone])
+    ended = desk.run(job, "--var", "target=x", "--var", "n=3", "--var", "who=Eve", "--var", "who=Bob")
+    assert ended.code == 0, ended.err
+    assert desk.made() == ["Bob 0", *["Bob's"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "job.jsonl, line 1: `$job.vars.target` has no value; give it one here, or with --var target=…"),
+        ("--var targt=x", "--var targt: the job's header declares no such var; did you mean `target`?"),
+        ("--var target=x --var n=many", "--var n: has to be a number, as in the header, and 'many' is not"),
+        ("--var n", "--var takes NAME=VALUE, with letters, digits and _ in the name, not 'n'"),
+        ("--var n-1=2", "not 'n-1=2'"),
+    ],
+)
+def test_vars_that_are_wrong_are_refused(desk: Desk, words: str, message: str) -> None:
+    """Before anything is sent, by every command that reads the job: exit code 2, and what to write instead."""
+    job = desk.job([VARS, named(0)])
+    assert desk.run(job, "--var", "target=x", "-n").code == 0
+    for verb in ("run", "plan", "retry"):
+        ended = desk.bulkops(verb, job, *shlex.split(words))
+        assert (ended.code, desk.sent) == (2, 0), ended.err
+        assert message in ended.err
+
+
+def test_the_key_is_no_value_of_a_var(desk: Desk) -> None:
+    """The key is refused as a value, unshown, and the variable that holds it is refused in the header."""
+    job = desk.job([VARS, named(0)])
+    ended = desk.run(job, "--var", f"target={desk.env['ELEVENLABS_API_KEY']}")
+    assert ended.code == 2
+    assert "holds the API key" in ended.err
+    job = desk.job([{"$job": {"vars": {"who": "${env:ELEVENLABS_API_KEY}"}}}, named(0)])
+    assert desk.run(job).code == 2
+    assert desk.sent == 0
+
+
+def test_another_value_counts_for_what_is_not_done(desk: Desk) -> None:
+    """What is done is not done again when a var changes; what failed takes the new value when it is retried."""
+    job = desk.job([VARS, named(0), READ])
+    first = desk.run(job, "--var", "target=agent_wrong")
+    assert first.code == 3, first.err
+    assert states(job) == {"a0": "done", "get": "failed"}
+    made = desk.effects("agent.create")[0].id
+    sent = desk.sent
+    # It failed as it stands in the file, so that running the job leaves it.
+    again = desk.run(job, "--var", f"target={made}", "--var", "who=Bob")
+    assert (again.code, desk.sent) == (3, sent), again.err
+    retried = desk.retry(job, "--var", f"target={made}", "--var", "who=Bob")
+    assert retried.code == 0, retried.err
+    assert desk.made() == ["Ann 0"]
+    check_ending(job, retried)
+
+
+def test_another_value_after_an_interruption(desk_at: Callable[..., Desk]) -> None:
+    """A run that goes on with another value does what is left with it, and nothing twice."""
+    desk = desk_at(latency=0.02)
+    job = desk.job([{"$job": {"vars": {"who": "Ann"}}}, *map(named, range(60))])
+    with desk.start("run", job, *desk.target, "-j", 2) as running:
+        until(lambda: len(desk.made()) > 5)
+        assert interrupt(running).code == 130
+    ended = desk.run(job, "--var", "who=Bob")
+    assert ended.code == 0, ended.err
+    made = [name.split() for name in desk.made()]
+    assert sorted(int(number) for _, number in made) == list(range(60))
+    assert {who for who, _ in made} == {"Ann", "Bob"}
+
+
+def test_what_is_in_doubt_keeps_what_was_sent(desk_at: Callable[..., Desk]) -> None:
+    """An agent whose answer never came is not looked for, or made, under another name; with the same value it is."""
+    desk = desk_at([{"endpoint": "agent.create", "nth": 1, "fault": "silent", "seconds": 60}])
+    job = desk.job([{"$job": {"vars": {"who": "Ann"}}}, named(0)])
+    with desk.start("run", job, *desk.target) as running:
+        until(lambda: desk.sent > 0)
+        running.kill()
+        end_of(running)
+    held = desk.run(job, "--var", "who=Bob")
+    assert held.code == 6, held.err
+    [doubt] = table(run_folder(job) / "in_doubt.jsonl")
+    assert "its line, or what fills it in, was edited since" in json.dumps(doubt)
+    assert desk.run(job, "--settle", "1s").code == 0
+    assert desk.made() == ["Ann 0"]
+
+
+def test_the_command_that_continues_repeats_the_vars(desk: Desk) -> None:
+    """The last line names every var that was given, quoted on one line as a shell takes it."""
+    job = desk.job([VARS, READ])
+    ended = desk.run(job, "--var", "target=agent_wrong", "--var", "who=Ann's\n\x1b[2J")
+    assert ended.code == 3
+    assert r"--var target=agent_wrong --var $'who=Ann\'s\x0a\x1b[2J'" in ended.last
+    assert ended.last.isprintable()
+    assert summary(job)["next"] in ended.last
+
+
+def test_failed_lines_use_the_vars_of_their_job(desk: Desk) -> None:
+    """Lines that are run from failed.jsonl see the vars of their job's header, and those of the command."""
+    job = desk.job(
+        [VARS, named(0), READ, {"op": "agent.update", "id": "u", "agent_id": "x", "body": {"name": "U"}}]
+    )
+    assert desk.run(job, "--var", "target=agent_wrong").code == 3
+    failed = run_folder(job) / "failed.jsonl"
+    failed.write_text(
+        failed.read_text().replace('"x"', '"${var:target}"').replace('"get"', '"get","meta":{}')
+    )
+    assert desk.run(failed).code == 2
+    made = desk.effects("agent.create")[0].id
+    ended = desk.run(failed, "--var", f"target={made}")
+    assert ended.code in (0, 3), ended.err
+    assert states(job) == {"a0": "done", "get": "done", "u": "done"}, ended.err
