@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 
-def without_kind(written: Mapping[str, Json]) -> list[LineError]:
-    """Return what can be said about a line whose kind is not known."""
+def without_kind(written: Mapping[str, Json], op: Json) -> list[LineError]:
+    """Return what can be said about a line whose kind, of this name, is not known."""
     directives = [key for key in written if key.startswith("$")]
     if directives:
         return [LineError(key, _wrong_directive(key)) for key in directives]
-    problems = [LineError("op", wrong_op(written.get("op")))]
+    problems = [LineError("op", wrong_op(op))]
     given = [(key, look, written[key]) for key, look in MARKS.items() if written.get(key) is not None]
     problems += [LineError(key, wrong) for key, look, value in given if (wrong := look(value))]
     return problems
@@ -53,7 +53,9 @@ def check(
             problems.append(LineError(key, _wrong_key(key, op)))
         elif value is not None and key not in unresolved and (wrong := look(value)):
             problems.append(LineError(key, wrong))
-    if missing := [key for key in table.required if written.get(key) is None]:
+    missing = [key for key in table.required if written.get(key) is None]
+    # What is missing may be in a template whose name is wrong.
+    if missing and all(error.field != "use" for error in problems):
         problems += [LineError(key, f"is missing; {op} needs it") for key in missing]
     if written.get("custom_id") is not None and written.get("id") is not None:
         problems.append(LineError("custom_id", "stands beside `id` and means the same; keep one of them"))

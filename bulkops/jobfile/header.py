@@ -37,17 +37,18 @@ class Header:
     about: str | None = None
     account: str | None = None
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    templates: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     vars: Mapping[str, Json] = field(default_factory=dict)
     """The value of each."""
     may_hold_expressions: bool = False
-    """Do the defaults have to be searched for expressions?"""
+    """Do the defaults and templates have to be searched for expressions?"""
     start: int = 0
     first: int = 1
 
     @property
     def digest(self) -> str:
         """A digest, in hex digits, that is the same while lines mean the same under this header."""
-        return blake2b(orjson.dumps([self.defaults, self.vars]), digest_size=16).hexdigest()
+        return blake2b(orjson.dumps([self.defaults, self.templates, self.vars]), digest_size=16).hexdigest()
 
 
 def read_header(
@@ -71,13 +72,15 @@ def read_header(
     if first is None or written is None:
         return Header()
     defaults = {op: defaults for op, defaults in said.get("defaults", {}).items() if defaults}
+    templates = said.get("templates", {})
     return Header(
         name=said.get("name"),
         about=said.get("about"),
         account=said.get("account"),
         defaults=defaults,
+        templates=templates,
         vars=values,
-        may_hold_expressions=may_hold_expressions(orjson.dumps(defaults)),
+        may_hold_expressions=may_hold_expressions(orjson.dumps([defaults, templates])),
         start=file.after(first),
         first=first.number + 1,
     )
@@ -96,21 +99,3 @@ def _written(first: RawLine) -> dict[str, Json] | None:
     if problems := list(wrong_header(written)):
         raise LineProblems(problems)
     return written
-
-
-def under(defaults: Mapping[str, Json], line: Mapping[str, Json]) -> dict[str, Json]:
-    """Return a line's object with the defaults under it: objects merge, null removes a default.
-
-    Other than in RFC 7396, a null that meets no default stays: bodies are sent as they are written.
-    """
-    merged = dict(defaults)
-    for key, value in line.items():
-        if key not in defaults:
-            merged[key] = value
-        elif value is None:
-            del merged[key]
-        elif isinstance(value, dict) and isinstance(defaults[key], dict):
-            merged[key] = under(defaults[key], value)
-        else:
-            merged[key] = value
-    return merged

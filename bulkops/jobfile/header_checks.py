@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulkops.jobfile.expressions import is_name
+from bulkops.jobfile.marks import MARKS, NAME_RULE, is_plain_name
 from bulkops.jobfile.problems import LineError, nearest
-from bulkops.jobfile.tables import TABLES
+from bulkops.jobfile.tables import TABLES, wrong_op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 MARK = "$job"
-_LATER = frozenset({"accounts", "templates", "version"})
+_LATER = frozenset({"accounts", "version"})
 _NEVER = frozenset(
     {"api_key", "apikey", "base_url", "host", "key", "password", "secret", "token", "url", "xi-api-key"}
 )
 _MARKS_WITH_DEFAULT = frozenset({"account", "meta", "on_error", "tags"})
+_MARKS_OF_TEMPLATES = _MARKS_WITH_DEFAULT | {"needs", "op"}
+_EVERY_FIELD = frozenset(name for table in TABLES.values() for name in table.fields)
 _TEXTS = ("name", "about", "account")
-_OBJECTS = ("defaults", "vars")
+_OBJECTS = ("defaults", "templates", "vars")
 
 
 def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
@@ -39,6 +42,8 @@ def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
         place = f"{MARK}.{key}"
         if key == "defaults":
             yield from _wrong_defaults(value)
+        elif key == "templates":
+            yield from _wrong_templates(value)
         elif key == "vars":
             yield from _wrong_vars(value)
         elif key in _TEXTS:
@@ -83,6 +88,46 @@ def _wrong_default(op: str, key: str, value: Any) -> str | None:
     if b"${" in orjson.dumps(value):
         return None  # checked at the lines, where its expressions are read
     return table.checks[key](value)
+
+
+def _wrong_templates(templates: Json) -> Iterator[LineError]:
+    if not isinstance(templates, dict):
+        yield LineError(f"{MARK}.templates", 'has to be an object, such as {"copy": {"op": "agent.clone"}}')
+        return
+    for name, said in templates.items():
+        place = f"{MARK}.templates.{name}"
+        if not is_plain_name(name):
+            yield LineError(place, f"is no name of a template: write a text of {NAME_RULE}")
+        elif not isinstance(said, dict):
+            yield LineError(place, 'has to be an object with keys of a line, such as {"op": "agent.clone"}')
+        else:
+            for key, value in said.items():
+                wrong = _wrong_in_template(said.get("op"), key, value)
+                if wrong is not None:
+                    yield LineError(f"{place}.{key}", wrong)
+
+
+def _wrong_in_template(op: Json, key: str, value: Any) -> str | None:
+    """Check one key of a template; where it names no kind, those of all kinds may stand in it."""
+    table = TABLES.get(op) if isinstance(op, str) else None
+    if key == "op":
+        return None if table is not None else wrong_op(op)
+    fields = table.fields if table is not None else _EVERY_FIELD
+    if key not in fields and key not in _MARKS_OF_TEMPLATES:
+        if key in MARKS:
+            return f"cannot stand in a template; {_OF_LINES.get(key, _OF_LINES['id'])}"
+        return f"is not a field of {'any kind' if table is None else op}; " + nearest(
+            key, [*fields, *_MARKS_OF_TEMPLATES]
+        )
+    if value is None or isinstance(value, dict) or b"${" in orjson.dumps(value):
+        return (
+            None  # checked at the lines: it removes something, is a part of an object, or holds expressions
+        )
+    checks = table.checks if table is not None else MARKS
+    return checks[key](value) if key in checks else None
+
+
+_OF_LINES = {"id": "each line has an id of its own", "use": "name all templates on the line, in order"}
 
 
 def _wrong_vars(declared: Json) -> Iterator[LineError]:

@@ -9,11 +9,12 @@ import orjson
 from bulkops.errors import OperationFailed
 from bulkops.jobfile.checking import check, check_surroundings, sources_of, with_expressions, without_kind
 from bulkops.jobfile.expressions import may_hold_expressions
-from bulkops.jobfile.header import under
 from bulkops.jobfile.holes import resolve
+from bulkops.jobfile.merging import under
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.tables import TABLES
+from bulkops.jobfile.templates import beneath, kind_of, used_by
 from bulkops.model import value
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def parse_line(
     known_good: bool = False,
     look_for_files: bool = True,
 ) -> Line:
-    """Return the line, with the header's defaults under it; LineProblems with everything that is wrong.
+    """Return the line, with what the header says once under it; LineProblems with everything that is wrong.
 
     `environ` is where `${env:…}` looks, `header` where `${var:…}` does, `base` the folder at which relative paths
     start. A line whose very bytes were found good before is `known_good`: it is not checked again, nor are its files
@@ -107,15 +108,20 @@ def parse_line(
         written = orjson.loads(raw) if known_good else parse_object(raw)
     except LineError as error:
         raise LineProblems([error]) from None
-    op = written.get("op")
+    problems: list[LineError] = []
+    op, used = written.get("op"), None
+    if written.get("use") is not None:
+        used = used_by(written, header.templates, problems)
+        op = kind_of(written, used)
     if not isinstance(op, str) or op not in TABLES:
-        raise LineProblems(without_kind(written))
+        raise LineProblems(problems or without_kind(written, op))
     table = TABLES[op]
 
     defaults = header.defaults.get(op)
+    if used:
+        defaults = beneath(defaults or {}, used)
     if defaults:
         written = under(defaults, written)
-    problems: list[LineError] = []
     refs = _NO_REFS
     unresolved: set[str] = set()
     if may_hold_expressions(raw) or (defaults and header.may_hold_expressions):

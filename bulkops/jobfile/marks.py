@@ -19,13 +19,13 @@ WAYS_ON_ERROR = ("block", "continue", "halt")
 _SIGNS = re.compile(r"[#\[\]{}]")
 _MADE_ID = re.compile(r"~[0-9a-f]{32}")
 _NEED = re.compile(r"([^\[\]]+)(?:\[([1-9][0-9]{0,5})\])?")
-_NAME_RULE = f"1 to {ID_LENGTH} printable characters without # [ ] {{ }}, no blank at either end"
+NAME_RULE = f"1 to {ID_LENGTH} printable characters without # [ ] {{ }}, no blank at either end"
 
 
 def wrong_id(value: Any) -> str | None:
     """Check an id: see `Check`."""
-    if not _is_name(value) or value[0] == "@":
-        return f"has to be a text of {_NAME_RULE}, no @ in front"
+    if not is_plain_name(value) or value[0] == "@":
+        return f"has to be a text of {NAME_RULE}, no @ in front"
     if value[0] == "~" and not _MADE_ID.fullmatch(value):
         return "must not start with ~: such ids are kept for the lines that bulkops writes; choose another"
     return None
@@ -40,7 +40,8 @@ def read_need(need: str) -> tuple[str, int | None] | None:
     return None if number is not None and number > MOST_OPERATIONS_PER_LINE else (match[1], number)
 
 
-def _is_name(value: Any) -> bool:
+def is_plain_name(value: Any) -> bool:
+    """Tell whether a value keeps the rule of names."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= ID_LENGTH
@@ -65,8 +66,8 @@ def _wrong_tags(value: Any) -> str | None:
     if not isinstance(value, list):
         return 'has to be a list of texts, such as ["handbook"]'
     for tag in value:
-        if not _is_name(tag):
-            return f"holds a tag that is no text of {_NAME_RULE}"
+        if not is_plain_name(tag):
+            return f"holds a tag that is no text of {NAME_RULE}"
     return None
 
 
@@ -84,8 +85,12 @@ def _wrong_meta(value: Any) -> str | None:
     return None if isinstance(value, dict) else "has to be a JSON object"
 
 
-def _wrong_use(_: Any) -> str:
-    return "is not available in this version; write the fields out on the line"
+def wrong_use(value: Any) -> str | None:
+    """Check what a line uses: see `Check`."""
+    names = value if isinstance(value, list) else [value]
+    if all(isinstance(name, str) for name in names):
+        return None
+    return 'has to be the name of a template, or a list of names, such as ["copy", "german"]'
 
 
 def _wrong_op(_: Any) -> None:
@@ -98,7 +103,7 @@ MARKS: Mapping[str, Check] = {
     "custom_id": wrong_id,
     "needs": _wrong_needs,
     "tags": _wrong_tags,
-    "use": _wrong_use,
+    "use": wrong_use,
     "account": _wrong_account,
     "on_error": _wrong_on_error,
     "meta": _wrong_meta,

@@ -17,7 +17,8 @@ from bulkops.jobfile import (
     read_header,
     wrong_file,
 )
-from bulkops.jobfile.header import under
+from bulkops.jobfile.merging import under
+from bulkops.jobfile.templates import beneath, kind_of, used_by
 from bulkops.model import State
 from bulkops.operations import KINDS
 from bulkops.planning.environment import Watched
@@ -371,11 +372,12 @@ class _Census:
         return ids
 
     def _learn_of_base(self, line_id: str, key: bytes, raw: RawLine) -> None:
-        written = parse_object(raw.raw)
-        op = written.get("op")
+        written, header = parse_object(raw.raw), self.plan.header
+        used = used_by(written, header.templates, [])
+        op = kind_of(written, used)
         if not isinstance(op, str) or op not in KINDS:
             return
-        written = under(self.plan.header.defaults.get(op, {}), written)
+        written = under(beneath(header.defaults.get(op, {}), used), written)
         count = written.get(KINDS[op].many or "")
         if isinstance(count, int) and count > 1:
             self.plan.copies[line_id] = count

@@ -126,6 +126,59 @@ def test_what_is_in_doubt_keeps_what_was_sent(desk_at: Callable[..., Desk]) -> N
     assert desk.made() == ["Ann 0"]
 
 
+def test_templates_are_used_also_by_failed_lines(desk: Desk) -> None:
+    """Lines have what their templates say; mended in failed.jsonl and run from there, they still have it."""
+    said = {
+        "templates": {
+            "tool": {"op": "tool.create", "body": {"method": "POST", "url": "nowhere"}, "tags": ["t"]}
+        }
+    }
+    line = {"use": "tool", "id": "t", "body": {"name": "T"}}
+    job = desk.job(
+        [{"$job": said}, line, {**line, "id": "u", "body": {"name": "U", "url": "https://u.example"}}]
+    )
+    assert desk.run(job).code == 3
+    assert states(job) == {"t": "failed", "u": "done"}
+    failed = run_folder(job) / "failed.jsonl"
+    assert json.loads(failed.read_text()) == line
+    failed.write_text(json.dumps({**line, "body": {"name": "T", "url": "https://t.example"}}) + "\n")
+    ended = desk.run(failed)
+    assert ended.code == 0, ended.err
+    assert desk.made("tool.create") == ["U", "T"]
+
+
+def test_lines_of_a_part_know_the_templates_of_those_they_wait_for(desk: Desk) -> None:
+    """How many operations a line of the job has counts in failed.jsonl too, where a template says it."""
+    said = {"templates": {"two": {"op": "agent.clone", "copies": 2}}, "vars": {"target": "agent_wrong"}}
+    clones = {"use": "two", "id": "c", "agent_id": "${ref:a#agent_id}"}
+    waits = {"op": "agent.update", "id": "u", "agent_id": "${ref:c[2]#agent_id}", "body": {"name": 3}}
+    job = desk.job([{"$job": said}, agent("", id="a"), clones, waits])
+    assert desk.run(job).code == 3
+    failed = run_folder(job) / "failed.jsonl"
+    failed.write_text(failed.read_text().replace("3", '"Second"'))
+    ended = desk.run(failed)
+    assert ended.code == 0, ended.err
+    assert desk.made("agent.update") == ["Second"]
+
+
+def test_a_changed_header_counts_for_what_is_not_done(desk: Desk) -> None:
+    """What is done is not done again when its template changes; what failed is, as the header says it by then."""
+    line = {"use": "made", "id": "m", "body": {"name": "M"}}
+    wrong = {**line, "id": "w", "use": ["made", "broken"]}
+
+    def header(url: str) -> dict[str, Any]:
+        made = {"op": "tool.create", "body": {"method": "GET", "url": "https://m.example"}}
+        return {"$job": {"templates": {"made": made, "broken": {"body": {"url": url}}}}}
+
+    job = desk.job([header("nowhere"), line, wrong])
+    assert desk.run(job).code == 3
+    assert states(job) == {"m": "done", "w": "failed"}
+    job = desk.job([header("https://w.example"), line, wrong])
+    ended = desk.retry(job)
+    assert ended.code == 0, ended.err
+    assert desk.made("tool.create") == ["M", "M"]
+
+
 def test_the_command_that_continues_repeats_the_vars(desk: Desk) -> None:
     """The last line names every var that was given, quoted on one line as a shell takes it."""
     job = desk.job([VARS, READ])

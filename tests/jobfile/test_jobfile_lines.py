@@ -102,14 +102,13 @@ def test_null_means_not_given() -> None:
 def test_all_problems_of_a_line_come_at_once() -> None:
     """Unknown keys, missing fields and values of no use are all reported, with the nearest known name."""
     assert wrong(
-        op="agent.clone", agnt_id="a", copies=0, name="${x}", tags="t", needs="n", use="u", on_error="stop"
+        op="agent.clone", agnt_id="a", copies=0, name="${x}", tags="t", needs="n", on_error="stop"
     ) == [
         "`name` holds ${x}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} (write $${ for a plain ${)",
         "`agnt_id` is not a field of agent.clone; did you mean `agent_id`?",
         "`copies` has to be a whole number from 1 to 100000",
         '`tags` has to be a list of texts, such as ["handbook"]',
         '`needs` has to be a list of ids, such as ["tenant-1"]',
-        "`use` is not available in this version; write the fields out on the line",
         "`on_error` has to be one of block, continue, halt",
         "`agent_id` is missing; agent.clone needs it",
     ]

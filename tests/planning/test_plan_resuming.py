@@ -268,6 +268,7 @@ lines = st.one_of(
     st.builds(lambda name, count: {**CLONE, "id": name, "copies": count}, names, st.integers(1, 3)),
     st.builds(lambda number: get(agent_id=f"agent_{number}"), st.integers(1, 30)),
     st.builds(lambda name: {"op": "agent.clone", "id": name, "agent_id": "a"}, names),
+    st.builds(lambda name: {"op": "agent.clone", "use": "t", "id": name, "agent_id": "a"}, names),
     st.builds(lambda name: get(name, on_error="continue", account="x"), names),
     st.builds(lambda name: {"op": "document.upload", "id": name, "file": f"{name}.md"}, names),
     st.sampled_from([b"", b"  "]),
@@ -284,6 +285,7 @@ headers: st.SearchStrategy[list[Any]] = st.sampled_from(
         [],
         [{"$job": {"name": "n"}}],
         [{"$job": {"defaults": {"agent.get": {"tags": ["t"]}}}}],
+        [{"$job": {"templates": {"t": {"op": "agent.clone", "copies": 2, "on_error": "continue"}}}}],
         [{"$job": {"vars": {"n": 2}, "defaults": {"agent.clone": {"copies": "${var:n}"}}}}],
     ]
 )
