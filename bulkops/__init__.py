@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bulkops.api import PROFILES, Profile, Tier
     from bulkops.errors import BulkopsError, JobError, UsageError
+    from bulkops.jobfile import Given
     from bulkops.model import Outcome, State
     from bulkops.operations import KINDS
     from bulkops.pipeline import Ending, Order, run
@@ -26,6 +27,7 @@ _HOMES = {
     "Account": "settings",
     "BulkopsError": "errors",
     "Ending": "pipeline",
+    "Given": "jobfile",
     "JobError": "errors",
     "Order": "pipeline",
     "Outcome": "model",
@@ -59,6 +61,7 @@ __all__ = [
     "Account",
     "BulkopsError",
     "Ending",
+    "Given",
     "JobError",
     "Order",
     "Outcome",

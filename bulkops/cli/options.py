@@ -18,6 +18,12 @@ CHANGED = Option(
     choices=("keep", "rerun"),
     about="when lines that were done have been edited or removed: go on, or also do edited ones again",
 )
+HEADER = Option(
+    "--header",
+    takes=str,
+    metavar="FILE",
+    about="a file with a header, which stands under that of the job; for jobs that tools write",
+)
 VAR = Option(
     "--var",
     takes=assignment,
@@ -164,7 +170,7 @@ IN_DOUBT = Option(
     about="also send again what is in doubt; what did take effect is then there twice",
 )
 
-AGAIN = (RUN_DIR, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
+AGAIN = (RUN_DIR, HEADER, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
 """What the command that continues repeats, since it says what a run may do to the account, and with which files."""
 ONCE = (EMULATE, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
 """What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
@@ -173,13 +179,13 @@ VERBS = {
     "plan": Verb(
         "validate a job, and say what a run would do; sends nothing",
         JOB,
-        options=(RUN_DIR, VAR, CHANGED, JSON),
+        options=(RUN_DIR, HEADER, VAR, CHANGED, JSON),
         account_and_pace=ACCOUNT,
     ),
     "run": Verb(
         "do a job; run it again and it continues",
         JOB,
-        options=(RUN_DIR, VAR, EMULATE, DRY_RUN, POLICY),
+        options=(RUN_DIR, HEADER, VAR, EMULATE, DRY_RUN, POLICY),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,
@@ -188,7 +194,7 @@ VERBS = {
     "retry": Verb(
         "do what failed or is blocked again",
         JOB,
-        options=(RUN_DIR, VAR, IN_DOUBT),
+        options=(RUN_DIR, HEADER, VAR, IN_DOUBT),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,

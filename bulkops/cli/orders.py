@@ -75,7 +75,8 @@ def reader_of(place: JobPlace) -> CheckpointReader:
 def given(options: Options) -> Given:
     """Return what the options give the job beside its file; of one var given twice, the last."""
     named = (text.partition("=") for text in options.var or ())
-    return Given(vars={name: value for name, _, value in named})
+    header = Path(options.header) if options.header else None
+    return Given({name: value for name, _, value in named}, header)
 
 
 def wanted(options: Options) -> Wanted:

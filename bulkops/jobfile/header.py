@@ -1,8 +1,9 @@
-"""The first line of a job file, where it says once what counts for all: `{"$job": {…}}`."""
+"""What a job says once, for all its lines: its first line, `{"$job": {…}}`, over a header file that is given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,31 @@ import orjson
 from bulkops.errors import JobError
 from bulkops.jobfile.expressions import may_hold_expressions
 from bulkops.jobfile.header_checks import MARK, wrong_header
+from bulkops.jobfile.merging import under
 from bulkops.jobfile.problems import LineError, LineProblems
+from bulkops.jobfile.reading import LONGEST_LINE, JobFile
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.variables import values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-    from bulkops.jobfile.reading import JobFile, RawLine
+    from bulkops.errors import Problem
+    from bulkops.jobfile.reading import RawLine
     from bulkops.model import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user gives a run beside the job file. `vars` are values by name, which win over the header's."""
+    """What the user gives a run beside the job file.
+
+    `vars` are values by name, which win over those of headers. `header` is a file with a header, which stands under
+    that of the job.
+    """
 
     vars: Mapping[str, str] = field(default_factory=dict)
+    header: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +61,42 @@ class Header:
         return blake2b(orjson.dumps([self.defaults, self.templates, self.vars]), digest_size=16).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a header says, and the problem that something wrong with it is."""
+
+    said: Mapping[str, Json]
+    problem: Callable[[str | None, str], Problem]
+
+    @property
+    def vars(self) -> Mapping[str, Json]:
+        """The vars that it declares."""
+        return self.said.get("vars") or {}
+
+
 def read_header(
     file: JobFile, environ: Mapping[str, str] | None = None, given: Given | None = None
 ) -> Header:
-    """Return the header of a job file.
+    """Return the header of a job file, over the one that is given.
 
-    `environ` is where `${env:…}` looks. JobError with everything that is wrong with the header, UsageError for what
+    `environ` is where `${env:…}` looks. JobError with everything that is wrong with both, UsageError for a var that
     is given and cannot be.
     """
+    given = given or Given()
+    problems: list[Problem] = []
     first = next(file.lines(), None)
+    own = None if first is None else _own(file, first, problems)
+    lower = None if given.header is None else _in_file(given.header, problems)
+    if problems:
+        raise JobError(problems)
+    said = _over(lower, own)
+    declared = said.get("vars") or {}
     try:
-        written = None if first is None else _written(first)
-        said = {} if written is None else written[MARK]
-        values = values_of(
-            said.get("vars", {}), {} if given is None else given.vars, environ or {}, f"{MARK}.vars"
-        )
-    except LineProblems as problems:
-        assert first is not None
-        raise JobError([file.problem(first.number, *wrong) for wrong in problems.found]) from None
-    if first is None or written is None:
-        return Header()
-    defaults = {op: defaults for op, defaults in said.get("defaults", {}).items() if defaults}
-    templates = said.get("templates", {})
+        values = values_of(declared, given.vars, environ or {}, f"{MARK}.vars")
+    except LineProblems as wrong:
+        raise JobError([_of_var(*found, own, lower) for found in wrong.found]) from None
+    defaults = {op: fields for op, fields in (said.get("defaults") or {}).items() if fields}
+    templates = {name: fields for name, fields in (said.get("templates") or {}).items() if fields is not None}
     return Header(
         name=said.get("name"),
         about=said.get("about"),
@@ -81,21 +105,73 @@ def read_header(
         templates=templates,
         vars=values,
         may_hold_expressions=may_hold_expressions(orjson.dumps([defaults, templates])),
-        start=file.after(first),
-        first=first.number + 1,
+        start=0 if own is None or first is None else file.after(first),
+        first=1 if own is None or first is None else first.number + 1,
     )
 
 
-def _written(first: RawLine) -> dict[str, Json] | None:
-    """Return the line if it is a header; a line that cannot be read is reported where lines are parsed."""
+def _own(file: JobFile, first: RawLine, problems: list[Problem]) -> _Said | None:
+    """Return what the first line says, if it is a header; one that cannot be read is told where lines are parsed."""
+    problem = partial(file.problem, first.number)
     try:
         written = parse_object(first.raw)
     except LineError as error:
         if b'"$job"' in first.raw:
-            raise LineProblems([error]) from None
+            problems.append(problem(error.field, error.message))
         return None
     if MARK not in written:
         return None
-    if problems := list(wrong_header(written)):
-        raise LineProblems(problems)
-    return written
+    problems += [problem(error.field, error.message) for error in wrong_header(written)]
+    return _Said(written[MARK], problem)
+
+
+def _in_file(path: Path, problems: list[Problem]) -> _Said | None:
+    """Return what a header file says; JobError when there is no such file."""
+    with JobFile.open(path) as file:
+        raw = b"".join(file.blocks(end=LONGEST_LINE + 1))
+    problem = partial(file.problem, None)
+    try:
+        written = _header_of(raw)
+    except LineError as error:
+        problems.append(problem(error.field, error.message))
+        return None
+    problems += [problem(error.field, error.message) for error in wrong_header(written)]
+    return _Said(written[MARK], problem)
+
+
+def _header_of(raw: bytes) -> dict[str, Json]:
+    """Return the object of a header file, which may stand on several lines; LineError when it is none."""
+    remedy = f'write one object, such as {{"{MARK}": {{"vars": {{"agent": "agent_abc123"}}}}}}'
+    if len(raw) > LONGEST_LINE:
+        raise LineError(None, f"the header is longer than {LONGEST_LINE // 2**20} MiB; say less")
+    try:
+        written = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise LineError(None, f"the header is not JSON ({error}); {remedy}") from None
+    if not isinstance(written, dict) or MARK not in written:
+        raise LineError(None, f"the file holds no header; {remedy}")
+    return parse_object(raw)
+
+
+def _over(lower: _Said | None, own: _Said | None) -> Mapping[str, Json]:
+    """Return the job's own header over the one that is given: objects merge, null removes.
+
+    But for a var: null says that it has no value here, so that one from below serves.
+    """
+    if lower is None or own is None:
+        only = lower or own
+        return {} if only is None else only.said
+    said = dict(own.said)
+    if own.vars:
+        said["vars"] = {
+            name: value for name, value in own.vars.items() if value is not None or name not in lower.vars
+        }
+    return under(lower.said, said)
+
+
+def _of_var(place: str | None, message: str, *headers: _Said | None) -> Problem:
+    """Return what is wrong with a var, at the header that says its value."""
+    name = (place or "").removeprefix(f"{MARK}.vars.").partition(".")[0]
+    declaring = [header for header in headers if header is not None and name in header.vars]
+    header = next((header for header in declaring if header.vars[name] is not None), declaring[0])
+    return header.problem(place, message)

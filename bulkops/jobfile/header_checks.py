@@ -40,6 +40,8 @@ def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
         return
     for key, value in said.items():
         place = f"{MARK}.{key}"
+        if value is None and (key in _TEXTS or key in _OBJECTS):
+            continue  # it takes away what a header below says
         if key == "defaults":
             yield from _wrong_defaults(value)
         elif key == "templates":
@@ -72,21 +74,21 @@ def _wrong_defaults(defaults: Json) -> Iterator[LineError]:
         place = f"{MARK}.defaults.{op}"
         if op not in TABLES:
             yield LineError(place, f"is no known kind; {nearest(op, TABLES)}")
-        elif not isinstance(values, dict):
-            yield LineError(place, "has to be an object with fields of that kind")
-        else:
+        elif isinstance(values, dict):
             for key, value in values.items():
                 wrong = _wrong_default(op, key, value)
                 if wrong is not None:
                     yield LineError(f"{place}.{key}", wrong)
+        elif values is not None:
+            yield LineError(place, "has to be an object with fields of that kind")
 
 
 def _wrong_default(op: str, key: str, value: Any) -> str | None:
     table = TABLES[op]
     if key not in table.fields and key not in _MARKS_WITH_DEFAULT:
         return f"cannot be a default of {op}; {nearest(key, [*table.fields, *_MARKS_WITH_DEFAULT])}"
-    if b"${" in orjson.dumps(value):
-        return None  # checked at the lines, where its expressions are read
+    if value is None or b"${" in orjson.dumps(value):
+        return None  # it takes something away, or is checked at the lines, where its expressions are read
     return table.checks[key](value)
 
 
@@ -98,13 +100,13 @@ def _wrong_templates(templates: Json) -> Iterator[LineError]:
         place = f"{MARK}.templates.{name}"
         if not is_plain_name(name):
             yield LineError(place, f"is no name of a template: write a text of {NAME_RULE}")
-        elif not isinstance(said, dict):
-            yield LineError(place, 'has to be an object with keys of a line, such as {"op": "agent.clone"}')
-        else:
+        elif isinstance(said, dict):
             for key, value in said.items():
                 wrong = _wrong_in_template(said.get("op"), key, value)
                 if wrong is not None:
                     yield LineError(f"{place}.{key}", wrong)
+        elif said is not None:
+            yield LineError(place, 'has to be an object with keys of a line, such as {"op": "agent.clone"}')
 
 
 def _wrong_in_template(op: Json, key: str, value: Any) -> str | None:

@@ -179,6 +179,31 @@ def test_a_changed_header_counts_for_what_is_not_done(desk: Desk) -> None:
     assert desk.made("tool.create") == ["M", "M"]
 
 
+def test_a_header_file_for_jobs_that_tools_write(desk: Desk) -> None:
+    """Lines of mere data have what a header file says; it is repeated by the command that continues, and needed."""
+    read = {"op": "agent.get", "agent_id": "${var:target}"}
+    said = {"vars": {"target": "agent_wrong"}, "templates": {"m": {"op": "agent.create"}, "r": read}}
+    common = desk.folder / "common.json"
+    common.write_text(json.dumps({"$job": said}, indent=2))
+    job = desk.job(
+        [{"use": "m", "id": "m", "body": {"name": "M", "conversation_config": {}}}, {"use": "r", "id": "r"}]
+    )
+    ended = desk.run(job, "--header", "common.json")
+    assert ended.code == 3, ended.err
+    assert "--header common.json" in ended.last
+    made = desk.effects("agent.create")[0].id
+    again = desk.bulkops(*shlex.split(summary(job)["next"])[1:], "--var", f"target={made}")
+    assert again.code == 0, again.err
+    assert desk.made() == ["M"]
+    without = desk.run(job)
+    assert without.code == 2
+    assert "job.jsonl, line 1: `use` names 'm', which is no template; the header has none" in without.err
+    common.write_text('{"$job": {"base_url": "https://evil.example"}}')
+    refused = desk.run(job, "--header", "common.json")
+    assert refused.code == 2
+    assert "common.json: `$job.base_url` cannot stand in a job file" in refused.err
+
+
 def test_the_command_that_continues_repeats_the_vars(desk: Desk) -> None:
     """The last line names every var that was given, quoted on one line as a shell takes it."""
     job = desk.job([VARS, READ])

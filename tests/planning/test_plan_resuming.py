@@ -144,6 +144,23 @@ def test_what_is_given_beside_the_file_is_noticed(job: Path) -> None:
         assert plan_slowly(opened, remembered, Selection(), Given({"n": "4"})).left.total() == 1
 
 
+def test_a_header_file_is_noticed(job: Path) -> None:
+    """A file is known again under what the header file said, not when that says another thing or is not given."""
+    remembered = Remembered()
+    common = job.with_name("common.json")
+    beside = Given(header=write(common, [{"$job": {"defaults": {"agent.clone": {"copies": 2}}}}]))
+    clone = {"op": "agent.clone", "id": "k", "agent_id": "a"}
+    begin(write(job, [clone]), remembered, beside)
+    for index in range(2):
+        remembered.end(clone, State.DONE, index=index)
+    plan = quickly(job, remembered, beside)
+    assert plan is not None
+    assert plan.left.total() == 0
+    assert quickly(job, remembered) is None
+    write(common, [{"$job": {"defaults": {"agent.clone": {"copies": 3}}}}])
+    assert quickly(job, remembered, beside) is None
+
+
 def test_an_appended_file_is_known_again(job: Path) -> None:
     """Lines that were appended are all that is left, and the next run knows them as well."""
     remembered = Remembered()
