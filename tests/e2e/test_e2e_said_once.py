@@ -126,6 +126,22 @@ def test_what_is_in_doubt_keeps_what_was_sent(desk_at: Callable[..., Desk]) -> N
     assert desk.made() == ["Ann 0"]
 
 
+def test_rows_are_made_of_templates_and_vars(desk: Desk) -> None:
+    """The line of an `$each` uses templates and vars like any other, and a row may name its template."""
+    (desk.folder / "rows.csv").write_text("slug,kind\noslo,office\nrome,${var:who}\n")
+    said = {"vars": {"who": "Ann"}, "templates": {"office": {"op": "agent.create", "tags": ["o"]}}}
+    body = {"name": "${var:who} ${row:slug} ${row:kind}", "conversation_config": {}}
+    line = {"use": "${row:kind}", "id": "${row:slug}", "body": body}
+    job = desk.job([{"$job": said}, {"$each": {"csv": "rows.csv"}, "line": line}])
+    wrong = desk.run(job)
+    assert wrong.code == 2
+    assert "line 2: `line.use` names '${var:who}', which is no template; known are office (row 2" in wrong.err
+    job = desk.job([{"$job": said}, {"$each": {"csv": "rows.csv"}, "line": line | {"use": ["office"]}}])
+    ended = desk.run(job, "--var", "who=Bob")
+    assert ended.code == 0, ended.err
+    assert sorted(desk.made()) == ["Bob oslo office", "Bob rome ${var:who}"]
+
+
 def test_templates_are_used_also_by_failed_lines(desk: Desk) -> None:
     """Lines have what their templates say; mended in failed.jsonl and run from there, they still have it."""
     said = {
