@@ -22,7 +22,6 @@ _EXPRESSION = re.compile(r"\$\$\{|\$\{(?:([^{}]*)\})?")
 _ALONE = re.compile(r"\$\{var:([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KNOWN = "known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} (write $${ for a plain ${)"
-_LATER = ("row", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +143,11 @@ def _expression(inside: str, environ: Mapping[str, str], vars: Mapping[str, Json
     if colon and prefix == "var":
         return as_text(_value_of(rest, vars))
     written = shown(f"${{{inside}}}")
-    if prefix in _LATER:
+    if prefix == "row":
+        raise LineError(None, f"holds {written}; only the `line` of an `$each` has rows")
+    if prefix == "file":
         raise LineError(
-            None, f"holds {written}, which is not available in this version; write the value itself"
+            None, f"holds {written}, which is not available in this version; write the text itself"
         )
     raise LineError(None, f"holds {written}; {_KNOWN}")
 

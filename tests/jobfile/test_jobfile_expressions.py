@@ -130,7 +130,7 @@ def test_nothing_is_changed_in_place() -> None:
         ("${var:x}", "does not declare (known are agent, scope); add it to `vars`"),
         ("${var:}", "holds ${var:}, which the header does not declare"),
         ("${var}", "known are"),
-        ("${row:x}", "not available in this version"),
+        ("${row:x}", "only the `line` of an `$each` has rows"),
         ("${file:x}", "not available in this version"),
         ("${ref:a#b", "holds `${` without its `}`; write $${ for a plain ${"),
         ("${ref:a${copy}#b}", "without its `}`"),
