@@ -131,7 +131,10 @@ class RowTemplate:
             return path
         if named not in self._columns:
             what = f"asks for {shown(f'${{row:{named}}}')}, and the rows have no such column"
-            self._problems.append(LineError(field, f"{what}; {nearest(named, self._columns)}"))
+            hint = nearest(named, self._columns)
+            if len(self._columns) == 1 and (apart := set(self._columns[0]) & set(";\t|")):
+                hint += f'; is {min(apart)!r} what its columns are kept apart by? Give it as "delimiter"'
+            self._problems.append(LineError(field, f"{what}; {hint}"))
         return (named,)
 
 

@@ -7,7 +7,7 @@ import glob
 import os
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 _LATER: Final = ("op", "spool")
-_OPTIONS: Final = {"csv": ("delimiter", "encoding", "types"), "jsonl": (), "glob": ()}
+_OPTIONS: Final = {
+    "csv": ("delimiter", "encoding", "types", "where"),
+    "jsonl": ("where",),
+    "glob": ("where",),
+}
 FILE_COLUMNS: Final = ("path", "name", "stem", "suffix", "folder")
 """What a row of a pattern has: the path as the job would write it, and its parts."""
 MOST_PROBLEMS: Final = 1000
@@ -37,6 +41,17 @@ class Source(NamedTuple):
     columns: tuple[str, ...] | None
     rows: Iterator[Mapping[str, Json]]
 
+    def only(self, where: Mapping[str, Json]) -> Source:
+        """Return the rows that have one of the values named for each column; LineError for one that is not there."""
+        wanted = []
+        for named, value in where.items():
+            if self.columns is not None and named not in self.columns:
+                raise LineError(f"$each.where.{named}", f"is no column of it; {nearest(named, self.columns)}")
+            path = (named,) if self.columns is not None else tuple(named.split("."))
+            wanted.append((path, value if isinstance(value, list) else [value]))
+        rows = (row for row in self.rows if all(_is_one_of(row, path, values) for path, values in wanted))
+        return Source(f"the wanted rows of {self.name}", self.columns, rows)
+
 
 @contextmanager
 def opened(said: Json, base: Path) -> Iterator[Source]:
@@ -46,6 +61,12 @@ def opened(said: Json, base: Path) -> Iterator[Source]:
     """
     kind = _kind_of(said)
     assert isinstance(said, dict)
+    with _source(kind, said, base) as source:
+        yield source.only(said["where"]) if said.get("where") else source
+
+
+@contextmanager
+def _source(kind: str, said: Mapping[str, Any], base: Path) -> Iterator[Source]:
     named = said[kind]
     if kind == "glob":
         yield Source(shown(named, _LONGEST_NAME), FILE_COLUMNS, _files(named, base))
@@ -90,7 +111,29 @@ def _kind_of(said: Json) -> str:
         raise LineError(f"$each.{kind}", f"has to be a text that is not empty, such as {example}")
     if kind == "csv":
         _check_options(said)
+    _check_where(said.get("where"))
     return kind
+
+
+def _check_where(where: Json) -> None:
+    if where is None:
+        return
+    if not isinstance(where, dict):
+        raise LineError("$each.where", 'has to be an object, such as {"kind": "agent"}')
+    for named, value in where.items():
+        values = value if isinstance(value, list) else [value]
+        if not values or any(isinstance(each, dict | list) for each in values):
+            raise LineError(f"$each.where.{named}", "has to be a plain value, or a list of those it may be")
+
+
+def _is_one_of(row: Mapping[str, Json], path: tuple[str, ...], values: list[Json]) -> bool:
+    value: Json = row
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    # True is no 1.
+    return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in values)
 
 
 def _check_options(said: Mapping[str, Json]) -> None:

@@ -145,6 +145,17 @@ def made_before(desk: Desk) -> list[dict[str, Any]]:
     return results(job)
 
 
+def test_what_a_run_made_is_a_source(desk: Desk) -> None:
+    """What one run tells of having made can be the rows of another job: here it is deleted again."""
+    tenants(desk, range(3))
+    assert desk.run(desk.job([EACH, {"op": "agent.list", "id": "l"}])).code == 0
+    source = {"jsonl": "job.run/created.jsonl", "where": {"kind": "agent"}}
+    line = {"op": "agent.delete", "id": "delete:${row:id}", "agent_id": "${row:id}"}
+    ended = desk.run(desk.job([{"$each": source, "line": line}], "cleanup.jsonl"))
+    assert ended.code == 0, ended.err
+    assert len(desk.effects("agent.delete")) == 3
+
+
 def test_a_row_that_is_done_and_gone_is_told(desk: Desk) -> None:
     """A run is refused when a row is gone whose operation is done, until the user says to go on."""
     tenants(desk, [1, 2])

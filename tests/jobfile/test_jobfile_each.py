@@ -109,6 +109,10 @@ def test_options_of_csv(tmp_path: Path) -> None:
         ('id\n"1\n2\n', "rows.csv, line 3: cannot be read as CSV (unexpected end of data); look for a quote"),
         (b"id\n\xe4\n", "rows.csv, line 1: is not utf-8 near here; save it as UTF-8, or say what it is"),
         (
+            "id;name\n1;x\n",
+            "job.jsonl, line 1: `line.id` asks for ${row:id}, and the rows have no such column; known are id;name; is",
+        ),
+        (
             "name\n1\n",
             "job.jsonl, line 1: `line.id` asks for ${row:id}, and the rows have no such column; known are name",
         ),
@@ -160,6 +164,30 @@ def test_rows_of_json(tmp_path: Path) -> None:
         "tags": ["a"],
         "body": {"id": 7, "t": ["a"], "text": '<7>["a"]', "z": None},
     }
+
+
+def test_only_the_wanted_rows(tmp_path: Path) -> None:
+    """`where` keeps the rows that have the value, or one of the values, of each column that it names."""
+    rows = [
+        {"kind": kind, "n": {"of": n}} for kind in ("agent", "tool", "document") for n in (0, 1, True, None)
+    ]
+    (tmp_path / "rows.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    line = {"op": "agent.create", "body": {"all": ["${row:kind}", "${row:n.of}"]}}
+
+    def kept(**where: Any) -> list[Any]:
+        each = {
+            "jsonl": "rows.jsonl",
+            "where": {key.replace("_", "."): value for key, value in where.items()},
+        }
+        return [made["body"]["all"] for made in written_out(write(tmp_path, {"$each": each, "line": line}))]
+
+    assert kept(kind=["agent", "tool"], n_of=1) == [["agent", 1], ["tool", 1]]
+    assert kept(kind="tool", n_of=[None, True]) == [["tool", True], ["tool", None]]
+    assert kept(other=1) == kept(kind_of="agent") == []
+    with open_job(
+        write(tmp_path, {"$each": {"jsonl": "rows.jsonl", "where": {"kind": "tool"}}, "line": line})
+    ) as job:
+        assert job.place(2) == "line 1, row 2 of the wanted rows of rows.jsonl"
 
 
 def test_files_of_a_pattern(tmp_path: Path) -> None:
@@ -215,6 +243,15 @@ def test_files_of_a_pattern(tmp_path: Path) -> None:
         (
             {"$each": {"csv": "rows.csv", "types": {"ids": "text"}}, "line": LINE},
             "`$each.types.ids` is no column of it; did you mean `id`?",
+        ),
+        ({"$each": {"csv": "rows.csv", "where": "id"}, "line": LINE}, "`$each.where` has to be an object"),
+        (
+            {"$each": {"csv": "rows.csv", "where": {"ids": "1"}}, "line": LINE},
+            "`$each.where.ids` is no column of it; did you mean `id`?",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "where": {"id": {"a": 1}}}, "line": LINE},
+            "`$each.where.id` has to be a plain value, or a list of those it may be",
         ),
         ({"$each": {"csv": "rows.csv"}}, "`line` has to be an object"),
         (
