@@ -90,6 +90,22 @@ def test_commands_that_send_nothing_load_no_http(lone_desk: Desk, words: tuple[s
     assert done.returncode == 0, done.stderr
 
 
+def test_a_run_leaves_the_collector_as_it_was(desk: Desk) -> None:
+    """Within somebody's own process the command gives the collector of cycles back as it was, with nothing frozen."""
+    arguments = ["run", str(desk.job(agents(2))), *desk.target, "-q"]
+    code = (
+        "import gc, sys\n"
+        "from bulkops.cli import main\n"
+        "before = gc.get_threshold(), gc.get_freeze_count()\n"
+        f"code = main({arguments!r})\n"
+        "sys.exit(code or (gc.get_threshold(), gc.get_freeze_count()) != before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=desk.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_dry_run_sends_nothing(desk: Desk) -> None:
     """A dry run prints the plan, sends nothing and makes no run folder."""
     job = desk.job(agents(3))
