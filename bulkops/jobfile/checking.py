@@ -109,7 +109,7 @@ def check_surroundings(
     places = {error.field for error in problems}
     for key in table.files:
         path = written.get(key)
-        if path is not None and key not in places:
+        if isinstance(path, str) and key not in places:
             path = written[key] = os.path.join(base, path)
             wrong = wrong_file(path) if look_for_files else None
             if wrong:

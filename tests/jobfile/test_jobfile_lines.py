@@ -325,6 +325,13 @@ def test_files_that_cannot_be_sent_are_errors(tmp_path: Path, monkeypatch: pytes
     assert problem("a.md").endswith("which you are not allowed to read; change its permissions")
 
 
+def test_an_expression_within_what_is_no_path(tmp_path: Path) -> None:
+    """A `file` that is no text is told as what is wrong with the expression in it, and no mistake of ours."""
+    assert wrong(tmp_path, op="document.upload", file={"path": "${env:NO_SUCH}"}) == [
+        "`file.path` needs the variable NO_SUCH, which is not set; set it in the environment and start again"
+    ]
+
+
 def test_no_answer_decides_which_file_is_read(tmp_path: Path) -> None:
     """A file's name cannot come from a result: a server could ask for any file of this machine."""
     assert wrong(tmp_path, op="document.upload", file="${ref:a#path}") == [
