@@ -149,12 +149,14 @@ def _check_options(said: Mapping[str, Json]) -> None:
     if not isinstance(types, dict):
         raise LineError("$each.types", 'has to be an object, such as {"copies": "integer"}')
     for column, name in types.items():
-        if name not in _TYPES:
-            raise LineError(f"$each.types.{column}", f"has to be one of {', '.join(_TYPES)}")
+        if not isinstance(name, str) or name not in TYPES:
+            raise LineError(f"$each.types.{column}", f"has to be one of {', '.join(TYPES)}")
 
 
 def _encoding(said: Mapping[str, Json]) -> str:
-    encoding = said.get("encoding") or "utf-8"
+    encoding = said.get("encoding")
+    if encoding is None:
+        encoding = "utf-8"
     if isinstance(encoding, str):
         try:
             "".encode(encoding)
@@ -189,7 +191,7 @@ def _json(text: str) -> Json:
     return value
 
 
-_TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
+TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
     "text": str,
     "integer": _whole,
     "number": _number,
@@ -221,7 +223,7 @@ class _Table:
                     f"$each.types.{column}", f"is no column of it; {nearest(column, self.columns)}"
                 )
         self._typed = [
-            (place, _TYPES[types[name]], types[name])
+            (place, TYPES[types[name]], types[name])
             for place, name in enumerate(self.columns)
             if name in types
         ]

@@ -237,6 +237,14 @@ def test_files_of_a_pattern(tmp_path: Path) -> None:
             "`$each.encoding` has to name an encoding of text",
         ),
         (
+            {"$each": {"csv": "rows.csv", "encoding": ""}, "line": LINE},
+            "`$each.encoding` has to name an encoding of text",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "types": {"id": ["text"]}}, "line": LINE},
+            "`$each.types.id` has to be one of text, integer",
+        ),
+        (
             {"$each": {"csv": "rows.csv", "types": {"id": "int"}}, "line": LINE},
             "`$each.types.id` has to be one of text, integer",
         ),
