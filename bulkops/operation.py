@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from bulkops.api.profile import is_entity_id
+from bulkops.api.profile import ENTITY_ID_LENGTH, is_entity_id
 from bulkops.model import Json, Reply, Step
 
 if TYPE_CHECKING:
@@ -21,8 +21,17 @@ Steps: TypeAlias = Generator[Step, Reply, Mapping[str, Json]]
 Check: TypeAlias = Callable[[Any], str | None]
 """Looks at a field's value; returns what is wrong with it as the end of a sentence, or None."""
 
+Schema: TypeAlias = Mapping[str, Json]
+"""What a field's values look like, as a JSON Schema (draft 2020-12): for editors, while the check decides."""
+
 MOST_OPERATIONS_PER_LINE = 100_000
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+_ENTITY: Schema = {"type": "string", "pattern": f"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{ENTITY_ID_LENGTH - 1}}}$"}
+_OBJECT: Schema = {"type": "object"}
+_COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_OPERATIONS_PER_LINE}
+_DURATION: Schema = {"type": "string", "pattern": r"^([0-9]+\.?[0-9]*|\.[0-9]+)[smhd]$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +61,20 @@ class Operation(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a kind's line: what it means, how a value is checked, and whether it must be there."""
+    """One field of a kind's line: what it means, how a value is checked and looks, and whether it must be there."""
 
     name: str
     about: str
     check: Check
+    schema: Schema
     required: bool
     is_file: bool = False
 
 
-def _field(about: str, check: Check, *, required: bool, default: Json, is_file: bool = False) -> Any:
-    metadata = {"about": about, "check": check, "is_file": is_file}
+def _field(
+    about: str, check: Check, schema: Schema, *, required: bool, default: Json, is_file: bool = False
+) -> Any:
+    metadata = {"about": about, "check": check, "schema": schema, "is_file": is_file}
     if required:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -70,44 +82,45 @@ def _field(about: str, check: Check, *, required: bool, default: Json, is_file: 
 
 def entity(about: str) -> Any:
     """Declare a required field that holds the id of something at the API."""
-    return _field(about, _is_entity, required=True, default=None)
+    return _field(about, _is_entity, _ENTITY, required=True, default=None)
 
 
 def text(about: str, *, required: bool = False, default: str | None = None) -> Any:
     """Declare a field that holds a text that is not empty."""
-    return _field(about, _is_text, required=required, default=default)
+    return _field(about, _is_text, TEXT, required=required, default=default)
 
 
 def json_object(about: str, *, required: bool = False) -> Any:
     """Declare a field that holds a JSON object; it is sent as it stands."""
-    return _field(about, _is_object, required=required, default=None)
+    return _field(about, _is_object, _OBJECT, required=required, default=None)
 
 
 def whole(about: str, *, default: int) -> Any:
     """Declare a field that holds a whole number from 1 to 100,000."""
-    return _field(about, _is_count, required=False, default=default)
+    return _field(about, _is_count, _COUNT, required=False, default=default)
 
 
 def upload(about: str) -> Any:
     """Declare a required field that holds the path of a file to send."""
-    return _field(about, _is_text, required=True, default=None, is_file=True)
+    return _field(about, _is_text, TEXT, required=True, default=None, is_file=True)
 
 
 def duration(about: str, *, default: str) -> Any:
     """Declare a field that holds a duration such as `30s`, `5m`, `2h`, `7d`."""
-    return _field(about, _is_duration, required=False, default=default)
+    return _field(about, _is_duration, _DURATION, required=False, default=default)
 
 
-def checked(about: str, check: Check) -> Any:
-    """Declare an optional field with a check of its own."""
-    return _field(about, check, required=False, default=None)
+def checked(about: str, check: Check, schema: Schema) -> Any:
+    """Declare an optional field with a check of its own; the schema takes whatever the check takes."""
+    return _field(about, check, schema, required=False, default=None)
 
 
 def seconds(text_: str) -> float:
     """Return the seconds of a duration such as `30s`, `5m`, `2h`, `7d`; ValueError for anything else."""
     unit = _UNITS.get(text_[-1:])
     number = text_[:-1]
-    if unit is None or not number or len(number) > 12 or not number.replace(".", "", 1).isdecimal():  # noqa: PLR2004 - more digits than any duration needs
+    digits = number.replace(".", "", 1)
+    if unit is None or len(number) > 12 or not (digits.isascii() and digits.isdecimal()):  # noqa: PLR2004 - more digits than any duration needs
         raise ValueError(text_)
     return float(number) * unit
 
@@ -122,6 +135,7 @@ def fields_of(kind: type[Operation]) -> Mapping[str, Field]:
                     name=f.name,
                     about=f.metadata["about"],
                     check=f.metadata["check"],
+                    schema=f.metadata["schema"],
                     required=f.default is dataclasses.MISSING,
                     is_file=f.metadata["is_file"],
                 )

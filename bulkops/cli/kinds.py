@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.cli.parsing import say
+from bulkops.cli.parsing import UsageExit, near, say
 from bulkops.operation import fields_of
 from bulkops.operations import KINDS
 
@@ -20,21 +20,20 @@ if TYPE_CHECKING:
 
 def run(options: Options) -> int:
     """Print the kinds."""
-    if options.kind is not None and options.kind not in KINDS:
-        from difflib import get_close_matches
-
-        close = get_close_matches(options.kind, KINDS, n=1)
-        say(
-            f"bulkops kinds: there is no kind {options.kind!r}"
-            + (f"; did you mean {close[0]!r}?" if close else "")
-        )
-        return 2
+    check_kind("kinds", options.kind)
     chosen = [KINDS[options.kind]] if options.kind else list(KINDS.values())
     if options.json:
         sys.stdout.buffer.write(orjson.dumps([as_json(kind) for kind in chosen]) + b"\n")
     else:
         print("\n\n".join(as_text(kind) for kind in chosen))
     return 0
+
+
+def check_kind(command: str, kind: str | None) -> None:
+    """End the call when it names a kind that there is not."""
+    if kind is not None and kind not in KINDS:
+        say(f"bulkops {command}: there is no kind {kind!r}{near(kind, KINDS)} (`bulkops kinds`)")
+        raise UsageExit(2)
 
 
 def as_json(kind: type[Operation]) -> Json:

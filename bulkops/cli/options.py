@@ -273,6 +273,19 @@ VERBS = {
     "kinds": Verb(
         "list the kinds of operations and their fields", (("[KIND]", "only this one"),), options=(JSON,)
     ),
+    "schema": Verb(
+        "print the JSON Schema of a job file's lines, for editors",
+        (("[KIND]", "only of lines of this kind"),),
+        options=(
+            Option(
+                "--job",
+                takes=str,
+                metavar="JOB",
+                about="of the lines of this job: knows its header, and so which fields are missing",
+            ),
+            HEADER,
+        ),
+    ),
     "emulate": Verb(
         "start the local server that speaks the API",
         (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bulkops.jobfile.expanding import WRITTEN_OUT, open_job
 from bulkops.jobfile.graph import find_cycle
-from bulkops.jobfile.header import Given, Header, read_header
+from bulkops.jobfile.header import Given, Header, read_header, said_once
 from bulkops.jobfile.holes import Ref, pick
 from bulkops.jobfile.lines import Line, parse_line
 from bulkops.jobfile.problems import LineError, LineProblems, problems_text
@@ -33,6 +33,7 @@ __all__ = [
     "pick",
     "problems_text",
     "read_header",
+    "said_once",
     "sifted",
     "wrong_file",
 ]

@@ -83,12 +83,8 @@ def read_header(
     is given and cannot be.
     """
     given = given or Given()
-    problems: list[Problem] = []
     first = next(file.lines(), None)
-    own = None if first is None else _own(file, first, problems)
-    lower = None if given.header is None else _in_file(given.header, problems)
-    if problems:
-        raise JobError(problems)
+    lower, own = _headers(file, given.header)
     said = _over(lower, own)
     declared = said.get("vars") or {}
     try:
@@ -108,6 +104,25 @@ def read_header(
         start=0 if own is None or first is None else file.after(first),
         first=1 if own is None or first is None else first.number + 1,
     )
+
+
+def said_once(file: JobFile | None, header: Path | None = None) -> Mapping[str, Json]:
+    """Return what the header of a job file says, over a header file that is given; vars as they are declared.
+
+    JobError with everything that is wrong with both.
+    """
+    return _over(*_headers(file, header))
+
+
+def _headers(file: JobFile | None, header: Path | None) -> tuple[_Said | None, _Said | None]:
+    """Return the header that is given and the job's own; JobError with everything that is wrong with both."""
+    problems: list[Problem] = []
+    first = None if file is None else next(file.lines(), None)
+    own = None if file is None or first is None else _own(file, first, problems)
+    lower = None if header is None else _in_file(header, problems)
+    if problems:
+        raise JobError(problems)
+    return lower, own
 
 
 def _own(file: JobFile, first: RawLine, problems: list[Problem]) -> _Said | None:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 MARK = "$job"
+MARKS_WITH_DEFAULT = frozenset({"account", "meta", "on_error", "tags"})
+MARKS_OF_TEMPLATES = MARKS_WITH_DEFAULT | {"needs", "op"}
 _LATER = frozenset({"accounts", "version"})
 _NEVER = frozenset(
     {"api_key", "apikey", "base_url", "host", "key", "password", "secret", "token", "url", "xi-api-key"}
 )
-_MARKS_WITH_DEFAULT = frozenset({"account", "meta", "on_error", "tags"})
-_MARKS_OF_TEMPLATES = _MARKS_WITH_DEFAULT | {"needs", "op"}
 _EVERY_FIELD = frozenset(name for table in TABLES.values() for name in table.fields)
 _TEXTS = ("name", "about", "account")
 _OBJECTS = ("defaults", "templates", "vars")
@@ -85,8 +85,8 @@ def _wrong_defaults(defaults: Json) -> Iterator[LineError]:
 
 def _wrong_default(op: str, key: str, value: Any) -> str | None:
     table = TABLES[op]
-    if key not in table.fields and key not in _MARKS_WITH_DEFAULT:
-        return f"cannot be a default of {op}; {nearest(key, [*table.fields, *_MARKS_WITH_DEFAULT])}"
+    if key not in table.fields and key not in MARKS_WITH_DEFAULT:
+        return f"cannot be a default of {op}; {nearest(key, [*table.fields, *MARKS_WITH_DEFAULT])}"
     if value is None or b"${" in orjson.dumps(value):
         return None  # it takes something away, or is checked at the lines, where its expressions are read
     return table.checks[key](value)
@@ -115,11 +115,11 @@ def _wrong_in_template(op: Json, key: str, value: Any) -> str | None:
     if key == "op":
         return None if table is not None else wrong_op(op)
     fields = table.fields if table is not None else _EVERY_FIELD
-    if key not in fields and key not in _MARKS_OF_TEMPLATES:
+    if key not in fields and key not in MARKS_OF_TEMPLATES:
         if key in MARKS:
             return f"cannot stand in a template; {_OF_LINES.get(key, _OF_LINES['id'])}"
         return f"is not a field of {'any kind' if table is None else op}; " + nearest(
-            key, [*fields, *_MARKS_OF_TEMPLATES]
+            key, [*fields, *MARKS_OF_TEMPLATES]
         )
     if value is None or isinstance(value, dict) or b"${" in orjson.dumps(value):
         return (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 _LATER: Final = ("op", "spool")
-_OPTIONS: Final = {
+OPTIONS: Final = {
     "csv": ("delimiter", "encoding", "types", "where"),
     "jsonl": ("where",),
     "glob": ("where",),
@@ -99,13 +99,13 @@ def _kind_of(said: Json) -> str:
     for key in _LATER:
         if key in said:
             raise LineError(f"$each.{key}", f"is not available in this version; known are {example}")
-    kinds = [key for key in said if key in _OPTIONS]
+    kinds = [key for key in said if key in OPTIONS]
     if len(kinds) != 1:
         raise LineError("$each", f"has to name one source: {example}")
     kind = str(kinds[0])
     for key in said:
-        if key != kind and key not in _OPTIONS[kind]:
-            raise LineError(f"$each.{key}", f"is not known; {nearest(key, [kind, *_OPTIONS[kind]])}")
+        if key != kind and key not in OPTIONS[kind]:
+            raise LineError(f"$each.{key}", f"is not known; {nearest(key, [kind, *OPTIONS[kind]])}")
     named = said[kind]
     if not isinstance(named, str) or not named or "\0" in named:
         raise LineError(f"$each.{kind}", f"has to be a text that is not empty, such as {example}")

@@ -52,7 +52,16 @@ class SimulateConversation(Operation):
     agent_id: str = entity("the agent to talk to")
     body: Json = json_object("the scenario, as the API wants it", required=True)
     repeat: int = whole("how many times to run it", default=1)
-    expect: Json = checked('the share that has to pass, such as {"pass_rate": 0.8}', _is_expectation)
+    expect: Json = checked(
+        'the share that has to pass, such as {"pass_rate": 0.8}',
+        _is_expectation,
+        {
+            "type": "object",
+            "properties": {"pass_rate": {"type": "number", "minimum": 0, "maximum": 1}},
+            "required": ["pass_rate"],
+            "additionalProperties": False,
+        },
+    )
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""

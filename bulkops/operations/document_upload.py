@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bulkops.model import Form
-from bulkops.operation import Operation, checked, duration, seconds, text, upload
+from bulkops.operation import TEXT, Operation, checked, duration, seconds, text, upload
 from bulkops.polling import indexed
 
 if TYPE_CHECKING:
@@ -63,7 +63,16 @@ class UploadDocument(Operation):
 
     file: str = upload("the file to send; a relative path starts at the job file's folder")
     name: str | None = text("the document's name; without it the file's")
-    index: Json = checked('the index to compute, such as {"model": "e5_mistral_7b"}', _is_index)
+    index: Json = checked(
+        'the index to compute, such as {"model": "e5_mistral_7b"}',
+        _is_index,
+        {
+            "type": "object",
+            "properties": {"model": TEXT},
+            "required": ["model"],
+            "additionalProperties": False,
+        },
+    )
     deadline: str = duration("how long to wait for the index", default="30m")
 
     def steps(self, api: Profile) -> Steps:

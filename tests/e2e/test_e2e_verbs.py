@@ -71,7 +71,16 @@ def test_plan_says_what_is_left(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("plan",), ("run", "--dry-run"), ("status",), ("results",), ("kinds",), ("--help",)]
+    "words",
+    [
+        ("plan",),
+        ("run", "--dry-run"),
+        ("status",),
+        ("results",),
+        ("kinds",),
+        ("schema", "--job"),
+        ("--help",),
+    ],
 )
 def test_commands_that_send_nothing_load_no_http(lone_desk: Desk, words: tuple[str, ...]) -> None:
     """Commands that send nothing import no HTTP, no TLS and no event loop."""
@@ -186,6 +195,32 @@ def test_kinds(lone_desk: Desk) -> None:
     wrong = lone_desk.bulkops("kinds", "document.uplaod")
     assert (wrong.code, wrong.out) == (2, "")
     assert "did you mean 'document.upload'?" in wrong.err
+
+
+def test_schema(lone_desk: Desk) -> None:
+    """`schema` prints the schema of all lines, of a kind's, or of a job's under its headers; it names the nearest."""
+    whole = json.loads(lone_desk.bulkops("schema").out)
+    assert whole["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert set(whole["$defs"]) > set(KINDS)
+    one = json.loads(lone_desk.bulkops("schema", "agent.get").out)
+    assert set(one["$defs"]) & set(KINDS) == {"agent.get"}
+    job = lone_desk.job([{"$job": {"templates": {"own": {}}}}, {"op": "agent.list", "use": "given"}])
+    (lone_desk.folder / "header.json").write_text(
+        '{"$job": {"templates": {"given": {}}, "vars": {"v": null}}}'
+    )
+    own = json.loads(lone_desk.bulkops("schema", "agent.get", "--job", job, "--header", "header.json").out)
+    assert own["$defs"]["marks"]["properties"]["use"]["anyOf"][0] == {"enum": ["given", "own"]}
+    assert own["$defs"]["agent.get"]["else"] == {"required": ["op", "agent_id"]}
+    alone = json.loads(lone_desk.bulkops("schema", "--header", "header.json").out)
+    assert alone["$defs"]["marks"]["properties"]["use"]["anyOf"][0] == {"enum": ["given"]}
+    for words, told in (
+        (("agent.gte",), "did you mean 'agent.get'?"),
+        (("--header", str(job)), "the header is not JSON"),
+        (("--job", "missing.jsonl"), "there is no such file"),
+    ):
+        wrong = lone_desk.bulkops("schema", *words)
+        assert (wrong.code, wrong.out) == (2, "")
+        assert told in wrong.err
 
 
 def test_a_job_from_a_folder(desk: Desk) -> None:
