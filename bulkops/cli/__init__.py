@@ -66,7 +66,7 @@ def _main(words: list[str]) -> int:
         return _run(verb, words[1:])
     if verb in {"-h", "--help", "help"}:
         print(
-            HELP.format(verbs="\n".join(f"  {name:<9} {verb.about}" for name, verb in VERBS.items())), end=""
+            HELP.format(verbs="\n".join(f"  {name:<10} {verb.about}" for name, verb in VERBS.items())), end=""
         )
         return 0 if words else 2
     if verb == "--version":

@@ -48,7 +48,11 @@ SERVER = (
 )
 LIMIT = (
     Option(
-        "--tier", takes=str, metavar="TIER", about="standard (default, 100 requests a minute) or pro (500)"
+        "--tier",
+        takes=str,
+        metavar="TIER",
+        offers=("standard", "pro"),
+        about="standard (default, 100 requests a minute) or pro (500)",
     ),
     Option("--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 2000/min"),
     Option(

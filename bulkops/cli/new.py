@@ -19,8 +19,6 @@ def run(options: Options) -> int:
     from bulkops.outputs.atomic import atomic_write
     from bulkops.writing.upload import upload_lines
 
-    if options.upload != "upload":
-        raise UsageError(f"`bulkops new` can write: upload; not {options.upload!r}")
     out = Path(options.out) if options.out else None
     if out is not None and out.exists() and not options.force:
         raise UsageError(f"{out} is there already; give --force to replace it")

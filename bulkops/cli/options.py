@@ -34,11 +34,20 @@ VAR = Option(
 ACCOUNT = (
     Option("--account", takes=str, metavar="NAME", about="the account of the accounts file to use"),
     Option(
-        "--api", takes=str, metavar="API", default="reference", about="the API profile (default reference)"
+        "--api",
+        takes=str,
+        metavar="API",
+        default="reference",
+        offers=("reference",),
+        about="the API profile (default reference)",
     ),
     Option("--base-url", takes=str, metavar="URL", about="where the API is"),
     Option(
-        "--tier", takes=str, metavar="TIER", about="standard (100 requests a minute), pro (500) or enterprise"
+        "--tier",
+        takes=str,
+        metavar="TIER",
+        offers=("standard", "pro", "enterprise"),
+        about="standard (100 requests a minute), pro (500) or enterprise",
     ),
     Option(
         "--rate", takes=str, metavar="N/PERIOD", about="the limit itself, such as 100/min; wins over --tier"
@@ -153,11 +162,13 @@ EMULATE = Option(
     about="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
 )
 DRY_RUN = Option("-n", "--dry-run", about="only say what it would do, like plan")
+POLICIES = ("reconcile", "retry", "skip", "ask")
 POLICY = Option(
     "--in-doubt",
     takes=str,
     metavar="POLICY",
     default="reconcile",
+    offers=POLICIES,
     about="what is done about operations in doubt: reconcile (default: ask the API), retry, skip, ask; or by kind: "
     "reconcile,conversation.create=retry",
 )
@@ -167,6 +178,7 @@ IN_DOUBT = Option(
     metavar="[=POLICY]",
     default="reconcile",
     bare="retry",
+    offers=POLICIES,
     about="also send again what is in doubt; what did take effect is then there twice",
 )
 
@@ -174,6 +186,35 @@ AGAIN = (RUN_DIR, HEADER, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
 """What the command that continues repeats, since it says what a run may do to the account, and with which files."""
 ONCE = (EMULATE, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
 """What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
+
+WRITTEN = (
+    Option("--out", takes=str, metavar="FILE", about="the job file to write; default: stdout"),
+    Option("--force", about="replace a job file that is there"),
+)
+NEW = {
+    "upload": Verb(
+        "upload the documents of a folder, and index them",
+        (("FOLDER", "the folder; those in it too"),),
+        options=(
+            Option(
+                "--model",
+                takes=str,
+                metavar="MODEL",
+                default="e5_mistral_7b",
+                about="the embedding model (e5_mistral_7b)",
+            ),
+            Option("--no-index", about="only upload"),
+            Option(
+                "--include",
+                takes=str,
+                metavar="GLOB",
+                several=True,
+                about="only files that match, such as '*.md'",
+            ),
+            *WRITTEN,
+        ),
+    ),
+}
 
 VERBS = {
     "plan": Verb(
@@ -244,32 +285,7 @@ VERBS = {
             OF_REHEARSAL,
         ),
     ),
-    "new": Verb(
-        "write a job file: from a folder of documents",
-        (
-            ("upload", "upload the documents of a folder, and index them"),
-            ("FOLDER", "the folder; those in it too"),
-        ),
-        options=(
-            Option("--out", takes=str, metavar="FILE", about="the job file to write; default: stdout"),
-            Option(
-                "--model",
-                takes=str,
-                metavar="MODEL",
-                default="e5_mistral_7b",
-                about="the embedding model (e5_mistral_7b)",
-            ),
-            Option("--no-index", about="only upload"),
-            Option(
-                "--include",
-                takes=str,
-                metavar="GLOB",
-                several=True,
-                about="only files that match, such as '*.md'",
-            ),
-            Option("--force", about="replace a job file that is there"),
-        ),
-    ),
+    "new": Verb("write a job file, for review: from a folder, a CSV file, a list of ids", (), NEW),
     "kinds": Verb(
         "list the kinds of operations and their fields", (("[KIND]", "only this one"),), options=(JSON,)
     ),
@@ -286,9 +302,12 @@ VERBS = {
             HEADER,
         ),
     ),
+    "completion": Verb(
+        "print what completes commands, options and files in a shell",
+        (("SHELL", "bash, zsh or fish"),),
+    ),
     "emulate": Verb(
         "start the local server that speaks the API",
-        (),
         **EMULATOR,
     ),
 }

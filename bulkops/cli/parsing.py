@@ -38,7 +38,7 @@ class Option:
 
     `takes` makes a value of its text and raises ValueError for what cannot be one; None makes it a flag. An
     option that is `several` collects its values in a list. `bare` is the value of the flag alone; another one
-    follows it after `=`.
+    follows it after `=`. One that is `required` has to be given. `offers` are words that shells complete.
     """
 
     def __init__(
@@ -51,6 +51,8 @@ class Option:
         choices: Sequence[str] = (),
         several: bool = False,
         bare: str | None = None,
+        required: bool = False,
+        offers: Sequence[str] = (),
     ) -> None:
         self.flags = flags
         self.about = about
@@ -60,6 +62,8 @@ class Option:
         self.choices = choices
         self.bare = bare
         self.several = several
+        self.required = required
+        self.offers = offers or choices
 
     @property
     def name(self) -> str:
@@ -73,18 +77,31 @@ class Option:
 
 
 class Verb:
-    """What a command takes: arguments (those in brackets may be left out) and groups of options."""
+    """What a command takes: arguments (those in brackets may be left out) and groups of options.
 
-    def __init__(self, about: str, arguments: Sequence[tuple[str, str]], **groups: Sequence[Option]) -> None:
+    One that has `verbs` takes one of them as its first word, and then what that one takes.
+    """
+
+    def __init__(
+        self,
+        about: str,
+        arguments: Sequence[tuple[str, str]] = (),
+        verbs: Mapping[str, Verb] | None = None,
+        /,
+        **groups: Sequence[Option],
+    ) -> None:
         self.about = about
         self.arguments = arguments
+        self.verbs = verbs or {}
         self.groups = groups
 
     @property
     def options(self) -> Iterator[Option]:
-        """All options."""
+        """All options, those of its verbs included."""
         for group in self.groups.values():
             yield from group
+        for verb in self.verbs.values():
+            yield from verb.options
 
 
 def positive(text: str) -> float:
@@ -136,8 +153,28 @@ class UsageExit(Exception):
 
 
 def read(command: str, verb: Verb, words: Sequence[str], environ: Mapping[str, str] = os.environ) -> Options:
-    """Return the options of a call; UsageExit when there is nothing to do."""
-    return _Reading(command, verb, environ).read(list(words))
+    """Return the options of a call; UsageExit when there is nothing to do.
+
+    Where the verb has verbs of its own, the option `verb` says which one was called.
+    """
+    if not verb.verbs:
+        return _Reading(command, verb, environ).read(list(words))
+    first = words[0] if words else ""
+    if first not in verb.verbs:
+        _without_verb(command, verb, first)
+    options = read(f"{command} {first}", verb.verbs[first], words[1:], environ)
+    options.verb = first
+    return options
+
+
+def _without_verb(command: str, verb: Verb, first: str) -> NoReturn:
+    if first in {"-h", "--help"}:
+        print("\n".join(_help(command, verb)))
+        raise UsageExit(0)
+    names = ", ".join(verb.verbs)
+    if not first or first.startswith("-"):
+        _refuse(command, f"say first what: {names}")
+    _refuse(command, f"there is no {first!r}{near(first, verb.verbs) or f'; there are: {names}'}")
 
 
 class _Reading:
@@ -162,7 +199,12 @@ class _Reading:
                 self._take(word, words, values)
             else:
                 arguments.append(word)
-        return Options(**values, **self._named(arguments))
+        named = self._named(arguments)
+        for option in self._verb.options:
+            if option.required and values[option.name] is None:
+                flag = option.flags[-1]
+                self._refuse(f"{flag} is missing: {flag} {option.metavar}")
+        return Options(**values, **named)
 
     def _take(self, word: str, words: list[str], values: dict[str, Any]) -> None:
         flag, equals, text = word.partition("=")
@@ -220,15 +262,24 @@ class _Reading:
         return {name.strip("[]").lower(): text for name, text in zip(names, padded, strict=True)}
 
     def _refuse(self, message: str) -> NoReturn:
-        say(f"bulkops {self._command}: {message} (`bulkops {self._command} --help`)")
-        raise UsageExit(2)
+        _refuse(self._command, message)
+
+
+def _refuse(command: str, message: str) -> NoReturn:
+    say(f"bulkops {command}: {message} (`bulkops {command} --help`)")
+    raise UsageExit(2)
 
 
 def _help(command: str, verb: Verb) -> Iterator[str]:
-    arguments = " ".join(name for name, _ in verb.arguments)
-    yield f"usage: bulkops {command} [OPTION]… {arguments}".rstrip()
+    required = "".join(f" {option.flags[-1]} {option.metavar}" for option in verb.options if option.required)
+    arguments = "".join(f" {name}" for name, _ in verb.arguments)
+    taken = f" {'|'.join(verb.verbs)} …" if verb.verbs else f" [OPTION]…{required}{arguments}"
+    yield f"usage: bulkops {command}{taken}"
     yield ""
     yield f"{verb.about[0].upper()}{verb.about[1:]}."
+    for name, below in verb.verbs.items():
+        yield ""
+        yield from _help(f"{command} {name}", below)
     if verb.arguments:
         yield ""
         for name, about in verb.arguments:

@@ -222,7 +222,9 @@ def _header() -> Definitions:
     by_kind = {}
     for op, kind in KINDS.items():
         defaults = {**_to_each_of(op, fields_of(kind)), **_to_each_of("marks", sorted(MARKS_WITH_DEFAULT))}
-        by_kind[op] = _object({name: {"anyOf": [to, _NULL, _to("expression")]} for name, to in defaults.items()}, null=True)
+        by_kind[op] = _object(
+            {name: {"anyOf": [to, _NULL, _to("expression")]} for name, to in defaults.items()}, null=True
+        )
     parts: dict[str, Schema] = {key: {} for key in [*_fields_of_any_kind(), *sorted(MARKS_OF_TEMPLATES)]}
     keys = {
         "name": {"description": "the job's name", **text},
