@@ -1,4 +1,4 @@
-"""`bulkops new upload FOLDER`: write a job file, for review."""
+"""`bulkops new`: write a job file, for review."""
 
 from __future__ import annotations
 
@@ -11,23 +11,20 @@ from bulkops.cli.parsing import say
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bulkops.cli.parsing import Options
 
 
 def run(options: Options) -> int:
     """Write the job file."""
     from bulkops.outputs.atomic import atomic_write
-    from bulkops.writing.upload import upload_lines
 
     out = Path(options.out) if options.out else None
     if out is not None and out.exists() and not options.force:
         raise UsageError(f"{out} is there already; give --force to replace it")
-    lines = upload_lines(
-        Path(options.folder),
-        start=out.absolute().parent if out is not None else Path.cwd(),
-        model=None if options.no_index else options.model,
-        include=options.include or ["*"],
-    )
+    start = out.absolute().parent if out is not None else Path.cwd()
+    lines, what = _WRITERS[options.verb](options, start)
     if out is None:
         sys.stdout.buffer.writelines(line + b"\n" for line in lines)
         return 0
@@ -37,5 +34,35 @@ def run(options: Options) -> int:
             file.write(line + b"\n")
             number += 1
     named = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
-    say(f"{out}: {number - 1:,} documents. Look at it, then: bulkops plan {named} && bulkops run {named}")
+    told = what.format(number - 1)
+    say(f"{out}: {told}. Look at it, then: bulkops plan {named} && bulkops run {named}")
     return 0
+
+
+def _upload(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
+    from bulkops.writing.upload import upload_lines
+
+    model = None if options.no_index else options.model
+    include = options.include or ["*"]
+    return upload_lines(Path(options.folder), start=start, model=model, include=include), "{:,} documents"
+
+
+def _clone(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
+    from bulkops.writing.clone import clone_lines
+
+    csv = Path(options.from_csv)
+    lines = clone_lines(csv, options.agent, start=start, id=options.id, name=options.name)
+    return lines, "a clone for each row"
+
+
+def _export(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
+    from bulkops.writing.export import export_lines
+
+    if options.column is not None and options.field is not None:
+        raise UsageError("--column is for CSV and --field for JSON lines; give one of them")
+    lines = export_lines(Path(options.ids), start=start, column=options.column, field=options.field)
+    plain = options.column is None and options.field is None
+    return lines, "{:,} conversations" if plain else "a conversation for each row"
+
+
+_WRITERS = {"upload": _upload, "clone": _clone, "export": _export}

@@ -214,6 +214,46 @@ NEW = {
             *WRITTEN,
         ),
     ),
+    "clone": Verb(
+        "clone an agent for every row of a CSV file, whose columns say what differs",
+        options=(
+            Option(
+                "--from-csv",
+                takes=str,
+                metavar="FILE",
+                required=True,
+                about="the CSV file; columns such as conversation_config.agent.language are set, others noted as meta",
+            ),
+            Option("--agent", takes=str, metavar="ID", required=True, about="the agent to clone"),
+            Option(
+                "--id", takes=str, metavar="COLUMN", about="the column of the lines' ids; default: the first"
+            ),
+            Option(
+                "--name",
+                takes=str,
+                metavar="COLUMN",
+                about="the column of the agents' names; default: name, where there is one",
+            ),
+            *WRITTEN,
+        ),
+    ),
+    "export": Verb(
+        "export the conversations of a list",
+        options=(
+            Option(
+                "--ids",
+                takes=str,
+                metavar="FILE",
+                required=True,
+                about="the file with the ids, one on each line; or CSV, or JSON lines",
+            ),
+            Option("--column", takes=str, metavar="COLUMN", about="it is CSV, and this column has the ids"),
+            Option(
+                "--field", takes=str, metavar="FIELD", about="it is JSON lines, and this field has the ids"
+            ),
+            *WRITTEN,
+        ),
+    ),
 }
 
 VERBS = {

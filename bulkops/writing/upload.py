@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulkops.errors import UsageError
+from bulkops.writing.places import seen_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ def _line(path: Path, folder: Path, start: Path) -> dict[str, object]:
     below = path.relative_to(folder).as_posix()
     line: dict[str, object] = {
         "op": "document.upload",
-        "file": _plain(_from(path, start)),
+        "file": _plain(seen_from(start, path)),
         "name": _plain(below),
     }
     if _may_be_id(below):
@@ -54,11 +55,6 @@ def _plain(text: str) -> str:
 def _may_be_id(text: str) -> bool:
     plain = text.isprintable() and text == text.strip() and not set("#[]{}") & set(text)
     return plain and text[0] not in "@~" and len(text) <= LONGEST_ID
-
-
-def _from(path: Path, start: Path) -> str:
-    whole = path.absolute()
-    return whole.relative_to(start).as_posix() if whole.is_relative_to(start) else str(whole)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
