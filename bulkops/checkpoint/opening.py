@@ -63,6 +63,15 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         schema.create(connection, [("checkpoint_id", secrets.token_hex(16)), ("created", created)])
     else:
+        _index_keys(connection)
+
+
+def _index_keys(connection: sqlite3.Connection) -> None:
+    try:
+        tables.index_keys(connection)
+    except sqlite3.OperationalError:
+        # It is sorted in temporary files, for which the system may have no room: then in memory, 30 bytes for each row.
+        connection.execute("PRAGMA temp_store=MEMORY")
         tables.index_keys(connection)
 
 

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bulkops.checkpoint import open_reader
+from bulkops.checkpoint import open_reader, tables
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.model import State
@@ -16,6 +16,8 @@ from tests.checkpoint.checkpoint_rows import ended, key_of, step
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from bulkops.checkpoint.reader import CheckpointReader
 
@@ -91,6 +93,26 @@ def test_a_later_run_has_the_index_from_the_start(path: Path) -> None:
                 assert reader.indexed()
 
     asyncio.run(main())
+
+
+def test_without_temporary_files_the_index_is_sorted_in_memory(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no room to sort the index in a file, as here pretended, it is sorted in memory."""
+    crashed = tmp_path / "crashed.db"
+    asyncio.run(first_run(path, crashed))
+    make, stores = tables.index_keys, []
+
+    def without_room(connection: sqlite3.Connection) -> None:
+        stores.append(connection.execute("PRAGMA temp_store").fetchone()[0])
+        if stores[-1] != 2:
+            raise sqlite3.OperationalError("database or disk is full")
+        make(connection)
+
+    monkeypatch.setattr(tables, "index_keys", without_room)
+    assert recover(crashed, tmp_path) == 0
+    assert stores == [0, 2]
+    assert whole(crashed)
 
 
 def test_a_checkpoint_of_an_earlier_version_goes_on(path: Path, tmp_path: Path) -> None:
