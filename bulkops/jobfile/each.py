@@ -95,7 +95,7 @@ class RowTemplate:
             ]
             whole = "".join(texts)
             # Most have no expression that the line does not have.
-            return whole if not escape or whole.count("$") == dollars else _joined(parts, texts)
+            return whole if not escape or whole.count("$") == dollars else _joined(parts, texts, field)
 
         dollars = text.count("$") - sum(isinstance(part, tuple) for part in parts)
         return filled
@@ -106,6 +106,11 @@ class RowTemplate:
         end = 0
         for match in _COLUMN.finditer(text):
             if match[0] == "$${":
+                if text.startswith("row:", match.end()):
+                    what = "holds `$${row:`, which is a plain `${row:` and no value of the row"
+                    self._problems.append(
+                        LineError(field, f"{what}; a dollar sign before it has to be in the row")
+                    )
                 continue
             if match[2]:
                 self._problems.append(LineError(field, "holds `${row:` without its `}`; close it"))
@@ -138,11 +143,14 @@ class RowTemplate:
         return (named,)
 
 
-def _joined(parts: Sequence[str | tuple[str, ...]], texts: Sequence[str]) -> str:
+def _joined(parts: Sequence[str | tuple[str, ...]], texts: Sequence[str], field: str) -> str:
     """Join texts, of which those of a row are escaped, also where they meet others."""
     whole = ""
     for part, text in zip(parts, texts, strict=True):
         own = text if isinstance(part, str) else text.replace("${", "$${")
+        if whole[-1:] == "$" and own[:2] == "${":
+            what = "has a `$` of the row right before an expression, which together mean a plain `${`"
+            raise LineError(field, f"{what}; put something between them")
         whole += "$" + own if own[:1] == "{" and whole[-1:] == "$" else own
     return whole
 

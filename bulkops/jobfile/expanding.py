@@ -11,7 +11,7 @@ from hashlib import blake2b
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 
-from bulkops.errors import CheckpointError, JobError, Problem
+from bulkops.errors import CheckpointError, JobError, Problem, UsageError
 from bulkops.jobfile.each import EACH, RowTemplate
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.reading import JobFile, Origins
@@ -36,21 +36,26 @@ def open_job(path: str | os.PathLike[str], folder: Path | None = None) -> Iterat
     """Open a job file. Where it has an `$each`, what is opened is the job with the rows written out.
 
     That is kept in `folder` as `lines.jsonl`, or without a folder in a file that nobody sees. JobError says what is
-    wrong with an `$each` or with what it names, CheckpointError that the rows cannot be written out.
+    wrong with an `$each` or with what it names, CheckpointError that the rows cannot be written out, UsageError that
+    the job itself lies where they are written.
     """
+    target = None if folder is None else folder / WRITTEN_OUT
     with ExitStack() as held:
         job = held.enter_context(JobFile.open(path))
+        if target is not None and _is_same(job.path, target):
+            raise UsageError(f"{job.name} lies where its run writes `{WRITTEN_OUT}`; name another --run-dir")
         if not _holds_each(job):
-            if folder is not None and (old := folder / WRITTEN_OUT).exists():
-                old.unlink()
+            with _disk_errors(target):
+                if target is not None and target.exists():
+                    target.unlink()
             yield job
             return
-        with _disk_errors(folder):
-            out = held.enter_context(_file(folder))
-            origins = _Expansion(job, out).write()
+        with _disk_errors(target):
+            out = held.enter_context(_file(target))
+            origins = _Expansion(job, out, target).write()
             out.flush()
-            if folder is not None:
-                (folder / f"{WRITTEN_OUT}.new").replace(folder / WRITTEN_OUT)
+            if target is not None:
+                _aside(target).replace(target)
         yield held.enter_context(JobFile(job.path, os.dup(out.fileno()), origins))
 
 
@@ -64,14 +69,25 @@ def _holds_each(job: JobFile) -> bool:
     return False
 
 
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.new")
+
+
 @contextmanager
-def _file(folder: Path | None) -> Iterator[BinaryIO]:
+def _file(target: Path | None) -> Iterator[BinaryIO]:
     """Open a file to write and to read; it has its name once all is written."""
-    if folder is None:
+    if target is None:
         with TemporaryFile() as nameless:
             yield nameless
         return
-    aside = folder / f"{WRITTEN_OUT}.new"
+    aside = _aside(target)
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w+b") as file:
@@ -79,20 +95,21 @@ def _file(folder: Path | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _disk_errors(folder: Path | None) -> Iterator[None]:
+def _disk_errors(target: Path | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = folder / WRITTEN_OUT if folder is not None else "a temporary file"
+        where = target or "a temporary file"
         raise CheckpointError(
             f"The lines of the job cannot be written to {where}: {error.strerror}. Nothing was sent."
         ) from None
 
 
 class _Expansion:
-    def __init__(self, job: JobFile, out: BinaryIO) -> None:
+    def __init__(self, job: JobFile, out: BinaryIO, target: Path | None) -> None:
         self._job = job
         self._out = out
+        self._target = target
         self._number = 1
         """Of the line that is written next."""
         self._follows = 0
@@ -125,6 +142,7 @@ class _Expansion:
         """Write the rows of one `$each`, or note what is wrong with it."""
         try:
             _check(written)
+            self._check_place(written[EACH])
             with opened(written[EACH], self._job.folder) as source:
                 template = RowTemplate(written.get("line"), source.columns)
                 self._origins.add(self._number, number, source.name)
@@ -147,6 +165,14 @@ class _Expansion:
             self._problems += found.in_file(self._job.name, number)
         except JobError as unreadable:
             self._problems += unreadable.problems
+
+    def _check_place(self, said: Json) -> None:
+        """Refuse a source that would be written over by what is made of it."""
+        for kind in ("csv", "jsonl"):
+            named = said.get(kind) if isinstance(said, dict) else None
+            if isinstance(named, str) and self._target and _is_same(self._job.folder / named, self._target):
+                what = f"names the file into which the run writes its lines, `{WRITTEN_OUT}`"
+                raise LineError(f"{EACH}.{kind}", f"{what}; copy it to another place first")
 
 
 def _each_of(raw: RawLine) -> dict[str, Json] | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_SHOWN = 100
 _LONGEST_WORD = 80
+_MOST_NAMES = 40
 
 
 class LineError(Exception):
@@ -52,7 +53,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that helps somebody who wrote a word that is not known."""
     names = sorted(known)
     close = get_close_matches(word[:_LONGEST_WORD], names, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known are {', '.join(names)}"
+    if close:
+        return f"did you mean `{shown(close[0])}`?"
+    more = ", …" if len(names) > _MOST_NAMES else ""
+    return f"known are {', '.join(shown(name) for name in names[:_MOST_NAMES])}{more}"
 
 
 def problems_text(problems: Sequence[Problem]) -> str:

@@ -46,6 +46,11 @@ class Origins:
         self._starts.append(number)
         self._from.append((line, source))
 
+    @property
+    def sources(self) -> list[str]:
+        """What there are rows of, by name."""
+        return [source for _, source in self._from if source]
+
     def mark(self, rows: bytes) -> None:
         """Hear by what the rows that were added last are known: it changes with any of them."""
         self._marks[len(self._starts) - 1] = rows
@@ -122,6 +127,11 @@ class JobFile:
         if not row:
             return Problem(self.name, line, field, message)
         return Problem(self.name, line, "line" if field is None else f"line.{field}", f"{message} ({row})")
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of what its rows come from."""
+        return [] if self._origins is None else self._origins.sources
 
     def rows_of(self, number: int) -> bytes | None:
         """Return by what the rows are known, all together, of which a line was made one; None for any other line."""

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
-
 from bulkops.errors import JobError, Problem
+from bulkops.jobfile.exact import parse_exactly
 from bulkops.jobfile.problems import LineError, nearest, shown
 from bulkops.jobfile.reading import LONGEST_LINE, JobFile
 from bulkops.jobfile.strict import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bulkops.model import Json
 
@@ -49,8 +48,7 @@ class Source(NamedTuple):
                 raise LineError(f"$each.where.{named}", f"is no column of it; {nearest(named, self.columns)}")
             path = (named,) if self.columns is not None else tuple(named.split("."))
             wanted.append((path, value if isinstance(value, list) else [value]))
-        rows = (row for row in self.rows if all(_is_one_of(row, path, values) for path, values in wanted))
-        return Source(f"the wanted rows of {self.name}", self.columns, rows)
+        return Source(f"the wanted rows of {self.name}", self.columns, _wanted(self.rows, wanted))
 
 
 @contextmanager
@@ -126,12 +124,36 @@ def _check_where(where: Json) -> None:
             raise LineError(f"$each.where.{named}", "has to be a plain value, or a list of those it may be")
 
 
-def _is_one_of(row: Mapping[str, Json], path: tuple[str, ...], values: list[Json]) -> bool:
-    value: Json = row
+def _wanted(
+    rows: Iterator[Mapping[str, Json]], wanted: list[tuple[tuple[str, ...], list[Json]]]
+) -> Iterator[Mapping[str, Json]]:
+    """Yield the rows that have one of the values at each path; LineError for a path that none of them has."""
+    never = {path for path, _ in wanted}
+    empty = True
+    for row in rows:
+        empty = False
+        found = [_at(row, path) for path, _ in wanted]
+        if never:
+            never -= {path for (path, _), value in zip(wanted, found, strict=True) if value is not _NOTHING}
+        if all(_is_one_of(value, values) for (_, values), value in zip(wanted, found, strict=True)):
+            yield row
+    if never and not empty:
+        raise LineError(f"$each.where.{'.'.join(min(never))}", "is what no row has; correct the name")
+
+
+_NOTHING: Final = object()
+
+
+def _at(row: Mapping[str, Json], path: tuple[str, ...]) -> Any:
+    value: Any = row
     for key in path:
         if not isinstance(value, dict) or key not in value:
-            return False
+            return _NOTHING
         value = value[key]
+    return value
+
+
+def _is_one_of(value: Any, values: list[Json]) -> bool:
     # True is no 1.
     return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in values)
 
@@ -176,7 +198,7 @@ def _whole(text: str) -> Json:
 
 
 def _number(text: str) -> Json:
-    value: Json = orjson.loads(text)
+    value = parse_exactly(text.encode())
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(text)
     return value
@@ -187,8 +209,7 @@ def _truth(text: str) -> Json:
 
 
 def _json(text: str) -> Json:
-    value: Json = parse_object(b'{"":' + text.encode() + b"}")[""]
-    return value
+    return parse_exactly(text.encode())
 
 
 TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
@@ -212,7 +233,8 @@ class _Table:
             raise JobError(
                 [Problem(name, None, None, "the file is empty; its first line has to name the columns")]
             )
-        self.columns = tuple(cell.strip() for cell in first)
+        # Not every encoding takes the mark at the beginning off.
+        self.columns = tuple(cell.removeprefix("\ufeff").strip() for cell in first)
         wrong = [column for column in self.columns if not column or self.columns.count(column) > 1]
         if wrong:
             what = f"the column {shown(wrong[0])!r} is named twice" if wrong[0] else "a column has no name"
@@ -263,17 +285,19 @@ class _Table:
             for cells in self._reader:
                 if cells:
                     yield cells
-        except UnicodeDecodeError as error:
-            what = f"is not {error.encoding} near here"
+        except UnicodeError as error:
+            what = f"is not {getattr(error, 'encoding', 'what `encoding` says')} near here"
             remedy = 'save it as UTF-8, or say what it is, such as "encoding": "cp1252"'
             raise JobError(
                 [Problem(self._name, self._reader.line_num + 1, None, f"{what}; {remedy}")]
             ) from None
         except csv.Error as error:
-            what = (
-                f"cannot be read as CSV ({error}); look for a quote that is not closed, or name the delimiter"
-            )
+            look = "look for a quote that is not closed, or name the delimiter"
+            what = f"cannot be read as CSV ({error}; a cell has {LONGEST_LINE // 2**20} MiB at most); {look}"
             raise JobError([Problem(self._name, self._reader.line_num, None, what)]) from None
+        except OSError as error:
+            what = f"it cannot be read ({error.strerror}); check the path and the disk"
+            raise JobError([Problem(self._name, None, None, what)]) from None
 
 
 def _objects(file: JobFile) -> Iterator[Mapping[str, Json]]:
@@ -291,10 +315,41 @@ def _objects(file: JobFile) -> Iterator[Mapping[str, Json]]:
         raise JobError(problems)
 
 
+def _each_once(base: Path, paths: Iterable[str]) -> list[str]:
+    """Return paths in order, and of those that lead to one name in one folder, through links say, the shortest."""
+    folders: dict[str, tuple[int, int]] = {}
+    found: dict[tuple[tuple[int, int], str], str] = {}
+    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            status = os.stat(base / folder)
+            folders[folder] = (status.st_dev, status.st_ino)
+        found.setdefault((folders[folder], name), path)
+    return sorted(found.values())
+
+
+def _check_folders(pattern: str, base: Path) -> None:
+    """Raise LineError for a folder that may not be read: its files would be missing without a word."""
+    start = base / pattern.partition("*")[0].rpartition("/")[0]
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            where = shown(str(error.filename), _LONGEST_NAME)
+            raise LineError(
+                "$each.glob", f"has to look into {where}, which cannot be read; change its permissions"
+            )
+
+    for _, folders, _ in os.walk(start, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+
+
 def _files(pattern: str, base: Path) -> Iterator[Mapping[str, Json]]:
     """Yield the files that a pattern matches, in the order of their paths; LineError when there is none."""
-    found = sorted(
-        path for path in glob.iglob(pattern, root_dir=base, recursive=True) if os.path.isfile(base / path)
+    if "**" in pattern:
+        _check_folders(pattern, base)
+    found = _each_once(
+        base,
+        (path for path in glob.iglob(pattern, root_dir=base, recursive=True) if os.path.isfile(base / path)),
     )
     if not found:
         where = "" if os.path.isabs(pattern) else f" in {shown(str(base), _LONGEST_NAME)}"

@@ -41,6 +41,8 @@ GONE_KNOWN = "gone_known"
 """The word of the checkpoint that says which operations the user knows to be gone from the file."""
 MOST_GONE_SHOWN = 20
 MOST_PROBLEMS_KEPT = 100_000
+MOST_ROWS_TOLD = 5
+"""So many rows of a source are told of which the same is wrong."""
 
 
 def make_plan(
@@ -101,7 +103,7 @@ class _Census:
         self._going_on = KeyIndex()
         self._many: dict[int, int] = {}
         self.problems: list[Problem] = []
-        self._in_rows: set[tuple[int, tuple[str | None, str]]] = set()
+        self._in_rows: dict[tuple[int, tuple[str | None, str]], int] = {}
         source = base or job
         self.plan = Plan(
             job=job,
@@ -217,11 +219,14 @@ class _Census:
     def check_emptiness(self) -> None:
         """Refuse a file without lines, unless it says that nothing failed."""
         if self.plan.lines == 0 and self._base is None:
-            what = "has a header and no lines" if self.plan.header.first > 1 else "is empty"
-            example = '{"op": "agent.get", "agent_id": "agent_abc123"}'
-            raise JobError(
-                [Problem(self.plan.job.name, None, None, f"the job {what}; write lines such as {example}")]
-            )
+            job = self.plan.job
+            if job.sources:
+                message = f"the job has no rows: there are none of {', '.join(job.sources)}"
+            else:
+                what = "has a header and no lines" if self.plan.header.first > 1 else "is empty"
+                example = '{"op": "agent.get", "agent_id": "agent_abc123"}'
+                message = f"the job {what}; write lines such as {example}"
+            raise JobError([Problem(job.name, None, None, message)])
 
     def check_gone(self) -> None:
         """Refuse a file in which operations are missing that are done, in doubt or under way.
@@ -328,9 +333,11 @@ class _Census:
         for wrong in found.found if len(self.problems) < MOST_PROBLEMS_KEPT else ():
             if each is not None:
                 # What is wrong with a template is so in every row.
-                if (each, wrong) in self._in_rows:
+                seen = self._in_rows[each, wrong] = self._in_rows.get((each, wrong), 0) + 1
+                if seen > MOST_ROWS_TOLD:
                     continue
-                self._in_rows.add((each, wrong))
+                if seen == MOST_ROWS_TOLD:
+                    wrong = (wrong[0], f"{wrong[1]}; other rows may have the same")  # noqa: PLW2901 - what is told of it
             self._problem(raw.number, *wrong)
         line_id = id_of(raw)
         if line_id is not None:

@@ -195,6 +195,33 @@ def test_a_plan_writes_nothing(desk: Desk) -> None:
     assert sorted(desk.folder.rglob("*")) == before
 
 
+def test_a_file_of_the_user_is_not_written_over(desk: Desk) -> None:
+    """A job or a source that is the very file into which a run writes its lines is refused, and stays."""
+    tenants(desk, range(2))
+    job = desk.job([EACH], "lines.jsonl")
+    before = job.read_bytes()
+    refused = desk.run(job, "--run-dir", desk.folder)
+    assert refused.code == 2
+    assert "lies where its run writes `lines.jsonl`; name another --run-dir" in refused.err
+    source = desk.job([{"$each": {"jsonl": "lines.jsonl"}, "line": LINE}])
+    assert "copy it to another place first" in desk.run(source, "--run-dir", desk.folder).err
+    assert (job.read_bytes(), desk.sent) == (before, 0)
+
+
+def test_many_rows_with_the_same_mistake(desk: Desk) -> None:
+    """Of rows that are wrong in the same way some are told, and that others may be."""
+    (desk.folder / "tenants.csv").write_text("slug,name\n" + "a b[],X\n" * 8, "utf-8")
+    told = desk.bulkops("plan", desk.job([EACH])).err
+    assert [told.count(f"(row {number} of tenants.csv)") for number in range(1, 9)] == [1] * 5 + [0] * 3
+    assert "other rows may have the same (row 5 of tenants.csv)" in told
+
+
+def test_no_rows(desk: Desk) -> None:
+    """A job that has no rows says so, by the name of its source."""
+    tenants(desk, [])
+    assert "the job has no rows: there are none of tenants.csv" in desk.bulkops("plan", desk.job([EACH])).err
+
+
 def test_no_room_for_the_rows(desk: Desk, tmp_path: Path) -> None:
     """Where the rows cannot be written out the run ends with 74 and says so; nothing is sent."""
     tenants(desk, range(5))

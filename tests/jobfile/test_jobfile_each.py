@@ -106,7 +106,10 @@ def test_options_of_csv(tmp_path: Path) -> None:
             "id\n1,2\n",
             "rows.csv, line 2: the row has 2 cells, and the first line names 1 columns; correct the row",
         ),
-        ('id\n"1\n2\n', "rows.csv, line 3: cannot be read as CSV (unexpected end of data); look for a quote"),
+        (
+            'id\n"1\n2\n',
+            "rows.csv, line 3: cannot be read as CSV (unexpected end of data; a cell has 8 MiB at most)",
+        ),
         (b"id\n\xe4\n", "rows.csv, line 1: is not utf-8 near here; save it as UTF-8, or say what it is"),
         (
             "id;name\n1;x\n",
@@ -183,7 +186,7 @@ def test_only_the_wanted_rows(tmp_path: Path) -> None:
 
     assert kept(kind=["agent", "tool"], n_of=1) == [["agent", 1], ["tool", 1]]
     assert kept(kind="tool", n_of=[None, True]) == [["tool", True], ["tool", None]]
-    assert kept(other=1) == kept(kind_of="agent") == []
+    assert kept(kind="none") == []
     with open_job(
         write(tmp_path, {"$each": {"jsonl": "rows.jsonl", "where": {"kind": "tool"}}, "line": line})
     ) as job:
@@ -315,14 +318,14 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @given(TEXTS, TEXTS, VALUES)
 def test_what_a_row_says_is_never_an_expression(first: str, second: str, value: Json) -> None:
     """Whatever stands in a row arrives as it is, alone and where texts meet, once the line's expressions are read."""
-    template = {"op": "x", "alone": "${row:v}", "joined": "<${row:a}${row:b}{ref:a#b}$${row:a}>"}
+    template = {"op": "x", "alone": "${row:v}", "joined": "<${row:a}${row:b}{ref:a#b}$${env:A}>"}
     line = orjson.loads(RowTemplate(template, ("a", "b", "v")).fill({"a": first, "b": second, "v": value}))
 
     def read(field: str) -> Json:
         return resolve(prepare(line[field], {}, field).value, lambda _: "WRONG", 1)
 
     assert read("alone") == value
-    assert read("joined") == f"<{first}{second}{{ref:a#b}}${{row:a}}>"
+    assert read("joined") == f"<{first}{second}{{ref:a#b}}${{env:A}}>"
 
 
 def test_other_expressions_stay(tmp_path: Path) -> None:
@@ -330,6 +333,70 @@ def test_other_expressions_stay(tmp_path: Path) -> None:
     body = {"name": "${ref:g#x} {{user}} ${env:A} ${row:id} ${copy}"}
     (line,) = written_out(over_csv(tmp_path, "id\n7\n", {"op": "agent.create", "body": body}))
     assert line["body"]["name"] == "${ref:g#x} {{user}} ${env:A} 7 ${copy}"
+
+
+def test_a_file_is_one_row_however_it_is_reached(tmp_path: Path) -> None:
+    """A file that a pattern reaches in several ways, also through a link that leads back, makes one line."""
+    (tmp_path / "docs" / "img" / "img").mkdir(parents=True)
+    (tmp_path / "docs" / "img" / "img" / "x.md").write_text("text")
+    (tmp_path / "docs" / "self").symlink_to(tmp_path / "docs")
+    (tmp_path / "docs" / "img" / "also.md").symlink_to(tmp_path / "docs" / "img" / "img" / "x.md")
+    for pattern in ("docs/**/img/**/*.md", "docs/**/**/*.md", "**/*.md"):
+        line = {"op": "agent.create", "body": {"path": "${row:path}"}}
+        found = written_out(write(tmp_path, {"$each": {"glob": pattern}, "line": line}))
+        assert [made["body"]["path"] for made in found] == ["docs/img/also.md", "docs/img/img/x.md"]
+
+
+@pytest.mark.parametrize("next_to", ["${ref:a#b}", "${env:HOME}", "${copy}", "$${"])
+def test_a_dollar_before_an_expression(tmp_path: Path, next_to: str) -> None:
+    """A `$` of a row right before an expression is refused: both together would be a plain text; not before `$${`."""
+    (tmp_path / "rows.csv").write_text("s\nUS$\n")
+    path = write(tmp_path, {"$each": {"csv": "rows.csv"}, "line": {"op": "x", "name": "${row:s}" + next_to}})
+    if next_to == "$${":
+        assert prepare(written_out(path)[0]["name"], {}, "name").value == "US$${"
+    else:
+        assert "has a `$` of the row right before an expression" in refusal(path)[0]
+
+
+def test_a_plain_row_expression_is_no_value(tmp_path: Path) -> None:
+    """`$${row:` is refused: it is plain text, and whoever writes it wants a dollar sign before a value."""
+    path = over_csv(tmp_path, "id\n1\n", {"op": "x", "name": "costs $${row:id}"})
+    assert refusal(path)[0].startswith(
+        "job.jsonl, line 1: `line.name` holds `$${row:`, which is a plain `${row:`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("n\n12345678901234567890123\n", {"types": {"n": "number"}}, "which is no number"),
+        ('n\n"1,""b"":2"\n', {"types": {"n": "json"}}, "which is no json"),
+        (b"n\n1\n", {"encoding": "utf-16"}, "is not what `encoding` says near here; save it as UTF-8"),
+        ("n\n" + "x" * (8 * 2**20 + 1), {}, "a cell has 8 MiB at most"),
+        ("\x1b[31mred\n1\n", {"types": {"n": "text"}}, "known are \N{REPLACEMENT CHARACTER}[31mred"),
+    ],
+)
+def test_more_bad_csv(tmp_path: Path, text: str | bytes, options: Any, said: str) -> None:
+    """Cells that are not what their type says, other encodings, and names that a terminal must not see are told."""
+    line = {"op": "x", "name": "${row:n}"} if not isinstance(text, str) or "red" not in text else {"op": "x"}
+    assert said in refusal(over_csv(tmp_path, text, line, **options))[0]
+
+
+def test_a_mark_in_another_encoding(tmp_path: Path) -> None:
+    """A byte order mark is no part of the first column, whatever the encoding."""
+    path = over_csv(tmp_path, "\ufeffid\n7\n".encode("utf-16-le"), encoding="utf-16-le")
+    assert written_out(path)[0]["id"] == "a:7"
+
+
+def test_a_column_of_where_that_no_row_has(tmp_path: Path) -> None:
+    """A name in `where` that no row of JSON has is refused: it would silently leave all rows out."""
+    (tmp_path / "rows.jsonl").write_text('{"id": "1", "kind": "a"}\n{"id": "2"}\n')
+    source = {"jsonl": "rows.jsonl", "where": {"kind": "b"}}
+    assert written_out(write(tmp_path, {"$each": source, "line": LINE})) == []
+    source["where"] = {"knd": "a"}
+    assert (
+        "`$each.where.knd` is what no row has" in refusal(write(tmp_path, {"$each": source, "line": LINE}))[0]
+    )
 
 
 def test_null_within_a_text(tmp_path: Path) -> None:
