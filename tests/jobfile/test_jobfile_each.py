@@ -17,6 +17,7 @@ from bulkops.jobfile import LineProblems, open_job
 from bulkops.jobfile.each import RowTemplate
 from bulkops.jobfile.expressions import prepare
 from bulkops.jobfile.holes import resolve
+from bulkops.jobfile.reading import BLOCK
 
 if TYPE_CHECKING:
     from bulkops.model import Json
@@ -67,6 +68,16 @@ def test_a_job_without_each_is_itself(tmp_path: Path) -> None:
     with open_job(path) as job:
         assert [line.raw for line in job.lines()] == [path.read_bytes()]
         assert job.unchanged
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_an_each_across_two_blocks(tmp_path: Path, place: int) -> None:
+    """An `$each` is seen wherever the blocks that are read happen to end in it."""
+    (tmp_path / "rows.csv").write_text("id\nx\n")
+    each = orjson.dumps({"$each": {"csv": "rows.csv"}, "line": LINE})
+    path = write(tmp_path, b" " * (BLOCK - 2 - place), each)
+    assert path.read_bytes()[BLOCK - place : BLOCK + 7 - place] == b'"$each"'
+    assert [line["id"] for line in written_out(path)] == ["a:x"]
 
 
 def test_quoted_cells(tmp_path: Path) -> None:
