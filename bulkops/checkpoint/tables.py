@@ -36,6 +36,7 @@ _OPERATION: Final = (
     " record, raw, passed"
 )
 
+_SORTING_KIB: Final = 1024
 BY_KEY: Final = "CREATE UNIQUE INDEX IF NOT EXISTS operation_by_key ON operation (key)"
 
 
@@ -105,6 +106,9 @@ def index_keys(connection: sqlite3.Connection) -> None:
     Keys are hashes, so each row that is added to the index writes a page of it, a third of what writing costs. A
     first run does without as long as it looks for no key: to make the index at its end takes 1 µs for each row.
     """
+    cache = _value(connection, "PRAGMA cache_size")
+    # As much as the cache is what SQLite sorts in memory, and twice: memory is not to grow with the job.
+    connection.execute(f"PRAGMA cache_size={-_SORTING_KIB}")
     try:
         connection.execute(BY_KEY)
     except sqlite3.IntegrityError:
@@ -112,6 +116,8 @@ def index_keys(connection: sqlite3.Connection) -> None:
             "DELETE FROM operation WHERE rowid NOT IN (SELECT max(rowid) FROM operation GROUP BY key)"
         )
         connection.execute(BY_KEY)
+    finally:
+        connection.execute(f"PRAGMA cache_size={cache}")
 
 
 def has_index_of_keys(connection: sqlite3.Connection) -> bool:
