@@ -10,6 +10,7 @@ import orjson
 from bulkops.jobfile.marks import MARKS
 from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
 from bulkops.jobfile.reading import LONGEST_LINE
+from bulkops.jobfile.sources import likely_delimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -137,8 +138,8 @@ class RowTemplate:
         if named not in self._columns:
             what = f"asks for {shown(f'${{row:{named}}}')}, and the rows have no such column"
             hint = nearest(named, self._columns)
-            if len(self._columns) == 1 and (apart := set(self._columns[0]) & set(";\t|")):
-                hint += f'; is {min(apart)!r} what its columns are kept apart by? Give it as "delimiter"'
+            if apart := likely_delimiter(self._columns):
+                hint += f'; is {apart!r} what its columns are kept apart by? Give it as "delimiter"'
             self._problems.append(LineError(field, f"{what}; {hint}"))
         return (named,)
 

@@ -16,7 +16,7 @@ from bulkops.jobfile.reading import LONGEST_LINE, JobFile
 from bulkops.jobfile.strict import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkops.model import Json
 
@@ -79,6 +79,11 @@ def _source(kind: str, said: Mapping[str, Any], base: Path) -> Iterator[Source]:
                 file.name, csv.reader(text, delimiter=said.get("delimiter") or ",", strict=True), types
             )
             yield Source(shown(named, _LONGEST_NAME), table.columns, table.rows())
+
+
+def likely_delimiter(columns: Sequence[str]) -> str | None:
+    """Return what seems to keep the columns apart where they were read as one; None where nothing does."""
+    return min(set(columns[0]) & set(";\t|"), default=None) if len(columns) == 1 else None
 
 
 def _file_at(path: Path, kind: str, named: str) -> JobFile:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bulkops.errors import JobError, UsageError
 from bulkops.jobfile.problems import shown
 from bulkops.jobfile.reading import JobFile
-from bulkops.jobfile.sources import opened
+from bulkops.jobfile.sources import likely_delimiter, opened
 from bulkops.writing.places import seen_from
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def csv_source(csv: Path, start: Path) -> tuple[dict[str, str], tuple[str, ...]]
     source = {"csv": seen_from(start, csv)}
     try:
         columns = _columns(source, start)
-        if len(columns) == 1 and (apart := set(columns[0]) & set(";\t|")):
-            source["delimiter"] = min(apart)
+        if apart := likely_delimiter(columns):
+            source["delimiter"] = apart
             columns = _columns(source, start)
     except JobError as error:
         raise UsageError(str(error.problems[0])) from None
