@@ -137,6 +137,7 @@ def _row(
         started,
         time.time(),
         saved,
+        line.tags,
     )
     return OperationRow(
         planned.key,

@@ -1,6 +1,7 @@
 """What is remembered about a run: rows, who a line is, and reading; writing is in `store` and `memory`."""
 
 from bulkops.checkpoint.identity import (
+    KEY_SIZE,
     KeyIndex,
     Occurrences,
     digest,
@@ -8,12 +9,14 @@ from bulkops.checkpoint.identity import (
     operation_key,
     prefix,
     spelled,
+    tag_key,
 )
 from bulkops.checkpoint.interface import Checkpoint, Reader
 from bulkops.checkpoint.reader import CheckpointReader, open_reader
 from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow, StepState
 
 __all__ = [
+    "KEY_SIZE",
     "Checkpoint",
     "CheckpointReader",
     "KeyIndex",
@@ -30,4 +33,5 @@ __all__ = [
     "operation_key",
     "prefix",
     "spelled",
+    "tag_key",
 ]

@@ -9,12 +9,16 @@ from hashlib import blake2b
 from itertools import pairwise
 from struct import Struct
 
+KEY_SIZE = 16
+"""Bytes of an identity."""
+
 _SPELLED = re.compile(r"~[0-9a-f]{32}", re.ASCII)
 # Each is copied for what it is to be the hash of: making one anew, with all that it is given, takes longer. Where they
 # are used that is written out, as a call more for each of five hashes of an operation would be felt.
 _LINE = blake2b(digest_size=16, person=b"bulkops line")
 _ID = blake2b(digest_size=16, person=b"bulkops id")
 _OPERATION = blake2b(digest_size=16, person=b"bulkops op")
+_TAG = blake2b(digest_size=16, person=b"bulkops tag")
 _BYTES = blake2b(digest_size=8, person=b"bulkops bytes")
 _PREFIX = Struct(">Q").unpack_from
 
@@ -46,6 +50,13 @@ def operation_key(line_key: bytes, index: int) -> bytes:
     of_operation = _OPERATION.copy()
     of_operation.update(line_key + index.to_bytes(8))
     return of_operation.digest()
+
+
+def tag_key(tag: str) -> bytes:
+    """Return the identity of a tag, 16 bytes."""
+    of_tag = _TAG.copy()
+    of_tag.update(tag.encode())
+    return of_tag.digest()
 
 
 def digest(raw: bytes) -> bytes:

@@ -56,6 +56,9 @@ class Checkpoint(Protocol):
     async def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
 
+    async def records_of(self, keys: bytes) -> list[bytes]:
+        """Return the records of those operations that have ended, in this order; the keys stand one after the other."""
+
     async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
         """Remember an answer that all operations of a line see; durable when it returns.
 

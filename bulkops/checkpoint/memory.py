@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import orjson
 
+from bulkops.checkpoint.identity import KEY_SIZE
 from bulkops.checkpoint.rows import LineChecks, StateRow
 from bulkops.checkpoint.schema import FORMAT
 
@@ -88,6 +89,13 @@ class MemoryCheckpoint:
     async def row_of(self, key: bytes) -> OperationRow | None:
         """Return the end of an operation, None while it has none."""
         found = self._operations.get(key)
+        await _turn()
+        return found
+
+    async def records_of(self, keys: bytes) -> list[bytes]:
+        """Return the records of those operations that have ended, in this order; the keys stand one after the other."""
+        each = (bytes(keys[start : start + KEY_SIZE]) for start in range(0, len(keys), KEY_SIZE))
+        found = [self._operations[key].record for key in each if key in self._operations]
         await _turn()
         return found
 

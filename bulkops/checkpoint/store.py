@@ -119,6 +119,12 @@ class SqliteCheckpoint:
         found: OperationRow | None = await self._call(partial(tables.row_of, key=key))
         return found
 
+    async def records_of(self, keys: bytes) -> list[bytes]:
+        """Return the records of those operations that have ended, in this order; the keys stand one after the other."""
+        await self._index_keys()
+        found: list[bytes] = await self._call(partial(tables.records_of, keys=keys))
+        return found
+
     async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
         """Remember an answer that all operations of a line see; durable when it returns.
 

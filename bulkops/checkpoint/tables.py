@@ -12,6 +12,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
+from bulkops.checkpoint.identity import KEY_SIZE
 from bulkops.checkpoint.rows import LineChecks, OperationRow, StateRow, StepRow, StepState
 from bulkops.checkpoint.sums import meta_sum, operation_sum, pin_sum, step_sum
 from bulkops.model import State
@@ -228,6 +229,14 @@ def row_of(connection: sqlite3.Connection, key: bytes) -> OperationRow | None:
     sql = f"SELECT {_OPERATION} FROM operation WHERE key = ?"
     row = connection.execute(sql, (key,)).fetchone()
     return None if row is None else _operation(row)
+
+
+def records_of(connection: sqlite3.Connection, keys: bytes) -> list[bytes]:
+    """Return the records of operations that have rows, in the order of their keys, each of which has 16 bytes."""
+    sql = "SELECT record FROM operation WHERE key = ?"
+    each = (keys[start : start + KEY_SIZE] for start in range(0, len(keys), KEY_SIZE))
+    found = (connection.execute(sql, (key,)).fetchone() for key in each)
+    return [bytes(row[0]) for row in found if row is not None]
 
 
 def states(connection: sqlite3.Connection, wanted: Collection[State] | None) -> Iterator[StateRow]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from bulkops.checkpoint import line_key, operation_key
+from bulkops.checkpoint import KEY_SIZE, line_key, operation_key
 from bulkops.engines.drive import DOUBTFUL, Running
 from bulkops.engines.reopening import start_of, taken_up_again, told_before
-from bulkops.jobfile import RawLine, pick
+from bulkops.errors import OperationFailed
+from bulkops.jobfile import Collect, LineError, RawLine, Ref, pick
 from bulkops.model import State
 from bulkops.planning import Planned
 from bulkops.settings import Policy
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import Checkpoint, StepRow
     from bulkops.engines.drive import Start
-    from bulkops.jobfile import Line, Ref
+    from bulkops.jobfile import FromResults, Line
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.settings import Settings
+
+
+READ_AT_ONCE = 500 * KEY_SIZE
+"""Bytes of keys, of results that are collected."""
 
 
 class Reopened(Protocol):
@@ -87,17 +92,42 @@ class Beginnings:
         raw = RawLine(planned.line.number, planned.line.offset, start.pinned)
         return Planned(planned.key, planned.line_key, self._plan.parse(raw), planned.index)
 
-    async def results(self, line: Line) -> dict[Ref, Json]:
-        """Return what the operations have made that a line refers to."""
-        results: dict[Ref, Json] = {}
+    async def results(self, line: Line) -> dict[FromResults, Json]:
+        """Return what the line takes from the results of others; OperationFailed for what is not there."""
+        results: dict[FromResults, Json] = {}
         for ref in line.refs:
-            row = await self._checkpoint.row_of(operation_key(line_key(ref.id, b"", 0), (ref.index or 1) - 1))
-            results[ref] = orjson.loads(row.record)["result"] if row is not None else None
+            if isinstance(ref, Collect):
+                try:
+                    results[ref] = await self._collected(ref)
+                except LineError as error:
+                    raise OperationFailed("bad_line", f"{ref} cannot be filled in: {error.message}") from None
+            else:
+                key = operation_key(line_key(ref.id, b"", 0), (ref.index or 1) - 1)
+                row = await self._checkpoint.row_of(key)
+                results[ref] = orjson.loads(row.record)["result"] if row is not None else None
         return results
 
-    def running(self, planned: Planned, start: Start, results: Mapping[Ref, Json]) -> Running:
+    async def _collected(self, collect: Collect) -> list[Json]:
+        """Return what all operations with a tag have made, in the order of their lines."""
+        values: list[Json] = []
+        keys = self._plan.collected[collect.tag]
+        for start in range(0, len(keys), READ_AT_ONCE):
+            # What others have to write is not kept waiting for all of them.
+            for record in await self._checkpoint.records_of(bytes(keys[start : start + READ_AT_ONCE])):
+                told = orjson.loads(record)
+                if told["status"] != State.DONE:
+                    continue
+                source = Ref(told["id"] or f"line {told['line']}", None, collect.path)
+                values.append(pick(told["result"], source))
+        return values
+
+    def running(self, planned: Planned, start: Start, results: Mapping[FromResults, Json]) -> Running:
         """Make the operation; OperationFailed when its line turns out wrong."""
-        operation = planned.line.operation(lambda ref: pick(results[ref], ref), planned.index + 1)
+
+        def looked_up(ref: FromResults) -> Json:
+            return results[ref] if isinstance(ref, Collect) else pick(results[ref], ref)
+
+        operation = planned.line.operation(looked_up, planned.index + 1)
         settings = self._settings
         running = Running(planned, operation, operation.steps(settings.api), settings.account.name, start)
         running.created += start.created

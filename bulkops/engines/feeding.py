@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import anyio
+import orjson
 from anyio import to_thread
 
-from bulkops.checkpoint import digest, line_key, operation_key
+from bulkops.checkpoint import digest, line_key, prefix
+from bulkops.engines.waiting import Waiting
 from bulkops.errors import Stop
-from bulkops.model import State, value
-from bulkops.planning import Planned, id_of, named
+from bulkops.model import value
+from bulkops.planning import Planned, id_of, name_of, name_of_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bulkops.checkpoint import OperationRow
     from bulkops.jobfile import Line, RawLine
+    from bulkops.model import State
     from bulkops.planning import Plan
 
 
@@ -31,38 +33,18 @@ class Blocked:
     cause: str
 
 
-@dataclass(slots=True)
-class _Dependant:
-    """A line that waits: where it stands, and for how many operations still."""
+@value
+class _Freed:
+    """A line that waits no more, and why it cannot go, if so."""
 
-    number: int
-    offset: int
-    key: bytes
-    missing: int = 0
-    cause: str | None = None
-
-
-@dataclass(slots=True)
-class _Target:
-    """An operation that others wait for."""
-
-    state: State
-    goes_on: bool
-    """Its line says that what waits for it goes on although it failed."""
-    dependants: list[_Dependant] = field(default_factory=list)
-    again: list[Planned] = field(default_factory=list)
-    """What was ready, and waits again since the operation goes on."""
-
-    def waiting(self) -> Iterator[int]:
-        """Yield where the lines stand that wait for it."""
-        yield from (dependant.offset for dependant in self.dependants)
-        yield from (planned.line.offset for planned in self.again)
+    who: int
+    cause: str | None
 
 
 class Feed:
     """The operations that a run takes up, as they become ready.
 
-    Memory: one batch of lines, the operations that others wait for, and the lines that wait.
+    Memory: one batch of lines, and some 40 bytes for each that waits for others.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -71,10 +53,16 @@ class Feed:
         self._sifted = not plan.occurrences.repeated
         self._lines: deque[RawLine] = deque()
         self._ready: deque[Planned | Blocked] = deque()
-        self._freed: deque[_Dependant] = deque()
+        self._freed: deque[_Freed] = deque()
         self._reading = anyio.Lock()
-        self._targets = self._find_targets()
+        self._groups = plan.groups
+        self._waited_for = bool(plan.groups)
+        self._waiting = Waiting(len(plan.groups))
+        self._again: dict[int, list[Planned]] = {}
+        """By group what was ready, and waits again since an operation of it goes on."""
         self._going_on = False
+        self._keys: dict[int, bytes] = {}
+        """The identities of lines that wait and have equals."""
         self.exhausted = False
         """Every line was met; what is left waits for others."""
 
@@ -114,27 +102,33 @@ class Feed:
 
     def ended(self, planned: Planned, state: State) -> bool:
         """Note that an operation has ended; return whether that made another one ready."""
-        if planned.line.id is None:
+        if not self._waited_for:
             return False
-        target = self._targets.get(planned.key)
-        if target is None:
-            return False
-        target.state = state
-        return self._settle(target, planned.name or "")
+        cause = planned.cause(state, self._plan.job)
+        freed = len(self._freed) + len(self._ready)
+        for group in self._groups_of(planned.key, planned.line_key, planned.line.tags):
+            self._groups.end(group, state, cause)
+            if cause is not None:
+                self._block(group, cause)
+            if not self._groups.left(group):
+                self._freed.extend(_Freed(who, None) for who in self._waiting.release(group))
+                self._ready.extend(self._again.pop(group, ()))
+        return len(self._freed) + len(self._ready) > freed
 
-    def goes_on(self, key: bytes) -> None:
+    def goes_on(self, row: OperationRow) -> None:
         """Note that an operation which had ended goes on: what waits for it and has not begun waits again."""
-        if (target := self._targets.get(key)) is not None:
-            target.state = State.NOT_STARTED
+        tags = orjson.loads(row.record).get("tags", ())
+        for group in self._groups_of(row.key, row.line_key, tags):
+            self._groups.go_on(group, row.state)
             self._going_on = True
 
     def waits_again(self, planned: Planned) -> bool:
         """Tell whether an operation that was ready has to wait again; `take` gives it once more in its time."""
         if not self._going_on:
             return False
-        for _, target in self._sources(planned.line):
-            if target.state in (State.NOT_STARTED, State.IN_DOUBT):
-                target.again.append(planned)
+        for group, _ in self._sources(planned.line):
+            if self._groups.left(group):
+                self._again.setdefault(group, []).append(planned)
                 return True
         return False
 
@@ -156,23 +150,29 @@ class Feed:
 
     def wants(self, planned: Planned) -> bool:
         """Return whether something waits for this operation, as far as the lines are known."""
-        target = self._targets.get(planned.key) if planned.line.id is not None else None
-        return target is not None and (bool(target.dependants) or not self.exhausted)
+        groups = self._groups_of(planned.key, planned.line_key, planned.line.tags) if self._waited_for else ()
+        return any(not self.exhausted or self._waiting.any(group) for group in groups)
 
     def held(self) -> int:
         """Return how many lines wait for operations in doubt."""
-        doubtful = (target for target in self._targets.values() if target.state is State.IN_DOUBT)
-        return len({offset for target in doubtful for offset in target.waiting()})
+        held: set[int] = set()
+        for group in self._groups.doubtful():
+            held.update(self._waiting.place(who)[1] for who in self._waiting.on(group))
+            held.update(planned.line.offset for planned in self._again.get(group, ()))
+        return len(held)
 
-    def _find_targets(self) -> dict[bytes, _Target]:
-        plan = self._plan
-        targets = {}
-        for line_id in plan.waited_for:
-            key = line_key(line_id, b"", 0)
-            for index in range(plan.copies.get(line_id, 1)):
-                name = operation_key(key, index)
-                targets[name] = _Target(plan.before(name), line_id in plan.going_on)
-        return targets
+    def _groups_of(self, key: bytes, line_key: bytes, tags: Iterable[str]) -> Iterator[int]:
+        """Yield the groups that an operation is in."""
+        names = [prefix(line_key), prefix(key), *map(name_of_tag, dict.fromkeys(tags))]
+        places = map(self._groups.place, names)
+        yield from (place for place in places if place is not None)
+
+    def _sources(self, line: Line) -> Iterator[tuple[int, bool]]:
+        """Yield the groups that a line waits for, and whether it goes on although they have failed."""
+        for source, index in line.sources():
+            group = self._groups.place(name_of(source, index))
+            assert group is not None
+            yield group, line.forgives(source)
 
     def _meet(self, raw: RawLine) -> None:
         plan = self._plan
@@ -181,57 +181,40 @@ class Feed:
         key = plan.key_of(line.id, raw.raw)
         if not self._sifted and raw.number not in plan.work:
             return
-        if not line.needs and not line.refs:
-            self._prepare(line, key, None)
+        missing: list[tuple[int, bool]] = []
+        cause = None
+        if line.needs or line.refs:
+            for group, forgiving in self._sources(line):
+                if not forgiving and cause is None:
+                    cause = self._groups.cause(group)
+                if self._groups.left(group):
+                    missing.append((group, forgiving))
+        if cause is not None or not missing:
+            self._prepare(line, key, cause)
             return
-        dependant = _Dependant(raw.number, raw.offset, key)
-        for target_name, target in self._sources(line):
-            self._judge(dependant, target, target_name)
-            if target.state in (State.NOT_STARTED, State.IN_DOUBT):
-                target.dependants.append(dependant)
-                dependant.missing += 1
-        if dependant.cause is not None or not dependant.missing:
-            self._prepare(line, key, dependant.cause)
+        who = self._waiting.line(raw.number, raw.offset)
+        if not self._sifted and line.id is None:
+            self._keys[who] = key
+        for group, forgiving in missing:
+            self._waiting.add(who, group, forgiving=forgiving)
 
-    def _sources(self, line: Line) -> Iterator[tuple[str, _Target]]:
-        for line_id, index in line.sources():
-            key = line_key(line_id, b"", 0)
-            count = self._plan.copies.get(line_id, 1)
-            for number in range(count) if index is None else (index - 1,):
-                yield named(line_id, number, count) or "", self._targets[operation_key(key, number)]
+    def _block(self, group: int, cause: str) -> None:
+        self._freed.extend(_Freed(who, cause) for who in self._waiting.block(group))
+        again = self._again.pop(group, ())
+        for planned in again:
+            forgiving = all(forgives for of, forgives in self._sources(planned.line) if of == group)
+            self._ready.append(planned if forgiving else Blocked(planned, cause))
 
-    def _judge(self, dependant: _Dependant, target: _Target, name: str) -> None:
-        dependant.cause = dependant.cause or _cause(target, name)
-
-    def _settle(self, target: _Target, name: str) -> bool:
-        if target.state is State.IN_DOUBT:
-            # What waits for it keeps waiting: it may turn out to be done.
-            return False
-        waiting, target.dependants = target.dependants, []
-        for dependant in waiting:
-            dependant.missing -= 1
-            already_freed = dependant.cause is not None
-            self._judge(dependant, target, name)
-            if not already_freed and (dependant.cause is not None or not dependant.missing):
-                self._freed.append(dependant)
-        again, target.again = target.again, []
-        cause = _cause(target, name)
-        self._ready.extend(again if cause is None else [Blocked(planned, cause) for planned in again])
-        return bool(waiting or again)
-
-    def _prepare_freed(self, dependant: _Dependant) -> None:
-        raw = self._plan.job.line_at(dependant.offset, dependant.number)
+    def _prepare_freed(self, freed: _Freed) -> None:
+        number, offset = self._waiting.place(freed.who)
+        raw = self._plan.job.line_at(offset, number)
         self._check_unchanged()
-        self._prepare(self._plan.parse(raw), dependant.key, dependant.cause)
+        line = self._plan.parse(raw)
+        key = self._keys.pop(freed.who, None) or line_key(line.id, raw.raw, 0)
+        self._prepare(line, key, freed.cause)
 
     def _prepare(self, line: Line, key: bytes, blocked: str | None) -> None:
         begun_before = not self._plan.standing.empty
         for planned in self._plan.planned(line, key):
             if not begun_before or self._plan.takes_up(planned.key, line):
                 self._ready.append(planned if blocked is None else Blocked(planned, blocked))
-
-
-def _cause(target: _Target, name: str) -> str | None:
-    """Return why what waits for an operation cannot go, None where it can."""
-    blocks = target.state in (State.FAILED, State.BLOCKED, State.SKIPPED) and not target.goes_on
-    return f"{name} is {target.state.value}" if blocks else None

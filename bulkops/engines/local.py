@@ -472,7 +472,7 @@ class Engine:
         if to_take_back is None:
             return False
         row, steps = to_take_back
-        self._feed.goes_on(key)
+        self._feed.goes_on(row)
         planned = await self._feed.find(row)
         if planned is not None and digest(planned.line.raw) == row.digest:
             # What is taken back is counted so, also by a run that is aborted meanwhile.

@@ -5,17 +5,21 @@ from __future__ import annotations
 from bulkops.jobfile.expanding import WRITTEN_OUT, open_job
 from bulkops.jobfile.graph import find_cycle
 from bulkops.jobfile.header import Given, Header, read_header, said_once
-from bulkops.jobfile.holes import Ref, pick
+from bulkops.jobfile.holes import Collect, FromResults, Ref, pick
 from bulkops.jobfile.lines import Line, parse_line
-from bulkops.jobfile.problems import LineError, LineProblems, problems_text
+from bulkops.jobfile.marks import TAG_MARK
+from bulkops.jobfile.problems import LineError, LineProblems, nearest, problems_text
 from bulkops.jobfile.reading import JobFile, RawLine
 from bulkops.jobfile.sifting import Fingerprint, LineSet, fingerprint, sifted
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.uploads import wrong_file
 
 __all__ = [
+    "TAG_MARK",
     "WRITTEN_OUT",
+    "Collect",
     "Fingerprint",
+    "FromResults",
     "Given",
     "Header",
     "JobFile",
@@ -27,6 +31,7 @@ __all__ = [
     "Ref",
     "find_cycle",
     "fingerprint",
+    "nearest",
     "open_job",
     "parse_line",
     "parse_object",

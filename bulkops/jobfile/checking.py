@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bulkops.jobfile.expressions import prepare
 from bulkops.jobfile.header_checks import MARK
-from bulkops.jobfile.marks import MARKS, read_need
+from bulkops.jobfile.holes import Ref
+from bulkops.jobfile.marks import MARKS, TAG_MARK, read_need
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.tables import KINDS_WITH_MANY, TABLES, unknown_key, wrong_op
 from bulkops.jobfile.uploads import wrong_file
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from bulkops.jobfile.holes import Ref
+    from bulkops.jobfile.holes import FromResults
     from bulkops.jobfile.tables import Table
     from bulkops.model import Json
 
@@ -67,11 +68,11 @@ def with_expressions(
     environ: Mapping[str, str],
     vars: Mapping[str, Json],
     problems: list[LineError],
-) -> tuple[dict[str, Json], frozenset[Ref], set[str]]:
+) -> tuple[dict[str, Json], frozenset[FromResults], set[str]]:
     """Read the expressions in the kind's fields: the line after it, its references, the fields left open."""
     table = TABLES[op]
     read = dict(written)
-    refs: set[Ref] = set()
+    refs: set[FromResults] = set()
     unresolved: set[str] = set()
     for key in [key for key in written if key in table.fields]:
         try:
@@ -88,6 +89,9 @@ def with_expressions(
             problems.append(
                 LineError(key, "has to be known beforehand; only ${env:NAME} and ${var:NAME} may stand in it")
             )
+        elif prepared.adds and not table.kind.adds:
+            what = "holds a `$collect` with `merge`, which adds to what is there, as only agent.update can"
+            problems.append(LineError(key, f"{what}; take it out"))
         elif prepared.copies and table.kind.many is None:
             kinds = ", ".join(KINDS_WITH_MANY)
             problems.append(
@@ -100,7 +104,7 @@ def check_surroundings(
     written: dict[str, Json],
     table: Table,
     base: Path,
-    refs: frozenset[Ref],
+    refs: frozenset[FromResults],
     problems: list[LineError],
     *,
     look_for_files: bool,
@@ -114,13 +118,19 @@ def check_surroundings(
             wrong = wrong_file(path) if look_for_files else None
             if wrong:
                 problems.append(LineError(key, wrong))
-    if "needs" not in places and "id" not in places:
+    if not places & {"needs", "id", "tags"}:
         own = written.get("id") or written.get("custom_id")
-        if any(source == own for source, _ in sources_of(written.get("needs") or (), refs)):
-            problems.append(LineError("id", "is waited for by its own line; refer to another line"))
+        tags = {TAG_MARK + tag for tag in written.get("tags") or ()}
+        for source, _ in sources_of(written.get("needs") or (), refs):
+            if source == own:
+                problems.append(LineError("id", "is waited for by its own line; refer to another line"))
+            elif source in tags:
+                what = f"has {source[1:]!r}, and the line waits for all lines with that tag"
+                problems.append(LineError("tags", f"{what}; give it another one"))
 
 
-def sources_of(needs: Iterable[str], refs: frozenset[Ref]) -> frozenset[tuple[str, int | None]]:
-    """Return what is waited for: ids, with a number (from 1) where one operation is meant."""
+def sources_of(needs: Iterable[str], refs: Iterable[FromResults]) -> frozenset[tuple[str, int | None]]:
+    """Return what is waited for: ids, with a number (from 1) where one operation is meant, and `@TAG`s."""
     needed = (read_need(need) for need in needs)
-    return frozenset([*(need for need in needed if need), *((ref.id, ref.index) for ref in refs)])
+    referred = ((ref.id, ref.index) if isinstance(ref, Ref) else (TAG_MARK + ref.tag, None) for ref in refs)
+    return frozenset([*(need for need in needed if need), *referred])

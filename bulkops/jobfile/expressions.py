@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from bulkops.jobfile.holes import Copy, Holed, Ref, as_text
-from bulkops.jobfile.marks import read_need
+from bulkops.jobfile.collecting import COLLECT, collect_of
+from bulkops.jobfile.holes import Collect, Copy, Holed, Ref, as_text, is_collected
+from bulkops.jobfile.marks import TAG_MARK, read_need
 from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulkops.jobfile.holes import Part
+    from bulkops.jobfile.holes import FromResults, Part
     from bulkops.model import Json
 
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
@@ -29,7 +30,7 @@ class Prepared:
     """A value whose expressions have been read: a text with holes stands where some are left."""
 
     value: Json
-    refs: frozenset[Ref]
+    refs: frozenset[FromResults]
     copies: bool
     """Does `${copy}` occur?"""
 
@@ -37,6 +38,11 @@ class Prepared:
     def dynamic(self) -> bool:
         """Tell whether something is left to fill in."""
         return self.copies or bool(self.refs)
+
+    @property
+    def adds(self) -> bool:
+        """Tell whether a list is added to what is there."""
+        return any(isinstance(ref, Collect) and ref.union for ref in self.refs)
 
 
 def may_hold_expressions(raw: bytes) -> bool:
@@ -65,7 +71,7 @@ def prepare(
     holes = frozenset(reader.holes)
     return Prepared(
         value=read,
-        refs=frozenset(hole for hole in holes if isinstance(hole, Ref)),
+        refs=frozenset(hole for hole in holes if not isinstance(hole, Copy)),
         copies=Copy() in holes,
     )
 
@@ -78,20 +84,37 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str], vars: Mapping[str, Json] | None) -> None:
         self._environ = environ
         self._vars = vars
-        self.holes: set[Ref | Copy] = set()
+        self.holes: set[FromResults | Copy] = set()
         self.problems: list[LineError] = []
 
     def read(self, value: Json, place: _Place) -> Json:
         if isinstance(value, str):
             return self._text(value, place) if "${" in value else value
         if isinstance(value, dict):
-            if "$collect" in value:
-                self._note(place, "holds `$collect`, which is not available in this version; list references")
-                return value
+            if COLLECT in value:
+                return self._collect(value, place)
             return {key: self.read(item, (place, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.read(item, (place, index)) for index, item in enumerate(value)]
+            return [self._item(item, (place, index)) for index, item in enumerate(value)]
         return value
+
+    def _item(self, item: Json, place: _Place) -> Json:
+        read = self.read(item, place)
+        if is_collected(read) and read.parts[0].union:
+            self._note(
+                place, 'stands within a list, and `"merge": "union"` means the whole list; take it out'
+            )
+        return read
+
+    def _collect(self, value: dict[str, Json], place: _Place) -> Json:
+        problems: list[LineError] = []
+        collect = collect_of(value, self._vars, problems)
+        for error in problems:
+            self._note((place, error.field) if error.field else place, error.message)
+        if collect is None:
+            return value
+        self.holes.add(collect)
+        return Holed((collect,))
 
     def _text(self, text: str, place: _Place) -> Json:
         try:
@@ -156,7 +179,7 @@ def _reference(written: str) -> Ref:
     source, hash_sign, dotted = written.partition("#")
     path = tuple(dotted.split("."))
     need = read_need(source)
-    if need is None or not hash_sign or not all(path):
+    if need is None or source.startswith(TAG_MARK) or not hash_sign or not all(path):
         raise LineError(
             None,
             f"holds {shown(f'${{ref:{written}}}')}; write ${{ref:ID#path}}, or ID[N] for one copy",

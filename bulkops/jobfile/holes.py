@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import orjson
 
 from bulkops.jobfile.problems import LineError, shown
+from bulkops.merging import Added
 from bulkops.model import value
 
 if TYPE_CHECKING:
@@ -36,11 +37,29 @@ class Ref:
 
 
 @value
+class Collect:
+    """A list of what the operations with a tag have as results: for each the value at the path.
+
+    `omit` leaves out those that failed, instead of blocking the line; `union` adds the list to what is there.
+    """
+
+    tag: str
+    path: tuple[str, ...]
+    omit: bool = False
+    union: bool = False
+
+    def __str__(self) -> str:
+        return f"$collect of @{self.tag}"
+
+
+@value
 class Copy:
     """The number of the copy, from 1."""
 
 
-Part: TypeAlias = str | Ref | Copy
+FromResults: TypeAlias = Ref | Collect
+"""What gets its value from results."""
+Part: TypeAlias = str | FromResults | Copy
 
 
 @value
@@ -50,11 +69,11 @@ class Holed:
     parts: tuple[Part, ...]
 
 
-def resolve(value: Json, lookup: Callable[[Ref], Json], copy: int) -> Json:
+def resolve(value: Json, lookup: Callable[[FromResults], Json], copy: int) -> Json:
     """Return a prepared value with its holes filled; LineError where `lookup` or the filling fails.
 
     `lookup` gives the value of a reference, `copy` is the number of the copy, from 1. Nothing is changed in
-    place, and text that comes from `lookup` is taken as it is.
+    place, and text that comes from `lookup` is taken as it is. What is collected within a list becomes part of it.
     """
     if isinstance(value, Holed):
         if len(value.parts) == 1:
@@ -63,13 +82,24 @@ def resolve(value: Json, lookup: Callable[[Ref], Json], copy: int) -> Json:
     if isinstance(value, dict):
         return {key: resolve(item, lookup, copy) for key, item in value.items()}
     if isinstance(value, list):
-        return [resolve(item, lookup, copy) for item in value]
+        whole: list[Json] = []
+        for item in value:
+            filled = resolve(item, lookup, copy)
+            whole += filled if is_collected(item) else [filled]
+        return whole
     return value
 
 
-def _filled(part: Part, lookup: Callable[[Ref], Json], copy: int) -> Json:
+def is_collected(value: Json) -> bool:
+    """Tell whether a prepared value is a `$collect`."""
+    return isinstance(value, Holed) and isinstance(value.parts[0], Collect)
+
+
+def _filled(part: Part, lookup: Callable[[FromResults], Json], copy: int) -> Json:
     if isinstance(part, Ref):
         return lookup(part)
+    if isinstance(part, Collect):
+        return Added(tuple(lookup(part))) if part.union else lookup(part)
     return copy if isinstance(part, Copy) else part
 
 

@@ -9,7 +9,8 @@ import orjson
 from bulkops.errors import OperationFailed
 from bulkops.jobfile.checking import check, check_surroundings, sources_of, with_expressions, without_kind
 from bulkops.jobfile.expressions import may_hold_expressions
-from bulkops.jobfile.holes import resolve
+from bulkops.jobfile.holes import Collect, resolve
+from bulkops.jobfile.marks import TAG_MARK
 from bulkops.jobfile.merging import under
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.strict import parse_object
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.jobfile.header import Header
-    from bulkops.jobfile.holes import Ref
+    from bulkops.jobfile.holes import FromResults
     from bulkops.jobfile.reading import RawLine
     from bulkops.model import Json
     from bulkops.operation import Operation
 
-_NO_REFS: frozenset[Ref] = frozenset()
+_NO_REFS: frozenset[FromResults] = frozenset()
 
 
 @value
@@ -46,7 +47,7 @@ class Line:
     kind: type[Operation]
     fields: Mapping[str, Json]
     needs: tuple[str, ...]
-    refs: frozenset[Ref]
+    refs: frozenset[FromResults]
     tags: tuple[str, ...]
     account: str | None
     on_error: str
@@ -55,12 +56,19 @@ class Line:
     dynamic: bool
 
     def sources(self) -> frozenset[tuple[str, int | None]]:
-        """Return what the line waits for: ids, with a number (from 1) where one operation is meant."""
+        """Return what the line waits for: ids, with a number (from 1) where one operation is meant, and `@TAG`s."""
         if not self.needs and not self.refs:
             return frozenset()
         return sources_of(self.needs, self.refs)
 
-    def operation(self, lookup: Callable[[Ref], Json], copy: int) -> Operation:
+    def forgives(self, source: str) -> bool:
+        """Tell whether the line goes on although what it waits for has failed: it only collects what is done."""
+        if source in self.needs:
+            return False
+        collects = [ref for ref in self.refs if isinstance(ref, Collect) and TAG_MARK + ref.tag == source]
+        return bool(collects) and all(collect.omit for collect in collects)
+
+    def operation(self, lookup: Callable[[FromResults], Json], copy: int) -> Operation:
         """Return the line's operation with this number (from 1); `lookup` gives the values of references.
 
         OperationFailed names the field whose value turned out to be of no use.
@@ -70,7 +78,7 @@ class Line:
             return build(**self.fields)
         return build(**self._resolved(lookup, copy))
 
-    def _resolved(self, lookup: Callable[[Ref], Json], copy: int) -> dict[str, Json]:
+    def _resolved(self, lookup: Callable[[FromResults], Json], copy: int) -> dict[str, Json]:
         table = TABLES[self.op]
         resolved: dict[str, Json] = {}
         for key, given in self.fields.items():

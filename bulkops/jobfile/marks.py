@@ -20,6 +20,9 @@ _SIGNS = re.compile(r"[#\[\]{}]")
 _MADE_ID = re.compile(r"~[0-9a-f]{32}")
 _NEED = re.compile(r"([^\[\]]+)(?:\[([1-9][0-9]{0,5})\])?")
 NAME_RULE = f"1 to {ID_LENGTH} printable characters without # [ ] {{ }}, no blank at either end"
+TAG_RULE = f"a text of {NAME_RULE}, no @ in front"
+TAG_MARK = "@"
+"""In front of the name of a tag it says, where ids stand as well, that a tag is meant."""
 
 
 def wrong_id(value: Any) -> str | None:
@@ -32,12 +35,19 @@ def wrong_id(value: Any) -> str | None:
 
 
 def read_need(need: str) -> tuple[str, int | None] | None:
-    """Return what `ID` or `ID[N]` names: the id, and the number of one of its operations, from 1."""
+    """Return what `ID` or `ID[N]` names: the id, and the number of one of its operations, from 1; or `@TAG` itself."""
+    if need.startswith(TAG_MARK):
+        return (need, None) if is_tag(need[1:]) else None
     match = _NEED.fullmatch(need)
     if match is None or wrong_id(match[1]):
         return None
     number = int(match[2]) if match[2] else None
     return None if number is not None and number > MOST_OPERATIONS_PER_LINE else (match[1], number)
+
+
+def is_tag(value: Any) -> bool:
+    """Tell whether a value keeps the rule of tags."""
+    return is_plain_name(value) and value[0] != TAG_MARK
 
 
 def is_plain_name(value: Any) -> bool:
@@ -53,12 +63,11 @@ def is_plain_name(value: Any) -> bool:
 
 def _wrong_needs(value: Any) -> str | None:
     if not isinstance(value, list) or not all(isinstance(need, str) for need in value):
-        return 'has to be a list of ids, such as ["tenant-1"]'
+        return 'has to be a list of ids and tags, such as ["tenant-1", "@handbook"]'
     for need in value:
-        if need.startswith("@"):
-            return "cannot name a tag: @tag is not available in this version; name the ids"
         if read_need(need) is None:
-            return f"holds {shown(need)!r}, which is no id; write ID, or ID[N] for the line's Nth operation"
+            what = "write ID, ID[N] for the line's Nth operation, or @TAG for all lines with a tag"
+            return f"holds {shown(need)!r}, which is no id and no tag; {what}"
     return None
 
 
@@ -66,8 +75,8 @@ def _wrong_tags(value: Any) -> str | None:
     if not isinstance(value, list):
         return 'has to be a list of texts, such as ["handbook"]'
     for tag in value:
-        if not is_plain_name(tag):
-            return f"holds a tag that is no text of {NAME_RULE}"
+        if not is_tag(tag):
+            return f"holds a tag that is not {TAG_RULE}"
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Final
 
+from bulkops.jobfile.collecting import COLLECT
 from bulkops.jobfile.each import EACH
 from bulkops.jobfile.header_checks import MARK, MARKS_OF_TEMPLATES, MARKS_WITH_DEFAULT
 from bulkops.jobfile.marks import ID_LENGTH, WAYS_ON_ERROR
@@ -158,6 +159,7 @@ def _expression(pattern: str, name: str) -> dict[str, Any]:
     within = _to(name)
     return {
         "anyOf": [
+            {"type": "object", "required": [COLLECT]},
             {"type": "string", "pattern": pattern},
             {"type": "array", "contains": within},
             {
@@ -196,12 +198,16 @@ def _marks(said: Mapping[str, Json] | None) -> dict[str, Schema]:
         templates = said.get("templates") or {}
         template = {"enum": [name for name, fields in templates.items() if fields is not None]}
     identity: Schema = {"type": "string", "maxLength": ID_LENGTH, "pattern": f"^{_ID}$"}
-    need: Schema = {"type": "string", "pattern": rf"^{_ID}(\[[1-9][0-9]{{0,5}}\])?$"}
+    need: Schema = {"type": "string", "pattern": rf"^({_ID}(\[[1-9][0-9]{{0,5}}\])?|@(?!@){_PLAIN})$"}
+    tag: Schema = {**_NAME, "pattern": f"^(?!@){_PLAIN}$"}
     told: dict[str, tuple[str, list[Schema]]] = {
         "id": ("a name of your own, unique in the file; needed to refer to the line", [identity]),
         "custom_id": ("the same as `id`", [identity]),
-        "needs": ("ids of lines that have to be done first", [{"type": "array", "items": need}]),
-        "tags": ("texts for your own order", [{"type": "array", "items": _NAME}]),
+        "needs": (
+            "ids of lines that have to be done first, and @TAG for all lines with a tag",
+            [{"type": "array", "items": need}],
+        ),
+        "tags": ("groups the line is in, for `needs` and `$collect`", [{"type": "array", "items": tag}]),
         "use": (
             "the template, or the templates, that the line is made of",
             [template, {"type": "array", "items": template}],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bulkops.merging import added_to, adds
 from bulkops.operation import Operation, entity, json_object
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class UpdateAgent(Operation):
     """Change the fields of an agent that `body` names (API reference, Update Agent)."""
 
     kind: ClassVar[str] = "agent.update"
+    adds: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Json]] = {
         "op": "agent.update",
         "agent_id": "agent_abc123",
@@ -31,5 +33,9 @@ class UpdateAgent(Operation):
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        updated = yield api.agent_update.request(self.body, agent_id=self.agent_id)
+        body = self.body
+        if adds(body):
+            current = yield api.agent_get.request(agent_id=self.agent_id)
+            body = added_to(body, current.json)
+        updated = yield api.agent_update.request(body, agent_id=self.agent_id)
         return {api.agent_id_field: self.agent_id, **(updated.json or {})}

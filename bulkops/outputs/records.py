@@ -33,6 +33,7 @@ def record(
     started: float,
     ended: float,
     files: Sequence[Saved] = (),
+    tags: Sequence[str] = (),
 ) -> bytes:
     """Return the JSON line (without its end) that tells how an operation ended; times are epoch seconds.
 
@@ -60,6 +61,8 @@ def record(
         # A clock that was set back in between does not make an operation end before its begin.
         "duration_ms": max(0, round((ended - started) * 1000)),
     }
+    if tags:
+        fields["tags"] = tags
     if outcome.passed is not None:
         fields["passed"] = outcome.passed
     if outcome.resolved_by:

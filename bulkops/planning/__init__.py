@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from bulkops.planning.census import id_of, make_plan
+from bulkops.planning.census import make_plan
+from bulkops.planning.groups import Groups, name_of, name_of_tag
 from bulkops.planning.known import KNOWN, known_word
 from bulkops.planning.plan import Plan, Planned, Selection, edited_words, named
+from bulkops.planning.references import id_of
 from bulkops.planning.standing import Standing
 
 __all__ = [
     "KNOWN",
+    "Groups",
     "Plan",
     "Planned",
     "Selection",
@@ -17,5 +20,7 @@ __all__ = [
     "id_of",
     "known_word",
     "make_plan",
+    "name_of",
+    "name_of_tag",
     "named",
 ]

@@ -9,21 +9,16 @@ from typing import TYPE_CHECKING
 from bulkops.checkpoint import KeyIndex, digest, line_key, prefix, spelled
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile import (
-    LineError,
     LineProblems,
-    find_cycle,
     parse_line,
-    parse_object,
     read_header,
     wrong_file,
 )
-from bulkops.jobfile.merging import under
-from bulkops.jobfile.templates import beneath, kind_of, used_by
 from bulkops.model import State
-from bulkops.operations import KINDS
 from bulkops.planning.environment import Watched
 from bulkops.planning.known import Known
 from bulkops.planning.plan import Plan, Selection
+from bulkops.planning.references import References, id_of
 from bulkops.planning.resuming import resumed_plan
 from bulkops.planning.standing import Standing
 from bulkops.planning.tallies import Tallies
@@ -98,9 +93,6 @@ class _Census:
         self._ids_of_bad = KeyIndex()
         self._made_ids = KeyIndex()
         self._nameless = False
-        self._edges: dict[str, list[str]] = {}
-        self._asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
-        self._going_on = KeyIndex()
         self._many: dict[int, int] = {}
         self.problems: list[Problem] = []
         self._in_rows: dict[tuple[int, tuple[str | None, str]], int] = {}
@@ -115,6 +107,7 @@ class _Census:
         )
         if base is not None:
             self.plan.header = _from_the_top(self.plan.header)
+        self._references = References(self.plan, base, given)
         self._environ = Watched(environ)
         self._tallies = Tallies(self.plan, api, reader)
 
@@ -132,10 +125,7 @@ class _Census:
                     self._made_ids.add(key)
                 if line.count > 1:
                     self.plan.copies[line.id] = line.count
-                if line.on_error == "continue":
-                    self._going_on.add(key)
-            if line.needs or line.refs:
-                self._note_sources(line)
+            self._references.note(line, key)
             if line.account is not None:
                 self.plan.accounts.setdefault(line.account, line.number)
             if line.count > 1:
@@ -180,41 +170,8 @@ class _Census:
 
     def check_references(self) -> None:
         """Find references to what is not there, to the wrong number, and in circles."""
-        elsewhere = self._ids_of_base()
-        self._going_on.freeze()
-        for (line_id, index), (number, needs_all) in self._asked.items():
-            key = line_key(line_id, b"", 0)
-            if key in self._ids_of_bad:
-                continue
-            if key not in self._ids and key not in elsewhere:
-                self._problem(
-                    number, None, f"waits for {line_id!r}, and no line has that id; give one line the id"
-                )
-                continue
-            count = self.plan.copies.get(line_id, 1)
-            if index is not None and index > count:
-                self._problem(
-                    number, None, f"refers to {line_id}[{index}], and that line has {count} operations"
-                )
-            if index is None and count > 1 and not needs_all:
-                self._problem(
-                    number,
-                    None,
-                    f"refers to {line_id!r}, which has {count} operations; say which: {line_id}[1]",
-                )
-        cycle = find_cycle(self._edges)
-        if cycle is not None:
-            path = " → ".join(cycle[:10]) + (" → …" if len(cycle) > 10 else "")  # noqa: PLR2004 - ten names show the way of a circle
-            first = next((line.number for line in self._lines() if line.id == cycle[0]), None)
-            self._problem(
-                first,
-                None,
-                f"waits for itself in a circle of lines: {path}; take one `needs` or reference out",
-            )
-        self.plan.waited_for = frozenset(line_id for line_id, _ in self._asked)
-        self.plan.going_on = frozenset(
-            line_id for line_id in self.plan.waited_for if line_key(line_id, b"", 0) in self._going_on
-        )
+        for wrong in self._references.check(self._ids, self._ids_of_bad):
+            self._problem(*wrong)
 
     def check_emptiness(self) -> None:
         """Refuse a file without lines, unless it says that nothing failed."""
@@ -276,7 +233,7 @@ class _Census:
         if reader is not None and any(step.number < 0 for step in reader.open_steps()):
             # What was taken up again keeps the number of the line that it ended on first.
             return
-        plan.known = Known.of(plan, self._api.name, self._tallies, self._many)
+        plan.known = Known.of(plan, self._api.name, self._tallies, self._many, self._references)
 
     def _gone_rows(self) -> list[OperationRow]:
         """Return what has ended and is not in the file."""
@@ -339,19 +296,11 @@ class _Census:
                 if seen == MOST_ROWS_TOLD:
                     wrong = (wrong[0], f"{wrong[1]}; other rows may have the same")  # noqa: PLW2901 - what is told of it
             self._problem(raw.number, *wrong)
+        self._references.note_bad(raw)
         line_id = id_of(raw)
         if line_id is not None:
             # Lines that wait for it are not wrong as well.
             self._ids_of_bad.add(line_key(line_id, b"", 0))
-
-    def _note_sources(self, line: Line) -> None:
-        for line_id, index in line.sources():
-            whole = all(ref.source != line_id for ref in line.refs)
-            known = self._asked.get((line_id, index))
-            if known is None or (known[1] and not whole):
-                self._asked[line_id, index] = (line.number, whole)
-            if line.id is not None:
-                self._edges.setdefault(line.id, []).append(line_id)
 
     def _count_again(self) -> None:
         """Count once more, now that lines which stand there several times can be told apart."""
@@ -363,46 +312,8 @@ class _Census:
                 self._check_files(line)
         plan.occurrences.restart()
 
-    def _ids_of_base(self) -> KeyIndex:
-        """Return the ids of the base job, and learn of those that are waited for what such lines have to know."""
-        ids = KeyIndex()
-        asked = {line_id for line_id, _ in self._asked}
-        for raw in self._base.lines() if self._base is not None and asked else ():
-            line_id = id_of(raw)
-            if line_id is None:
-                continue
-            key = line_key(line_id, b"", 0)
-            ids.add(key)
-            if line_id in asked and key not in self._ids:
-                self._learn_of_base(line_id, key, raw)
-        ids.freeze()
-        return ids
-
-    def _learn_of_base(self, line_id: str, key: bytes, raw: RawLine) -> None:
-        written, header = parse_object(raw.raw), self.plan.header
-        used = used_by(written, header.templates, [])
-        op = kind_of(written, used)
-        if not isinstance(op, str) or op not in KINDS:
-            return
-        written = under(beneath(header.defaults.get(op, {}), used), written)
-        count = written.get(KINDS[op].many or "")
-        if isinstance(count, int) and count > 1:
-            self.plan.copies[line_id] = count
-        if written.get("on_error") == "continue":
-            self._going_on.add(key)
-
     def _problem(self, number: int | None, field: str | None, message: str) -> None:
         self.problems.append(self.plan.job.problem(number, field, message))
-
-
-def id_of(raw: RawLine) -> str | None:
-    """Return the id of a line that may be bad otherwise."""
-    try:
-        written = parse_object(raw.raw)
-    except LineError:
-        return None
-    line_id = written.get("id") or written.get("custom_id")
-    return line_id if isinstance(line_id, str) else None
 
 
 def _from_the_top(header: Header) -> Header:

@@ -8,16 +8,18 @@ of the checkpoint for writing says it anew, and what an opening wrote that did n
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import orjson
 
 from bulkops.checkpoint.rescue import OPENING
-from bulkops.jobfile import fingerprint
+from bulkops.jobfile import TAG_MARK, fingerprint
 from bulkops.model import value
 from bulkops.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bulkops.checkpoint import Reader
     from bulkops.jobfile import Fingerprint
     from bulkops.model import Json
@@ -28,6 +30,17 @@ KNOWN = "known_file"
 """The word of the checkpoint."""
 MOST_NAMES = 10_000
 """Lines with several operations, ids waited for and accounts together: of files with more, nothing is remembered."""
+
+
+class Waits(Protocol):
+    """What the lines of a job wait for."""
+
+    @property
+    def asked(self) -> Collection[tuple[str, int | None]]:
+        """Return ids and tags, with a number where one operation is meant."""
+
+    def goes_on(self, line_id: str) -> bool:
+        """Tell whether what waits for a line goes on although that has failed."""
 
 
 @value
@@ -43,22 +56,28 @@ class Known:
     many: dict[int, int]
     copies: dict[str, int]
     accounts: dict[str, int]
-    waited_for: list[str]
+    waited_for: list[list[Json]]
     going_on: list[str]
 
     @classmethod
-    def of(cls, plan: Plan, api: str, tallies: Tallies, many: dict[int, int]) -> Self | None:
-        """Return what is known of a file whose plan was made; None when that is too much to be remembered."""
-        if len(many) + len(plan.copies) + len(plan.accounts) + len(plan.waited_for) > MOST_NAMES:
+    def of(cls, plan: Plan, api: str, tallies: Tallies, many: dict[int, int], waits: Waits) -> Self | None:
+        """Return what is known of a file whose plan was made; None when that is too much to be remembered.
+
+        Who has a tag is known by its line alone: where tags are waited for, every line is read.
+        """
+        if len(many) + len(plan.copies) + len(plan.accounts) + len(waits.asked) > MOST_NAMES:
             return None
+        if any(source.startswith(TAG_MARK) for source, _ in waits.asked):
+            return None
+        waited_for = sorted(waits.asked, key=lambda asked: (asked[0], asked[1] or 0))
         return cls(
             api,
             list(tallies.shapes()),
             many,
             dict(plan.copies),
             dict(plan.accounts),
-            sorted(plan.waited_for),
-            sorted(plan.going_on),
+            [list(asked) for asked in waited_for],
+            sorted({source for source, _ in waited_for if waits.goes_on(source)}),
         )
 
 

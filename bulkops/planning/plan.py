@@ -12,6 +12,7 @@ from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
 from bulkops.model import State, value
 from bulkops.pace.margins import margins_for
 from bulkops.pace.tiers import bucket_for
+from bulkops.planning.groups import BLOCKING, Groups
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -51,6 +52,12 @@ class Planned:
     def name(self) -> str | None:
         """The id that people know it by, None for lines without one."""
         return named(self.line.id, self.index, self.line.count)
+
+    def cause(self, state: State, job: JobFile) -> str | None:
+        """Return why what waits for it cannot go when it has ended so; None where it can."""
+        if state not in BLOCKING or self.line.on_error == "continue":
+            return None
+        return f"{self.name or job.place(self.line.number)} is {state.value}"
 
 
 def edited_words(number: int) -> str:
@@ -94,10 +101,10 @@ class Plan:
     """A digest of the operations of the checkpoint that are not in the file any more; empty when there are none."""
     edited: int = 0
     """Done operations whose line, known by its id, now reads differently from what was done."""
-    waited_for: frozenset[str] = frozenset()
-    """The ids that lines wait for."""
-    going_on: frozenset[str] = frozenset()
-    """Those of them whose lines say that what waits goes on although they failed."""
+    groups: Groups = field(default_factory=Groups)
+    """What lines wait for."""
+    collected: dict[str, bytearray] = field(default_factory=dict)
+    """By tag, the keys of the operations whose results are collected, one after the other in the order of lines."""
     copies: dict[str, int] = field(default_factory=dict)
     """How many operations the lines have that have an id and more than one."""
     occurrences: Occurrences = field(default_factory=Occurrences)

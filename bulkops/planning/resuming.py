@@ -13,8 +13,10 @@ from bulkops.errors import JobError
 from bulkops.jobfile import Fingerprint, LineProblems, LineSet, parse_line, read_header, sifted
 from bulkops.model import State
 from bulkops.planning.environment import Watched
+from bulkops.planning.groups import Groups
 from bulkops.planning.known import Known, remembered
 from bulkops.planning.plan import Plan
+from bulkops.planning.references import group_of
 from bulkops.planning.standing import Standing
 from bulkops.planning.tallies import Tallies
 
@@ -87,14 +89,13 @@ class _Resumption:
             standing=Standing(self._rows()),
             environ=environ,
             folder=job.folder,
-            waited_for=frozenset(self._known.waited_for),
-            going_on=frozenset(self._known.going_on),
             copies=dict(self._known.copies),
             accounts=dict(self._known.accounts),
         )
         self.plan.occurrences.freeze()
         self._many = dict(self._known.many)
         self._keys = KeyIndex()
+        self._going_on = frozenset(self._known.going_on)
         self._tallies = Tallies(self.plan, api, reader)
         self._tallies.take(self._known.shapes)
 
@@ -115,7 +116,20 @@ class _Resumption:
             raise _Doubt
         self._tallies.sum_up()
         self.plan.again.freeze()
+        self.plan.groups = Groups(
+            group_of(self.plan, line_id, index, goes_on=self.goes_on(line_id))
+            for line_id, index in self.asked
+        )
         self._remember(found)
+
+    @property
+    def asked(self) -> list[tuple[str, int | None]]:
+        """What lines wait for; those that are appended wait for nothing."""
+        return [(line_id, index) for line_id, index in self._known.waited_for]
+
+    def goes_on(self, line_id: str) -> bool:
+        """Tell whether what waits for a line goes on although that has failed."""
+        return line_id in self._going_on
 
     def _unended_lines(self) -> LineSet:
         """Return the numbers of the lines that nothing has ended of, with those beyond what was read before."""
@@ -138,7 +152,7 @@ class _Resumption:
             if number in self._wanted or self._reader.count_on(number) < count:
                 self._wanted.add(number)
                 yield from self._reader.states_on(number)
-        for line_id in self._known.waited_for:
+        for line_id in sorted({line_id for line_id, _ in self._known.waited_for}):
             for index in range(self._known.copies.get(line_id, 1)):
                 if found := self._reader.state_of(operation_key(line_key(line_id, b"", 0), index)):
                     yield found
@@ -192,4 +206,4 @@ class _Resumption:
     def _remember(self, found: Fingerprint) -> None:
         plan = self.plan
         plan.fingerprint = found
-        plan.known = Known.of(plan, self._known.api, self._tallies, self._many)
+        plan.known = Known.of(plan, self._known.api, self._tallies, self._many, self)

@@ -159,8 +159,8 @@ def test_wrong_expressions_are_named(text: str, message: str) -> None:
 def test_all_wrong_expressions_are_found() -> None:
     """Every text of a value with a wrong expression is reported."""
     with pytest.raises(LineProblems) as caught:
-        prepare({"a": "${x}", "b": {"c": "${env:NONE}"}, "d": {"$collect": {}}}, {}, "body")
-    assert [field for field, _ in caught.value.found] == ["body.a", "body.b.c", "body.d"]
+        prepare({"a": "${x}", "b": {"c": "${env:NONE}"}, "d": {"$collect": 1}}, {}, "body")
+    assert [field for field, _ in caught.value.found] == ["body.a", "body.b.c", "body.d.$collect"]
 
 
 def test_escaped_signs_are_noticed() -> None:

@@ -121,7 +121,10 @@ def test_vars_fill_fields_in_and_keep_their_type(tmp_path: Path) -> None:
         ({"op": "agent.clone", "agent_id": "a", "copies": "${var:who}"}, "`copies` has to be a whole number"),
         ({"op": "agent.get", "agent_id": "${var:wo}"}, "did you mean `who`?"),
         ({"op": "agent.get", "agent_id": "a", "id": "${var:who}"}, "`id` has to be a text of"),
-        ({"op": "agent.get", "agent_id": "a", "tags": ["${var:who}"]}, "`tags` holds a tag that is no text"),
+        (
+            {"op": "agent.get", "agent_id": "a", "tags": ["${var:who}"]},
+            "`tags` holds a tag that is not a text",
+        ),
         ({"op": "agent.get", "agent_id": "a", "account": "${var:who}"}, "`account` has to be written out"),
     ],
 )

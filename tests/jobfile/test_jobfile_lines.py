@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
@@ -50,7 +50,7 @@ def wrong(base: Path | None = None, /, **written: Any) -> list[str]:
     ]
 
 
-def no_lookup(ref: Ref) -> Any:
+def no_lookup(ref: Any) -> Any:
     """Stand for results in lines that refer to none."""
     raise AssertionError(ref)
 
@@ -108,7 +108,7 @@ def test_all_problems_of_a_line_come_at_once() -> None:
         "`agnt_id` is not a field of agent.clone; did you mean `agent_id`?",
         "`copies` has to be a whole number from 1 to 100000",
         '`tags` has to be a list of texts, such as ["handbook"]',
-        '`needs` has to be a list of ids, such as ["tenant-1"]',
+        '`needs` has to be a list of ids and tags, such as ["tenant-1", "@handbook"]',
         "`on_error` has to be one of block, continue, halt",
         "`agent_id` is missing; agent.clone needs it",
     ]
@@ -131,7 +131,7 @@ def test_lines_without_a_kind_say_what_is_known() -> None:
 
 
 def test_directives_are_refused() -> None:
-    """`$job` after the first line, `$each` and `$collect` are refused by their names."""
+    """`$job` after the first line and others are refused by their names; within bodies a `$` is a plain letter."""
     assert wrong(**{"$job": {}}) == ["`$job` may stand on the first line only; move it there"]
     assert wrong(**{"$each": {}, "line": {}}) == [
         "`$each` is not available in this version; write the lines out"
@@ -139,8 +139,6 @@ def test_directives_are_refused() -> None:
     assert wrong(op="agent.list", **{"$x": 1}) == [
         "`$x` is not available in this version; write the lines out"
     ]
-    (collect,) = wrong(op="agent.create", body={"ids": {"$collect": {"tag": "t"}}})
-    assert collect.startswith("`body.ids` holds `$collect`, which is not available in this version")
     assert line(op="tool.create", body={"parameters": {"$ref": "#/x", "$schema": "s"}}).dynamic is False
 
 
@@ -177,24 +175,34 @@ def test_other_ids_are_refused(name: Any) -> None:
     assert problem.startswith("`id` ")
 
 
-@pytest.mark.parametrize("need", ["a#b", "", "a[0]", "a[1][2]", "a[100001]", "[1]", "a[1]x"])
-def test_needs_have_to_be_ids(need: str) -> None:
-    """A need that is no id is refused with the way to write it."""
+@pytest.mark.parametrize(
+    "need", ["a#b", "", "a[0]", "a[1][2]", "a[100001]", "[1]", "a[1]x", "@", "@@a", "@a[1]", "@ a"]
+)
+def test_needs_have_to_be_ids_or_tags(need: str) -> None:
+    """A need that is neither is refused with the way to write it."""
     (problem,) = wrong(op="agent.list", needs=[need])
-    assert problem.endswith("which is no id; write ID, or ID[N] for the line's Nth operation")
+    assert problem.endswith(
+        "which is no id and no tag; write ID, ID[N] for the line's Nth operation, or @TAG for all lines with a tag"
+    )
 
 
-def test_needs_cannot_name_tags_yet() -> None:
-    """`@tag` is refused by name."""
-    (problem,) = wrong(op="agent.list", needs=["@tag"])
-    assert problem == "`needs` cannot name a tag: @tag is not available in this version; name the ids"
-    assert wrong(op="agent.list", needs=[1])[0].startswith("`needs` has to be a list of ids")
+def test_needs_may_name_tags() -> None:
+    """`@TAG` stands for all lines with the tag; a need that is no text is refused."""
+    parsed = line(op="agent.list", needs=["@handbook", "a"])
+    assert parsed.sources() == {("@handbook", None), ("a", None)}
+    assert wrong(op="agent.list", needs=[1])[0].startswith("`needs` has to be a list of ids and tags")
+
+
+def test_a_line_does_not_wait_for_its_own_tag() -> None:
+    """A line that waits for a tag that it has itself would wait for ever."""
+    (problem,) = wrong(op="agent.list", tags=["a"], needs=["@a"])
+    assert problem == "`tags` has 'a', and the line waits for all lines with that tag; give it another one"
 
 
 def test_other_reserved_keys_are_checked() -> None:
     """Tags, account and meta of no use are errors; an account is written out."""
     assert wrong(op="agent.list", tags=["ok", ""])[0].startswith(
-        "`tags` holds a tag that is no text of 1 to 200"
+        "`tags` holds a tag that is not a text of 1 to 200"
     )
     assert wrong(op="agent.list", account="${env:A}") == [
         "`account` has to be written out: an expression cannot stand here"
@@ -226,7 +234,11 @@ def test_references_are_filled_in_when_there_are_results() -> None:
     }
     assert parsed.sources() == {("made", None), ("n", 2), ("z", None)}
     results = {"made": {"agent_id": "agent_9", "tools": [1]}, "n[2]": {"x": ["${copy}"]}}
-    built = parsed.operation(lambda ref: pick(results[ref.source], ref), 2)
+
+    def lookup(ref: Any) -> Any:
+        return pick(results[ref.source], ref)
+
+    built = parsed.operation(lookup, 2)
     assert built == CloneAgent(agent_id="agent_9", name="me 2/${copy}", set={"deep": [[1]]}, copies=2)
 
 
@@ -250,7 +262,7 @@ def test_a_reference_that_leads_nowhere_fails_its_operation() -> None:
     """The failure names the field, the path and what is there instead."""
     parsed = line(op="agent.get", agent_id="${ref:a#agent.foo}")
     with pytest.raises(OperationFailed) as caught:
-        parsed.operation(lambda ref: pick({"agent": {"id": 1}}, ref), 1)
+        parsed.operation(lambda ref: pick({"agent": {"id": 1}}, cast("Ref", ref)), 1)
     assert caught.value.message == (
         "`agent_id` cannot be filled in: `agent.foo` is not in the result of line a; it has: id"
     )

@@ -127,7 +127,7 @@ def test_templates_are_checked(tmp_path: Path) -> None:
         f"{place}a.copys` is not a field of any kind; did you mean `copies`?",
         f"{place}a.id` cannot stand in a template; each line has an id of its own",
         f"{place}a.use` cannot stand in a template; name all templates on the line, in order",
-        f'{place}a.needs` has to be a list of ids, such as ["tenant-1"]',
+        f'{place}a.needs` has to be a list of ids and tags, such as ["tenant-1", "@handbook"]',
         f"{place}b.copies` has to be a whole number from 1 to 100000",
         f"{place}b.name` has to be a text that is not empty",
         (

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from bulkops.api import REFERENCE
+from bulkops.merging import Added
 from bulkops.model import Await, Request, Save
 from bulkops.operation import fields_of, seconds
 from bulkops.operations.agent_clone import CloneAgent
@@ -166,3 +167,15 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     """Everything else is a ValueError."""
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         seconds(text)
+
+
+def test_an_update_adds_to_the_list_that_is_there() -> None:
+    """A list that is added to is read first and sent whole; without one nothing is read."""
+    body = {"name": "n", "tags": Added(("b", "a"))}
+    steps, _ = drive(UpdateAgent(agent_id="agent_1", body=body), [SOURCE, {}])
+    assert [(method, sent) for method, _, sent, *_ in requests(steps)] == [
+        ("GET", None),
+        ("PATCH", {"name": "n", "tags": ["a", "b"]}),
+    ]
+    steps, _ = drive(UpdateAgent(agent_id="agent_1", body={"tags": ["b"]}), [{}])
+    assert [method for method, *_ in requests(steps)] == ["PATCH"]

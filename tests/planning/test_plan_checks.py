@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from bulkops.checkpoint import line_key, spelled
+from bulkops.checkpoint import line_key, operation_key, spelled
 from bulkops.errors import JobError, Stop
 from bulkops.jobfile import RawLine, problems_text
 from bulkops.model import State
@@ -61,7 +61,7 @@ def test_what_is_wrong_is_told_once(job: Path) -> None:
 def test_references_forward_and_backward_are_fine(job: Path) -> None:
     """A line may wait for one that comes later."""
     write(job, [get("b", needs=["a"]), get("a"), {"op": "agent.get", "agent_id": "${ref:b#agent_id}"}])
-    assert plan_of(job).waited_for == {"a", "b"}
+    assert len(plan_of(job).groups) == 2
 
 
 @pytest.mark.parametrize("line", [get(needs=["x"]), {"op": "agent.get", "agent_id": "${ref:x#agent_id}"}])
@@ -271,7 +271,63 @@ def test_a_failed_file_knows_the_copies_of_its_base(tmp_path: Path, job: Path) -
     failed = write(tmp_path / "failed.jsonl", [waits])
     plan = plan_of(failed, Remembered(), None, job)
     assert plan.copies == {"k": 3}
-    assert plan.going_on == {"c"}
+    assert len(plan.groups) == 2
     write(failed, [{**waits, "agent_id": "${ref:k[4]#agent_id}"}])
     with pytest.raises(JobError, match="has 3 operations"):
         plan_of(failed, Remembered(), None, job)
+
+
+def test_a_tag_that_nobody_has_is_an_error(job: Path) -> None:
+    """A line that waits for a tag without lines is named, with the tag that may be meant."""
+    write(job, [get("a", tags=["handbook"]), get(needs=["@handbok"]), get("c", tags=["other"])])
+    [(line, _, message)] = problems_of(job)
+    assert line == 2
+    assert (
+        message == "waits for all lines with the tag 'handbok', and there are none; did you mean `handbook`?"
+    )
+
+
+def test_a_tag_of_a_bad_line_is_not_missing(job: Path) -> None:
+    """Where the only line with a tag is wrong, that alone is told."""
+    write(job, [{"op": "agent.get", "tags": ["t"]}, get(needs=["@t"])])
+    assert [line for line, _, _ in problems_of(job)] == [1]
+
+
+def test_a_circle_through_a_tag_is_an_error(job: Path) -> None:
+    """A line that a tagged line waits for cannot wait for the tag, even where the tagged one has no id."""
+    write(job, [get("a", needs=["@t"]), get(tags=["t"], needs=["a"])])
+    [(line, _, message)] = problems_of(job)
+    assert line == 1
+    assert "in a circle of lines: a → @t → line 2;" in message
+    write(job, [get(tags=["t", "u"], needs=["@v"]), get(tags=["v"], needs=["@u"])])
+    assert "in a circle" in problems_of(job)[0][2]
+
+
+def test_tags_are_counted_by_operation(job: Path) -> None:
+    """What waits for a tag waits for all operations of its lines that have not ended."""
+    clone = {"op": "agent.clone", "id": "k", "agent_id": "agent_1", "copies": 3, "tags": ["t"]}
+    lines = [clone, get("a", tags=["t", "t"]), get("b", tags=["u"]), get("z", needs=["@t"])]
+    write(job, lines)
+    assert [plan_of(job).groups.left(0)] == [4]
+    remembered = Remembered()
+    remembered.end(clone, State.DONE, index=1)
+    remembered.end(lines[1], State.FAILED)
+    plan = plan_of(job, remembered)
+    assert (plan.groups.left(0), plan.groups.cause(0)) == (2, "a is failed")
+
+
+def test_a_failed_file_knows_the_tags_of_its_base(tmp_path: Path, job: Path) -> None:
+    """In a failed.jsonl a tag means the lines of the whole job, each as the part of it now reads, in their order."""
+    tagged = [get("a", tags=["t"]), get("b", tags=["t"]), get(tags=["t"]), get("d", tags=["t"])]
+    body = {"ids": {"$collect": {"tag": "t", "field": "agent_id"}}}
+    update = {"op": "agent.update", "id": "z", "agent_id": "agent_1", "body": body}
+    write(job, [*tagged, update])
+    remembered = Remembered()
+    for number in (0, 2):
+        remembered.end(tagged[number], State.DONE)
+    failed = write(tmp_path / "failed.jsonl", [{**tagged[1], "agent_id": "agent_9"}, update])
+    plan = plan_of(failed, remembered, None, job)
+    assert plan.groups.left(0) == 2
+    keys = [plan.collected["t"][start : start + 16] for start in range(0, 64, 16)]
+    ids = [(each.get("id"), orjson.dumps(each)) for each in tagged]
+    assert keys == [operation_key(line_key(line_id, raw, 0), 0) for line_id, raw in ids]

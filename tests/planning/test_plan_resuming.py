@@ -94,19 +94,18 @@ def facts(make: Callable[[], Plan], highest: int) -> Any:
         plan = make()
     except (JobError, Stop) as refused:
         return str(refused)
-    waited = [
-        operation_key(line_key(line_id, b"", 0), index)
-        for line_id in sorted(plan.waited_for)
-        for index in range(plan.copies.get(line_id, 1))
+    groups = [
+        (plan.groups.left(place), plan.groups.cause(place), place in set(plan.groups.doubtful()))
+        for place in range(len(plan.groups))
     ]
     return {
         "counts": (plan.lines, plan.requests, plan.looks, plan.upload_bytes, plan.gone, plan.edited),
         "operations": +plan.operations,
         "states": +plan.states,
         "left": +plan.left,
-        "names": (plan.waited_for, plan.going_on, plan.copies, plan.accounts, plan.occurrences.repeated),
+        "names": (plan.copies, plan.accounts, plan.occurrences.repeated),
         "work": [number for number in range(1, highest + 2) if number in plan.work],
-        "before": [plan.before(key) for key in waited],
+        "groups": groups,
         "fed": fed(plan),
         "word": known_word(plan, None),
     }
