@@ -43,6 +43,25 @@ def agent_lines(folder: Path, number: int, *, body: int = 400) -> Path:
     return path
 
 
+def waiting_lines(folder: Path, number: int, waiting: int) -> Path:
+    """Write a job of so many lines, of which so many, the first ones, wait each for another; return its path."""
+    path = folder / f"waiting-{number}-{waiting}.jsonl"
+    if path.exists():
+        return path
+    with path.open("w", encoding="utf-8") as file:
+        for index in range(waiting):
+            read = {
+                "op": "agent.get",
+                "id": f"read-{index:07}",
+                "agent_id": f"${{ref:agent-{index:07}#agent_id}}",
+            }
+            file.write(json.dumps(read) + "\n")
+        for index in range(number - waiting):
+            body = {"name": f"Support Agent {index}", "conversation_config": {"agent": {"language": "en"}}}
+            file.write(json.dumps({"op": "agent.create", "id": f"agent-{index:07}", "body": body}) + "\n")
+    return path
+
+
 def upload_lines(folder: Path, size: int, times: int) -> tuple[Path, Path]:
     """Write a file of so many bytes and a job that uploads it so many times; return job and file."""
     file, job = folder / f"{size}.bin", folder / f"upload-{size}.jsonl"
