@@ -49,6 +49,8 @@ class Operation(ABC):
     """The field that names what is read once for all operations of a line, and for all rows of an `$each`."""
     makes: ClassVar[str | None] = None
     """The kind of thing that it makes, as the API lists such things."""
+    lists: ClassVar[bool] = False
+    """Whether it writes a row for each thing of a listing, as the `$each` of a job may read them."""
     adds: ClassVar[bool] = False
     """Whether lists in its fields may be added to what is there (`merging.Added`)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -25,7 +25,8 @@ from bulkops.engines.drive import Drive
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
-from bulkops.jobfile import Given, JobFile, open_job
+from bulkops.jobfile import LISTED, Given, JobFile, open_job
+from bulkops.listed import Notes, readings
 from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs import projections
@@ -37,7 +38,7 @@ from bulkops.planning.census import GONE_KNOWN
 from bulkops.reconcile import stamp_of
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
-from bulkops.reporting.report import Report, exit_code, summary
+from bulkops.reporting.report import Job, Report, exit_code, summary
 from bulkops.sending import Named, ServerClock, open_sender
 from bulkops.signals import asked_by_signal, obey_signals
 from bulkops.stalling import StallDetector
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from bulkops.jobfile import Header
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress
-    from bulkops.reporting.report import Job
     from bulkops.sending import Retrying
     from bulkops.settings import RunFolder, Settings
     from bulkops.signals import Question
@@ -83,6 +83,8 @@ class Order:
     metrics: Path | None = None
     ask: Ask | None = None
     """Asks the user about what the API cannot tell."""
+    relist: bool = False
+    """Read the listings again whose rows the job names."""
     state: Path | None = None
     """The folder in which the pace is remembered and shared with other runs; None to keep it to this run."""
 
@@ -108,9 +110,15 @@ def run(order: Order) -> Ending:
     with ExitStack() as held:
         held.enter_context(run_lock(order.folder.path, order.base or order.job, order.lock))
         # Only now: another run may have been waited for, and the file edited meanwhile.
-        written_out = order.folder.path
-        job = held.enter_context(open_job(order.job, written_out if order.base is None else None))
-        base = held.enter_context(open_job(order.base, written_out)) if order.base is not None else None
+        if (unread := _read_listings(order)) is not None:
+            return unread
+        written_out, listed = order.folder.path, order.folder.path / LISTED
+        job = held.enter_context(
+            open_job(order.job, written_out if order.base is None else None, listed=listed)
+        )
+        base = None
+        if order.base is not None:
+            base = held.enter_context(open_job(order.base, written_out, listed=listed))
         files = OutputFiles(order.folder.path)
         files.sweep()
         if taken_up := recover(order.folder.checkpoint, order.rescue):
@@ -140,6 +148,23 @@ def run(order: Order) -> Ending:
         code = _wrap_up(order, report, stop, whole=order.base is None and not plan.gone)
         observer.finish(code)
     return Ending(report, code, stop)
+
+
+def _read_listings(order: Order) -> Ending | None:
+    """Read the listings whose rows the job names; return how that ended where it was not done."""
+    again = order.relist
+    for reading in readings(
+        order.base or order.job, order.folder.path, order.environ, order.given, again=again
+    ):
+        order.progress.note(f"reading the rows of {reading.listing}")
+        small = replace(
+            order, job=reading.job, folder=reading.folder, named=Job(str(reading.job)), selection=Selection(),
+            progress=Notes(order.progress), base=None, given=Given(), log_file=None, metrics=None, relist=False,
+        )  # fmt: skip
+        if (ending := run(small)).code:
+            return ending
+        reading.take(order.api)
+    return None
 
 
 def _prepared(

@@ -241,6 +241,10 @@ class Profile:
         """Return how things of a kind are listed; None where the API has no listing of them."""
         return self.agent_list if makes == self.agent_list.lists else None
 
+    def listings(self) -> dict[str, Listing]:
+        """Return every listing by the name of its endpoint."""
+        return {self.agent_list.endpoint.name: self.agent_list}
+
     def endpoints(self) -> dict[str, Endpoint]:
         """Return every endpoint by its name."""
         found = [getattr(self, name) for name in self.__dataclass_fields__]

@@ -161,6 +161,9 @@ EMULATE = Option(
     "--emulate",
     about="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
 )
+RELIST = Option(
+    "--relist", about="read the listings again whose rows the job names, and do what is new in them as well"
+)
 DRY_RUN = Option("-n", "--dry-run", about="only say what it would do, like plan")
 POLICIES = ("reconcile", "retry", "skip", "ask")
 POLICY = Option(
@@ -184,7 +187,7 @@ IN_DOUBT = Option(
 
 AGAIN = (RUN_DIR, HEADER, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
 """What the command that continues repeats, since it says what a run may do to the account, and with which files."""
-ONCE = (EMULATE, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
+ONCE = (EMULATE, RELIST, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
 """What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
 
 WRITTEN = (
@@ -266,7 +269,7 @@ VERBS = {
     "run": Verb(
         "do a job; run it again and it continues",
         JOB,
-        options=(RUN_DIR, HEADER, VAR, EMULATE, DRY_RUN, POLICY),
+        options=(RUN_DIR, HEADER, VAR, EMULATE, RELIST, DRY_RUN, POLICY),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,

@@ -11,7 +11,7 @@ import orjson
 from bulkops.accounts import find_account
 from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
-from bulkops.jobfile import open_job
+from bulkops.jobfile import LISTED, open_job
 from bulkops.model import State
 from bulkops.planning import Selection, edited_words, make_plan
 from bulkops.reporting.text import safe_text
@@ -29,8 +29,9 @@ def run(options: Options) -> int:
     environ = orders.environment()
     place = orders.place_of(options)
     with ExitStack() as held:
-        job = held.enter_context(open_job(place.job))
-        base = held.enter_context(open_job(place.base)) if place.base is not None else None
+        listed = place.folder.path / LISTED
+        job = held.enter_context(open_job(place.job, listed=listed))
+        base = held.enter_context(open_job(place.base, listed=listed)) if place.base is not None else None
         reader = open_reader(place.folder.checkpoint)
         if reader is not None:
             held.enter_context(reader)
@@ -64,6 +65,7 @@ def as_json(plan: Plan, account: Account) -> Json:
         "job": plan.job.name,
         "about": plan.header.about,
         "lines": plan.lines,
+        "unread": [{"line": at, "listing": listing} for at, listing in plan.job.unread],
         "operations": {
             "total": plan.total,
             "left": plan.left.total(),
@@ -105,6 +107,10 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
         lines.append(f"so far: {', '.join(standing)}")
     if plan.edited:
         lines.append(edited_words(plan.edited))
+    lines += [
+        f"line {at}: the rows of {listing} are read when it runs; they are not counted here"
+        for at, listing in plan.job.unread
+    ]
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
     looks = f" and at least {number(plan.looks, 'look')} at what is awaited" if plan.looks else ""
     lines.append(f"to send: {number(plan.requests, 'request')}{looks}{bytes_}")

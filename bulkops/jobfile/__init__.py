@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulkops.jobfile.expanding import WRITTEN_OUT, open_job
+from bulkops.jobfile.expanding import LISTED, WRITTEN_OUT, listings_of, open_job
 from bulkops.jobfile.graph import find_cycle
 from bulkops.jobfile.header import Given, Header, read_header, said_once
 from bulkops.jobfile.holes import Collect, FromResults, Ref, pick
@@ -11,10 +11,12 @@ from bulkops.jobfile.marks import TAG_MARK
 from bulkops.jobfile.problems import LineError, LineProblems, nearest, problems_text
 from bulkops.jobfile.reading import JobFile, RawLine
 from bulkops.jobfile.sifting import Fingerprint, LineSet, fingerprint, sifted
+from bulkops.jobfile.sources import rows_of
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.uploads import wrong_file
 
 __all__ = [
+    "LISTED",
     "TAG_MARK",
     "WRITTEN_OUT",
     "Collect",
@@ -31,6 +33,7 @@ __all__ = [
     "Ref",
     "find_cycle",
     "fingerprint",
+    "listings_of",
     "nearest",
     "open_job",
     "parse_line",
@@ -38,6 +41,7 @@ __all__ = [
     "pick",
     "problems_text",
     "read_header",
+    "rows_of",
     "said_once",
     "sifted",
     "wrong_file",

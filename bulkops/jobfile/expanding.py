@@ -15,7 +15,7 @@ from bulkops.errors import CheckpointError, JobError, Problem, UsageError
 from bulkops.jobfile.each import EACH, RowTemplate
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.reading import JobFile, Origins
-from bulkops.jobfile.sources import MOST_PROBLEMS, opened
+from bulkops.jobfile.sources import MOST_PROBLEMS, listing_of, opened
 from bulkops.jobfile.strict import parse_object
 
 if TYPE_CHECKING:
@@ -28,16 +28,21 @@ if TYPE_CHECKING:
 
 WRITTEN_OUT: Final = "lines.jsonl"
 """The name, in the run folder, of the job with each `$each` written out."""
+LISTED: Final = "listed"
+"""The name of the folder, in the run folder, with the rows of listings."""
 _MARK: Final = b'"$each"'
 
 
 @contextmanager
-def open_job(path: str | os.PathLike[str], folder: Path | None = None) -> Iterator[JobFile]:
+def open_job(
+    path: str | os.PathLike[str], folder: Path | None = None, *, listed: Path | None = None
+) -> Iterator[JobFile]:
     """Open a job file. Where it has an `$each`, what is opened is the job with the rows written out.
 
-    That is kept in `folder` as `lines.jsonl`, or without a folder in a file that nobody sees. JobError says what is
-    wrong with an `$each` or with what it names, CheckpointError that the rows cannot be written out, UsageError that
-    the job itself lies where they are written.
+    That is kept in `folder` as `lines.jsonl`, or without a folder in a file that nobody sees. The rows of listings are
+    read from the folder `listed`; where they are not there yet, there are none, and the file's `unread` says so.
+    JobError says what is wrong with an `$each` or with what it names, CheckpointError that the rows cannot be written
+    out, UsageError that the job itself lies where they are written.
     """
     target = None if folder is None else folder / WRITTEN_OUT
     with ExitStack() as held:
@@ -52,11 +57,25 @@ def open_job(path: str | os.PathLike[str], folder: Path | None = None) -> Iterat
             return
         with _disk_errors(target):
             out = held.enter_context(_file(target))
-            origins = _Expansion(job, out, target).write()
+            origins = _Expansion(job, out, target, listed).write()
             out.flush()
             if target is not None:
                 _aside(target).replace(target)
         yield held.enter_context(JobFile(job.path, os.dup(out.fileno()), origins))
+
+
+def listings_of(job: JobFile) -> list[str]:
+    """Return the listings, each once, whose rows the `$each` of a job file name; those that are wrong are left out."""
+    found: dict[str, None] = {}
+    for raw in job.lines() if _holds_each(job) else ():
+        written = _each_of(raw)
+        try:
+            listing = None if written is None else listing_of(written[EACH])
+        except LineError:
+            continue
+        if listing is not None:
+            found[listing] = None
+    return list(found)
 
 
 def _holds_each(job: JobFile) -> bool:
@@ -108,8 +127,9 @@ def _disk_errors(target: Path | None) -> Iterator[None]:
 
 
 class _Expansion:
-    def __init__(self, job: JobFile, out: BinaryIO, target: Path | None) -> None:
+    def __init__(self, job: JobFile, out: BinaryIO, target: Path | None, listed: Path | None) -> None:
         self._job = job
+        self._listed = listed
         self._out = out
         self._target = target
         self._number = 1
@@ -145,10 +165,16 @@ class _Expansion:
         try:
             _check(written)
             self._check_place(written[EACH])
-            with opened(written[EACH], self._job.folder) as source:
+            self._origins.listings |= listing_of(written[EACH]) is not None
+            with opened(written[EACH], self._job.folder, self._listed) as source:
+                if source is None:
+                    RowTemplate(written.get("line"), None)
+                    self._origins.unread.append((number, written[EACH]["op"]))
+                    self._origins.rowless = True
+                    return
                 template = RowTemplate(written.get("line"), source.columns)
                 self._origins.add(self._number, number, source.name)
-                wrong, rows = 0, blake2b(digest_size=16)
+                wrong, rows, place = 0, blake2b(digest_size=16), 0
                 for place, row in enumerate(source.rows, 1):
                     try:
                         raw = template.fill(row)
@@ -161,6 +187,7 @@ class _Expansion:
                         self._put(raw)
                         rows.update(raw)
                 self._origins.mark(rows.digest())
+                self._origins.rowless |= not place
         except LineError as error:
             self._problems.append(Problem(self._job.name, number, error.field, error.message))
         except LineProblems as found:

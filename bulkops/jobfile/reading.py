@@ -40,6 +40,12 @@ class Origins:
         self._starts: list[int] = []
         self._from: list[tuple[int, str]] = []
         self._marks: dict[int, bytes] = {}
+        self.unread: list[tuple[int, str]] = []
+        """The lines of the job whose rows are not known yet, and the listings that have them."""
+        self.rowless = False
+        """Whether there is a source without rows."""
+        self.listings = False
+        """Whether there is a source that the API lists: that it has no rows is no mistake."""
 
     def add(self, number: int, line: int, source: str = "") -> None:
         """Hear that from this number on there are lines of the job from this line on, or the rows of a source there."""
@@ -132,6 +138,21 @@ class JobFile:
     def sources(self) -> list[str]:
         """The names of what its rows come from."""
         return [] if self._origins is None else self._origins.sources
+
+    @property
+    def unread(self) -> list[tuple[int, str]]:
+        """The lines of the job whose rows are not known yet, and the listings that have them."""
+        return [] if self._origins is None else self._origins.unread
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether it is no mistake that there are no lines."""
+        return self._origins is not None and self._origins.listings
+
+    @property
+    def rowless(self) -> bool:
+        """Whether something that lines might say is missing as a source has no rows."""
+        return self._origins is not None and self._origins.rowless
 
     def rows_of(self, number: int) -> bytes | None:
         """Return by what the rows are known, all together, of which a line was made one; None for any other line."""

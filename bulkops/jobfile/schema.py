@@ -13,7 +13,8 @@ from bulkops.jobfile.collecting import COLLECT
 from bulkops.jobfile.each import EACH
 from bulkops.jobfile.header_checks import MARK, MARKS_OF_TEMPLATES, MARKS_WITH_DEFAULT
 from bulkops.jobfile.marks import ID_LENGTH, WAYS_ON_ERROR
-from bulkops.jobfile.sources import OPTIONS, TYPES
+from bulkops.jobfile.sources import LISTINGS, OPTIONS, TYPES
+from bulkops.jobfile.wanted import CONDITIONS
 from bulkops.operation import TEXT, fields_of
 from bulkops.operations import KINDS
 
@@ -258,27 +259,33 @@ def _header() -> Definitions:
 
 def _source() -> Schema:
     plain: Schema = {"type": ["string", "number", "boolean", "null"]}
-    examples = {"csv": "customers.csv", "jsonl": "rows.jsonl", "glob": "docs/**/*.md"}
+    examples = {"csv": "customers.csv", "jsonl": "rows.jsonl", "glob": "docs/**/*.md", "op": "agent.list"}
+    choice: Schema = {"anyOf": [plain, {"type": "array", "items": plain, "minItems": 1}]}
+    asked = {word: choice if word == "not" else {"type": ["string", "number"]} for word in CONDITIONS}
     options: dict[str, Schema] = {
         "delimiter": {"type": ["string", "null"], "minLength": 1, "maxLength": 1, "pattern": '[^"\r\n]'},
         "encoding": {**TEXT, "type": ["string", "null"], "examples": ["utf-8", "cp1252"]},
         "types": {"type": ["object", "null"], "additionalProperties": {"enum": list(TYPES)}},
         "where": {
-            "description": "by column, the value, or the list of values, of the rows that are kept",
+            "description": "by column, the value of the rows that are kept, the list of values, or what is asked of it",
             "type": ["object", "null"],
-            "additionalProperties": {"anyOf": [plain, {"type": "array", "items": plain, "minItems": 1}]},
+            "additionalProperties": {"anyOf": [choice, {**_object(asked), "minProperties": 1}]},
         },
     }
     return {
         "description": "where the rows come from; paths start at the job file's folder",
         "anyOf": [
             _object(
-                {kind: {**TEXT, "examples": [examples[kind]]}, **{name: options[name] for name in names}},
+                {kind: _named(kind, examples[kind]), **{name: options[name] for name in names}},
                 required=[kind],
             )
             for kind, names in OPTIONS.items()
         ],
     }
+
+
+def _named(kind: str, example: str) -> Schema:
+    return {"enum": list(LISTINGS)} if kind == "op" else {**TEXT, "examples": [example]}
 
 
 def _object(

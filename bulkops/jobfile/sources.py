@@ -1,4 +1,4 @@
-"""What the rows of an `$each` come from: a CSV file, a file of JSON lines, or the files that a pattern names."""
+"""What the rows of an `$each` come from: a file of CSV or of JSON lines, a pattern of names, a listing of the API."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from bulkops.jobfile.exact import parse_exactly
 from bulkops.jobfile.problems import LineError, nearest, shown
 from bulkops.jobfile.reading import LONGEST_LINE, JobFile
 from bulkops.jobfile.strict import parse_object
+from bulkops.jobfile.wanted import check_where, wanted
+from bulkops.operations import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkops.model import Json
 
-_LATER: Final = ("op", "spool")
+_LATER: Final = ("spool",)
 OPTIONS: Final = {
     "csv": ("delimiter", "encoding", "types", "where"),
     "jsonl": ("where",),
     "glob": ("where",),
+    "op": ("where",),
 }
+LISTINGS: Final = tuple(name for name, kind in KINDS.items() if kind.lists)
+"""The kinds whose rows an `$each` may have."""
 FILE_COLUMNS: Final = ("path", "name", "stem", "suffix", "folder")
 """What a row of a pattern has: the path as the job would write it, and its parts."""
 MOST_PROBLEMS: Final = 1000
@@ -41,36 +46,47 @@ class Source(NamedTuple):
     rows: Iterator[Mapping[str, Json]]
 
     def only(self, where: Mapping[str, Json]) -> Source:
-        """Return the rows that have one of the values named for each column; LineError for one that is not there."""
-        wanted = []
-        for named, value in where.items():
-            if self.columns is not None and named not in self.columns:
-                raise LineError(f"$each.where.{named}", f"is no column of it; {nearest(named, self.columns)}")
-            path = (named,) if self.columns is not None else tuple(named.split("."))
-            wanted.append((path, value if isinstance(value, list) else [value]))
-        return Source(f"the wanted rows of {self.name}", self.columns, _wanted(self.rows, wanted))
+        """Return the rows that are as `where` says; LineError for a column that is not there."""
+        name = f"the wanted rows of {self.name}"
+        return Source(name, self.columns, wanted(self.rows, where, self.columns))
 
 
 @contextmanager
-def opened(said: Json, base: Path) -> Iterator[Source]:
-    """Open what an `$each` names; relative paths start at `base`.
+def opened(said: Json, base: Path, listed: Path | None = None) -> Iterator[Source | None]:
+    """Open what an `$each` names; relative paths start at `base`, and the rows of listings are in `listed`.
 
-    LineError says what is wrong with the words; JobError, also while rows are read, what is wrong with the file.
+    None stands for a listing whose rows are not known yet. LineError says what is wrong with the words; JobError, also
+    while rows are read, what is wrong with the file.
     """
     kind = _kind_of(said)
     assert isinstance(said, dict)
-    with _source(kind, said, base) as source:
-        yield source.only(said["where"]) if said.get("where") else source
+    with _source(kind, said, base, listed) as source:
+        yield source.only(said["where"]) if source is not None and said.get("where") else source
+
+
+def listing_of(said: Json) -> str | None:
+    """Return the listing that an `$each` names, None for other sources; LineError with what is wrong."""
+    kind = _kind_of(said)
+    return said[kind] if kind == "op" else None
+
+
+def rows_of(listing: str, listed: Path) -> Path:
+    """Return where the rows of a listing are in the folder that has those of all."""
+    return listed / f"{listing}.jsonl"
 
 
 @contextmanager
-def _source(kind: str, said: Mapping[str, Any], base: Path) -> Iterator[Source]:
+def _source(kind: str, said: Mapping[str, Any], base: Path, listed: Path | None) -> Iterator[Source | None]:
     named = said[kind]
     if kind == "glob":
         yield Source(shown(named, _LONGEST_NAME), FILE_COLUMNS, _files(named, base))
         return
-    with _file_at(base / named, kind, named) as file:
-        if kind == "jsonl":
+    path = base / named
+    if kind == "op" and (listed is None or not (path := rows_of(named, listed)).exists()):
+        yield None
+        return
+    with _file_at(path, kind, named) as file:
+        if kind in ("jsonl", "op"):
             yield Source(shown(named, _LONGEST_NAME), None, _objects(file))
             return
         types = said.get("types") or {}
@@ -96,7 +112,9 @@ def _file_at(path: Path, kind: str, named: str) -> JobFile:
 
 def _kind_of(said: Json) -> str:
     """Return which kind of source is named; LineError with what is wrong."""
-    example = '{"csv": "customers.csv"}, {"jsonl": "rows.jsonl"} or {"glob": "docs/**/*.md"}'
+    example = (
+        '{"csv": "customers.csv"}, {"jsonl": "rows.jsonl"}, {"glob": "docs/**/*.md"} or {"op": "agent.list"}'
+    )
     if not isinstance(said, dict):
         raise LineError("$each", f"has to name a source: {example}")
     for key in _LATER:
@@ -112,55 +130,12 @@ def _kind_of(said: Json) -> str:
     named = said[kind]
     if not isinstance(named, str) or not named or "\0" in named:
         raise LineError(f"$each.{kind}", f"has to be a text that is not empty, such as {example}")
+    if kind == "op" and named not in LISTINGS:
+        raise LineError("$each.op", f"is no listing; {nearest(named, LISTINGS)}")
     if kind == "csv":
         _check_options(said)
-    _check_where(said.get("where"))
+    check_where(said.get("where"))
     return kind
-
-
-def _check_where(where: Json) -> None:
-    if where is None:
-        return
-    if not isinstance(where, dict):
-        raise LineError("$each.where", 'has to be an object, such as {"kind": "agent"}')
-    for named, value in where.items():
-        values = value if isinstance(value, list) else [value]
-        if not values or any(isinstance(each, dict | list) for each in values):
-            raise LineError(f"$each.where.{named}", "has to be a plain value, or a list of those it may be")
-
-
-def _wanted(
-    rows: Iterator[Mapping[str, Json]], wanted: list[tuple[tuple[str, ...], list[Json]]]
-) -> Iterator[Mapping[str, Json]]:
-    """Yield the rows that have one of the values at each path; LineError for a path that none of them has."""
-    never = {path for path, _ in wanted}
-    empty = True
-    for row in rows:
-        empty = False
-        found = [_at(row, path) for path, _ in wanted]
-        if never:
-            never -= {path for (path, _), value in zip(wanted, found, strict=True) if value is not _NOTHING}
-        if all(_is_one_of(value, values) for (_, values), value in zip(wanted, found, strict=True)):
-            yield row
-    if never and not empty:
-        raise LineError(f"$each.where.{'.'.join(min(never))}", "is what no row has; correct the name")
-
-
-_NOTHING: Final = object()
-
-
-def _at(row: Mapping[str, Json], path: tuple[str, ...]) -> Any:
-    value: Any = row
-    for key in path:
-        if not isinstance(value, dict) or key not in value:
-            return _NOTHING
-        value = value[key]
-    return value
-
-
-def _is_one_of(value: Any, values: list[Json]) -> bool:
-    # True is no 1.
-    return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in values)
 
 
 def _check_options(said: Mapping[str, Json]) -> None:

@@ -24,6 +24,7 @@ class ListAgents(Operation):
     """
 
     kind: ClassVar[str] = "agent.list"
+    lists: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Json]] = {"id": "all", "op": "agent.list"}
 
     def steps(self, api: Profile) -> Steps:

@@ -175,7 +175,7 @@ class _Census:
 
     def check_emptiness(self) -> None:
         """Refuse a file without lines, unless it says that nothing failed."""
-        if self.plan.lines == 0 and self._base is None:
+        if self.plan.lines == 0 and self._base is None and not self.plan.job.may_be_empty:
             job = self.plan.job
             if job.sources:
                 message = f"the job has no rows: there are none of {', '.join(job.sources)}"

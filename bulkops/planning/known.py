@@ -8,6 +8,7 @@ of the checkpoint for writing says it anew, and what an opening wrote that did n
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, Self
 
 import orjson
@@ -18,7 +19,7 @@ from bulkops.model import value
 from bulkops.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable
 
     from bulkops.checkpoint import Reader
     from bulkops.jobfile import Fingerprint
@@ -36,7 +37,7 @@ class Waits(Protocol):
     """What the lines of a job wait for."""
 
     @property
-    def asked(self) -> Collection[tuple[str, int | None]]:
+    def asked(self) -> Iterable[tuple[str, int | None]]:
         """Return ids and tags, with a number where one operation is meant."""
 
     def goes_on(self, line_id: str) -> bool:
@@ -65,11 +66,12 @@ class Known:
 
         Who has a tag is known by its line alone: where tags are waited for, every line is read.
         """
-        if len(many) + len(plan.copies) + len(plan.accounts) + len(waits.asked) > MOST_NAMES:
+        waited_for = list(islice(waits.asked, MOST_NAMES + 1))
+        if len(many) + len(plan.copies) + len(plan.accounts) + len(waited_for) > MOST_NAMES:
             return None
-        if any(source.startswith(TAG_MARK) for source, _ in waits.asked):
+        if any(source.startswith(TAG_MARK) for source, _ in waited_for):
             return None
-        waited_for = sorted(waits.asked, key=lambda asked: (asked[0], asked[1] or 0))
+        waited_for.sort(key=lambda asked: (asked[0], asked[1] or 0))
         return cls(
             api,
             list(tallies.shapes()),

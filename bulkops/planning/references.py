@@ -20,6 +20,7 @@ from bulkops.jobfile import (
     read_header,
     sifted,
 )
+from bulkops.jobfile.marks import read_need
 from bulkops.jobfile.merging import under
 from bulkops.jobfile.templates import beneath, kind_of, used_by
 from bulkops.model import State
@@ -28,7 +29,7 @@ from bulkops.planning.groups import BLOCKING, Group, Groups, name_of
 from bulkops.planning.plan import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from bulkops.jobfile import Given, Header, JobFile, Line, RawLine
     from bulkops.model import Json
@@ -48,13 +49,19 @@ class References:
         self._plan = plan
         self._base = base
         self._given = given
-        self.asked: dict[tuple[str, int | None], tuple[int, bool]] = {}
-        """What is waited for: the first line that does, and whether all lines mean all its operations."""
+        self._asked: dict[str, int] = {}
+        """What is waited for, as `needs` says it, with a line that does: below nought where it wants one operation."""
         self._collected: set[str] = set()
-        self._edges: dict[str, list[str]] = {}
+        self._edges: dict[str, Collection[str]] = {}
+        self._edges_of_tags: dict[str, list[str]] = {}
         self._tagged = LineSet()
         self._going_on = KeyIndex()
         self._tags_of_bad: set[str] = set()
+
+    @property
+    def asked(self) -> Iterator[tuple[str, int | None]]:
+        """What lines wait for: ids, with a number where one operation is meant, and tags."""
+        return (need for need in map(read_need, self._asked) if need is not None)
 
     def note_bad(self, raw: RawLine) -> None:
         """Hear of a line that is wrong: what waits for its tags is not wrong as well."""
@@ -73,15 +80,16 @@ class References:
             return
         # Lines without an id are waited for by their tags.
         node = line.id or f"~{line.number}"
-        for source, index in line.sources():
+        sources = line.sources()
+        for source, index in sources:
+            need = source if index is None else f"{source}[{index}]"
             whole = all(ref.source != source for ref in line.refs if isinstance(ref, Ref))
-            known = self.asked.get((source, index))
-            if known is None or (known[1] and not whole):
-                self.asked[source, index] = (line.number, whole)
-            if line.id is not None or line.tags:
-                self._edges.setdefault(node, []).append(source)
+            if need not in self._asked or (self._asked[need] > 0 and not whole):
+                self._asked[need] = line.number if whole else -line.number
+        if line.id is not None or line.tags:
+            self._edges[node] = tuple(source for source, _ in sources)
         for tag in line.tags:
-            self._edges.setdefault(TAG_MARK + tag, []).append(node)
+            self._edges_of_tags.setdefault(TAG_MARK + tag, []).append(node)
         for ref in line.refs:
             if isinstance(ref, Collect):
                 self._collected.add(ref.tag)
@@ -93,7 +101,8 @@ class References:
         """
         elsewhere = self._ids_of_base(ids)
         self._going_on.freeze()
-        for (source, index), (number, needs_all) in self.asked.items():
+        for (source, index), at in zip(self.asked, self._asked.values(), strict=True):
+            number, needs_all = abs(at), at > 0
             if source.startswith(TAG_MARK):
                 continue
             key = line_key(source, b"", 0)
@@ -108,6 +117,7 @@ class References:
             if index is None and count > 1 and not needs_all:
                 what = f"refers to {source!r}, which has {count} operations"
                 yield number, None, f"{what}; say which: {source}[1]"
+        self._edges.update(self._edges_of_tags)
         if (cycle := find_cycle(self._edges)) is not None:
             yield self._circle(cycle)
         yield from self._find_groups()
@@ -135,10 +145,9 @@ class References:
         if of_tags:
             self._find_members(of_tags, seen)
         for tag, members in of_tags.items():
-            if not members.met and tag not in self._tags_of_bad:
-                number, _ = self.asked[TAG_MARK + tag, None]
+            if not members.met and tag not in self._tags_of_bad and not plan.job.rowless:
                 yield (
-                    number,
+                    abs(self._asked[TAG_MARK + tag]),
                     None,
                     f"waits for all lines with the tag {tag!r}, and there are none; {nearest(tag, seen)}",
                 )

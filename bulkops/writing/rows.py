@@ -33,7 +33,7 @@ def csv_source(csv: Path, start: Path) -> tuple[dict[str, str], tuple[str, ...]]
 
 def _columns(source: dict[str, str], start: Path) -> tuple[str, ...]:
     with opened(source, start) as rows:
-        return rows.columns or ()
+        return (rows and rows.columns) or ()
 
 
 def open_rows(path: Path) -> JobFile:

@@ -237,7 +237,10 @@ def test_files_of_a_pattern(tmp_path: Path) -> None:
             "`$each.jsonl` names '.': is a directory; name the job file in it",
         ),
         ({"$each": {"glob": "*.none"}, "line": {"op": "x"}}, "`$each.glob` matches no file in "),
-        ({"$each": {"op": "agent.list"}, "line": LINE}, "`$each.op` is not available in this version"),
+        (
+            {"$each": {"op": "agent.lists"}, "line": LINE},
+            "`$each.op` is no listing; did you mean `agent.list`?",
+        ),
         (
             {"$each": {"csv": "rows.csv", "delimeter": ";"}, "line": LINE},
             "`$each.delimeter` is not known; did you mean `delimiter`?",
@@ -273,7 +276,19 @@ def test_files_of_a_pattern(tmp_path: Path) -> None:
         ),
         (
             {"$each": {"csv": "rows.csv", "where": {"id": {"a": 1}}}, "line": LINE},
-            "`$each.where.id` has to be a plain value, or a list of those it may be",
+            "`$each.where.id.a` is not known; known are before, contains, not, prefix, since, suffix",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "where": {"id": {}}}, "line": LINE},
+            "`$each.where.id` has to be a plain value, a list of those it may be, or what is asked of it",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "where": {"id": {"prefix": 1}}}, "line": LINE},
+            "`$each.where.id.prefix` has to be a text",
+        ),
+        (
+            {"$each": {"csv": "rows.csv", "where": {"id": {"since": True}}}, "line": LINE},
+            "`$each.where.id.since` has to be a number, a text, or a time",
         ),
         ({"$each": {"csv": "rows.csv"}}, "`line` has to be an object"),
         (

@@ -1,0 +1,89 @@
+"""The rows of listings that a job's `$each` name: read by a small job of its own, and kept for the run they serve."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from bulkops.checkpoint.folder import make_private_folder
+from bulkops.jobfile import LISTED, JobFile, listings_of, read_header, rows_of
+from bulkops.model import value
+from bulkops.outputs.atomic import atomic_write
+from bulkops.reporting.progress import Progress
+from bulkops.settings import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bulkops.api.profile import Profile
+    from bulkops.jobfile import Given
+
+_LINE: Final = "rows"
+
+
+@value
+class Reading:
+    """The reading of one listing: the small job that does it, and where its rows are kept afterwards."""
+
+    listing: str
+    job: Path
+    folder: RunFolder
+    kept: Path
+
+    def prepare(self, account: str | None) -> None:
+        """Write the job. What a run that was ended early has read is of another moment, and is dropped."""
+        make_private_folder(self.job.parent)
+        shutil.rmtree(self.folder.path, ignore_errors=True)
+        lines = {"$job": {"name": self.listing, "account": account}}, {"op": self.listing, "id": _LINE}
+        with atomic_write(self.job) as file:
+            file.writelines(orjson.dumps(line) + b"\n" for line in lines)
+
+    def take(self, api: Profile) -> None:
+        """Keep the rows that were read, behind those that are kept already; each thing once, as it was first seen."""
+        id_field = api.listings()[self.listing].id_field
+        known: set[str] = set()
+        with atomic_write(self.kept) as file:
+            for path in (self.kept, self.folder.path / "lists" / f"{_LINE}.jsonl"):
+                for row in _rows(path):
+                    entity = orjson.loads(row)[id_field]
+                    if entity not in known:
+                        known.add(entity)
+                        file.write(row)
+        shutil.rmtree(self.folder.path, ignore_errors=True)
+        self.job.unlink()
+
+
+class Notes(Progress):
+    """Says what is worth a line, and draws nothing: the progress of the small job."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self._progress.note(text)
+
+
+def readings(
+    job: Path, folder: Path, environ: Mapping[str, str], given: Given, *, again: bool
+) -> Iterator[Reading]:
+    """Yield, prepared, the readings that a job needs: of what is not kept yet, or with `again` of all."""
+    with JobFile.open(job) as file:
+        wanted = listings_of(file)
+        account = read_header(file, environ, given).account if wanted else None
+    for listing in wanted:
+        listed = folder / LISTED
+        own = RunFolder(listed / f"{listing}.run")
+        reading = Reading(listing, listed / f"{listing}.job.jsonl", own, rows_of(listing, listed))
+        if again or not reading.kept.exists():
+            reading.prepare(account)
+            yield reading
+
+
+def _rows(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as file:
+            yield from file

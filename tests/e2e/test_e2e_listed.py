@@ -1,0 +1,97 @@
+"""Jobs whose rows are those of a listing of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from tests.e2e.e2e_commands import Desk
+
+BODY: dict[str, Any] = {"conversation_config": {}}
+RENAME = {
+    "$each": {"op": "agent.list", "where": {"name": {"prefix": "Support "}}},
+    "line": {
+        "op": "agent.update",
+        "id": "upd:${row:agent_id}",
+        "agent_id": "${row:agent_id}",
+        "body": {"name": "${row:name} (EU)"},
+        "tags": ["renamed"],
+    },
+}
+COPY = {
+    "$each": {"op": "agent.list"},
+    "line": {"op": "agent.clone", "id": "copy:${row:agent_id}", "agent_id": "${row:agent_id}"},
+}
+
+
+def seeded(desk: Desk, *names: str) -> None:
+    """Make agents with these names."""
+    lines = [{"op": "agent.create", "body": {**BODY, "name": name}} for name in names]
+    assert desk.bulkops("run", desk.job(lines, "seed.jsonl"), *desk.target).code == 0
+
+
+def names(desk: Desk) -> list[str]:
+    """Return the names of all agents that there are."""
+    job = desk.job([{"op": "agent.list", "id": "all"}], "names.jsonl")
+    folder = desk.folder / f"names-{len(list(desk.folder.iterdir()))}.run"
+    assert desk.bulkops("run", job, *desk.target, "--run-dir", folder).code == 0
+    rows = (folder / "lists" / "all.jsonl").read_bytes().splitlines()
+    return sorted(orjson.loads(row)["name"] for row in rows)
+
+
+def test_what_is_listed_is_changed(desk: Desk) -> None:
+    """Every agent that the listing names and `where` wants is changed, and what waits for the tag comes after."""
+    seeded(desk, "Support Oslo", "Sales", "Support Bergen")
+    last = {"op": "agent.create", "id": "last", "body": {**BODY, "name": "last"}, "needs": ["@renamed"]}
+    job = desk.job([last, RENAME])
+    ended = desk.bulkops("run", job, *desk.target)
+    assert ended.code == 0
+    assert "reading the rows of agent.list" in ended.err
+    assert "done 3 of 3" in ended.last
+    assert names(desk) == ["Sales", "Seeded Agent", "Support Bergen (EU)", "Support Oslo (EU)", "last"]
+    assert "done 3 of 3" in desk.bulkops("run", job, *desk.target).last
+
+
+def test_a_plan_tells_what_it_cannot_count(desk: Desk) -> None:
+    """Before the first run nobody knows the rows; afterwards they are counted."""
+    seeded(desk, "Support Oslo")
+    job = desk.job([RENAME])
+    ended = desk.bulkops("plan", job)
+    assert ended.code == 0
+    assert "line 1: the rows of agent.list are read when it runs; they are not counted here" in ended.out
+    assert desk.bulkops("plan", job, "--json").rows[0]["unread"] == [{"line": 1, "listing": "agent.list"}]
+    desk.bulkops("run", job, *desk.target)
+    assert "1 line, 1 operation" in desk.bulkops("plan", job).out
+
+
+def test_what_a_job_makes_is_no_row_of_it(desk: Desk) -> None:
+    """The rows are those of the first run, also where the job adds to what is listed; --relist adds what is new."""
+    seeded(desk, "a", "b")
+    job = desk.job([COPY])
+    for _ in range(2):
+        assert "done 3 of 3" in desk.bulkops("run", job, *desk.target).last
+    assert "done 6 of 6" in desk.bulkops("run", job, *desk.target, "--relist").last
+    assert names(desk) == ["Seeded Agent"] * 3 + ["a"] * 3 + ["b"] * 3
+
+
+def test_nothing_listed_is_nothing_done(desk: Desk) -> None:
+    """Where `where` wants none of them, the run is done; what waits for the tag has nothing to wait for."""
+    seeded(desk, "Sales")
+    last = {"op": "agent.create", "id": "last", "body": {**BODY, "name": "last"}, "needs": ["@renamed"]}
+    ended = desk.bulkops("run", desk.job([RENAME, last]), *desk.target)
+    assert ended.code == 0
+    assert "done 1 of 1" in ended.last
+    ended = desk.bulkops("run", desk.job([RENAME], "none.jsonl"), *desk.target)
+    assert (ended.code, ended.last[:11]) == (0, "done 0 of 0")
+
+
+def test_a_listing_that_cannot_be_read_ends_the_run(desk: Desk) -> None:
+    """Nothing is done of a job whose rows could not be read; the next run reads them."""
+    seeded(desk, "Support Oslo")
+    job = desk.job([RENAME])
+    ended = desk.bulkops("run", job, "--base-url", "http://127.0.0.1:9/v1/convai", "--give-up-after", "0.1")
+    assert ended.code == 7
+    assert not (desk.folder / "job.run" / "results.jsonl").exists()
+    assert desk.bulkops("run", job, *desk.target).code == 0
