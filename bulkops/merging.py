@@ -1,4 +1,4 @@
-"""JSON merge patch (RFC 7396), and lists that are added to."""
+"""JSON merge patches (RFC 7396): applying, finding and taking back one; comparing; lists that are added to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from bulkops import model
 from bulkops.errors import OperationFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bulkops.model import Json
 
 
@@ -67,3 +69,58 @@ def added_to(body: Json, current: Json, path: str = "") -> Json:
             for key, item in body.items()
         }
     return body
+
+
+def patch_between(old: Json, new: Json) -> Json:
+    """Return the merge patch that makes `new` of `old`; what `old` alone has is null in it.
+
+    A null in a value cannot be told from its absence in such a patch.
+    """
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    patch = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        if key not in old or not same(old[key], value):
+            patch[key] = patch_between(old[key], value) if key in old else value
+    return patch
+
+
+def restored(now: Json, patch: Json, before: Json) -> Json:
+    """Return `now` with what a merge patch names put back to what it was `before` it was applied."""
+    if not (isinstance(patch, dict) and isinstance(now, dict) and isinstance(before, dict)):
+        return before
+    back = dict(now)
+    for key, value in patch.items():
+        if key not in before:
+            back.pop(key, None)
+        elif key in back:
+            back[key] = restored(back[key], value, before[key])
+        else:
+            back[key] = before[key]
+    return back
+
+
+def unlike(expected: Json, found: Json, path: str = "") -> Iterator[str]:
+    """Yield the dotted paths at which something does not read as expected.
+
+    Of objects, only the keys count that are expected; everything else has to be equal. An expected null may be missing.
+    """
+    if not isinstance(expected, dict):
+        if not same(expected, found):
+            yield path
+        return
+    if not isinstance(found, dict):
+        yield path
+        return
+    for key, value in expected.items():
+        if value is not None or found.get(key) is not None:
+            yield from unlike(value, found.get(key), f"{path}.{key}" if path else key)
+
+
+def same(one: Json, other: Json) -> bool:
+    """Tell whether two values are the same JSON; to Python, true is 1 as well."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)

@@ -46,6 +46,15 @@ class RequestClass(StrEnum):
     POLL = "poll"
 
 
+class Pinned(Enum):
+    """Who shares an answer that is kept before it is used, and so is the same after a crash."""
+
+    LINE = "line"
+    """All operations of a line, and of all rows of an `$each`: they see the same version."""
+    OPERATION = "operation"
+    """One operation alone: what there was before it changed something, whatever it has done since."""
+
+
 @value
 class Form:
     """A multipart/form-data body with one file, read from disk anew on every attempt (RFC 7578)."""
@@ -75,9 +84,11 @@ class Request:
     makes: str | None = None
     entity: str | None = None
     max_answer: int = 8 * 2**20
-    pinned: bool = False
-    """Asked once for all operations of a line; the answer is kept, so that all see the same version."""
+    pinned: Pinned | None = None
+    """Asked once, and the answer is kept; None where it is not."""
     request_class: RequestClass = RequestClass.WORK
+    fit: Callable[[Json], None] | None = None
+    """Looks at an answer before it is kept, and raises OperationFailed for one that is not to be."""
 
 
 @value
@@ -128,7 +139,18 @@ class Save:
     data: bytes
 
 
-Step: TypeAlias = Request | Pause | Await | Save
+@value
+class Changed:
+    """Remember a change that took effect to something that was read beforehand, so that it can be taken back.
+
+    `id` is what was changed, `patch` the merge patch (RFC 7396) over it; None says that it was deleted.
+    """
+
+    id: str
+    patch: Json = None
+
+
+Step: TypeAlias = Request | Pause | Await | Save | Changed
 
 
 @value

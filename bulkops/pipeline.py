@@ -271,8 +271,9 @@ async def _send(
         ) as sender:  # fmt: skip
             stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
             drive = Drive(
-                settings.api, sender, files, Pinboard(checkpoint, sender, plan.job.rows_of), stamp, named
-            )
+                settings.api, sender, files, Pinboard(checkpoint, sender, plan.job.rows_of), stamp, named,
+                reads_before=plan.selection.before,
+            )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
                 beside.start_soon(engine.drain)

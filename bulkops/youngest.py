@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from calendar import timegm
 from collections.abc import Generator
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from bulkops.errors import OperationFailed
 from bulkops.model import Reply, Request, value
+from bulkops.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 MOST_READINGS = 4
 """So often a listing is read anew because it changed while it was read."""
 MOST_PAGES = 100_000
-_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?(?:[Zz]|([+-])(\d\d):?(\d\d))")
 
 
 @value
@@ -44,18 +42,7 @@ Reading: TypeAlias = Generator[Request, Reply, Young]
 
 def created_at(row: Json, listing: Listing) -> float | None:
     """Return when a row's thing was made (epoch seconds of the server); None where the row does not say."""
-    said = row.get(listing.created_field) if listing.created_field is not None else None
-    if isinstance(said, int | float):
-        return float(said)
-    match = _RFC3339.fullmatch(said) if isinstance(said, str) else None
-    if match is None:
-        return None
-    *parts, fraction, sign, hours, minutes = match.groups()
-    seconds = timegm(tuple(map(int, parts))) + float(fraction or 0)
-    if sign is None:
-        return seconds
-    offset = int(hours) * 3600 + int(minutes) * 60
-    return seconds - offset if sign == "+" else seconds + offset
+    return moment(row.get(listing.created_field)) if listing.created_field is not None else None
 
 
 def read_youngest(

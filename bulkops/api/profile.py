@@ -12,7 +12,7 @@ from bulkops.model import Request, RequestClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bulkops.model import Effect, Form, Json, Reply
+    from bulkops.model import Effect, Form, Json, Pinned, Reply
 
 ENTITY_ID_LENGTH = 120
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -50,7 +50,8 @@ class Endpoint:
         *,
         form: Form | None = None,
         query: tuple[tuple[str, str], ...] = (),
-        pinned: bool = False,
+        pinned: Pinned | None = None,
+        fit: Callable[[Json], None] | None = None,
         **ids: str,
     ) -> Request:
         """Fill the holes of the path with ids.
@@ -69,6 +70,7 @@ class Endpoint:
             self.entity,
             self.max_answer,
             pinned,
+            fit=fit,
         )
 
     def filled(self, ids: Mapping[str, str]) -> str:
@@ -221,6 +223,8 @@ class Profile:
     index_model_field: str
     agent_assigned: frozenset[str]
     """Top-level fields of an agent that the server assigns: left out of a clone."""
+    agent_updated_field: str
+    """Where an agent says when it was last changed."""
     name_field: str
     agent_id_field: str
     document_id_field: str

@@ -198,6 +198,7 @@ REFERENCE = Profile(
     upload_name_field="name",
     index_model_field="embedding_model",
     agent_assigned=frozenset({"agent_id", "created_at", "updated_at"}),
+    agent_updated_field="updated_at",
     name_field="name",
     agent_id_field="agent_id",
     document_id_field="document_id",

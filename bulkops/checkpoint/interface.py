@@ -59,13 +59,13 @@ class Checkpoint(Protocol):
     async def records_of(self, keys: bytes) -> list[bytes]:
         """Return the records of those operations that have ended, in this order; the keys stand one after the other."""
 
-    async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
-        """Remember an answer that all operations of a line see; durable when it returns.
+    async def pin(self, key: bytes, request: bytes, reply: bytes) -> None:
+        """Remember an answer that all operations of a line see, or one of them; durable when it returns.
 
-        The first one stays.
+        `key` is that of the line or the operation. The first answer stays.
         """
 
-    async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
+    async def pinned(self, key: bytes, request: bytes) -> bytes | None:
         """Return the answer that was pinned, None before."""
 
     async def set_meta(self, key: str, value: str) -> None:
@@ -124,6 +124,15 @@ class Reader(Protocol):
 
     def records(self) -> Iterator[bytes]:
         """Yield the record of every ended operation, by line and index."""
+
+    def in_time(self) -> Iterator[tuple[int, OperationRow]]:
+        """Yield the ended operations in the order of ending, each with its place in it."""
+
+    def at(self, place: int) -> OperationRow:
+        """Return the ended operation at a place in that order."""
+
+    def pins_of(self, key: bytes) -> list[tuple[bytes, bytes]]:
+        """Return what is pinned under the key of an operation or a line: requests and answers, in order of time."""
 
     def owners(self, ids: Collection[str]) -> dict[str, bytes]:
         """Return which of these ids operations have made, and which operation; a look at everything."""

@@ -55,14 +55,14 @@ class MemoryCheckpoint:
 
     async def close_operation(self, row: OperationRow, *, keep_steps: bool) -> None:
         """Remember the end of an operation; unless `keep_steps`, forget its steps."""
-        self._operations[row.key] = row
+        self._put(row)
         if not keep_steps:
             self._steps.pop(row.key, None)
         await _turn()
 
     def close_done(self, row: OperationRow, hear: Callable[[CheckpointError | None], None]) -> None:
         """Remember the end of an operation that is done, and forget its steps; `hear` is called soon."""
-        self._operations[row.key] = row
+        self._put(row)
         self._steps.pop(row.key, None)
         asyncio.get_running_loop().call_soon(hear, None)
 
@@ -99,14 +99,14 @@ class MemoryCheckpoint:
         await _turn()
         return found
 
-    async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
-        """Remember the answer that all operations of a line see; the first one stays."""
-        self._pins.setdefault((line_key, request), reply)
+    async def pin(self, key: bytes, request: bytes, reply: bytes) -> None:
+        """Remember the answer that all operations of a line see, or one of them; the first one stays."""
+        self._pins.setdefault((key, request), reply)
         await _turn()
 
-    async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
+    async def pinned(self, key: bytes, request: bytes) -> bytes | None:
         """Return the answer that was pinned, None before."""
-        found = self._pins.get((line_key, request))
+        found = self._pins.get((key, request))
         await _turn()
         return found
 
@@ -125,7 +125,12 @@ class MemoryCheckpoint:
 
     def reader(self) -> MemoryReader:
         """Return a reader of what is remembered."""
-        return MemoryReader(self._operations, self._steps, self._meta)
+        return MemoryReader(self._operations, self._steps, self._meta, self._pins)
+
+    def _put(self, row: OperationRow) -> None:
+        # In the place of its end, not of the one that it had before.
+        self._operations.pop(row.key, None)
+        self._operations[row.key] = row
 
     def _steps_in_order(self, key: bytes) -> list[StepRow]:
         return sorted(self._steps.get(key, {}).values(), key=attrgetter("number"))
@@ -139,10 +144,12 @@ class MemoryReader:
         operations: dict[bytes, OperationRow],
         steps: dict[bytes, dict[int, StepRow]],
         meta: dict[str, str],
+        pins: dict[tuple[bytes, bytes], bytes],
     ) -> None:
         self._operations = operations
         self._steps = steps
         self._meta = meta
+        self._pins = pins
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -201,6 +208,18 @@ class MemoryReader:
     def records(self) -> Iterator[bytes]:
         """Yield the record of every ended operation, by line and index."""
         return (row.record for row in self.rows())
+
+    def in_time(self) -> Iterator[tuple[int, OperationRow]]:
+        """Yield the ended operations in the order of ending, each with its place in it."""
+        yield from enumerate(self._operations.values())
+
+    def at(self, place: int) -> OperationRow:
+        """Return the ended operation at a place in that order."""
+        return list(self._operations.values())[place]
+
+    def pins_of(self, key: bytes) -> list[tuple[bytes, bytes]]:
+        """Return what is pinned under the key of an operation or a line: requests and answers, in order of time."""
+        return [(request, reply) for (of, request), reply in self._pins.items() if of == key]
 
     def owners(self, ids: Collection[str]) -> dict[str, bytes]:
         """Return which of these ids operations have made, and which operation."""

@@ -145,6 +145,21 @@ class CheckpointReader:
         with _translated(self._path):
             yield from tables.records(self._connection)
 
+    def in_time(self) -> Iterator[tuple[int, OperationRow]]:
+        """Yield the ended operations in the order of ending, each with its place in it."""
+        with _translated(self._path):
+            yield from tables.in_time(self._connection)
+
+    def at(self, place: int) -> OperationRow:
+        """Return the ended operation at a place in that order."""
+        with _translated(self._path):
+            return tables.at(self._connection, place)
+
+    def pins_of(self, key: bytes) -> list[tuple[bytes, bytes]]:
+        """Return what is pinned under the key of an operation or a line: requests and answers, in order of time."""
+        with _translated(self._path):
+            return tables.pins_of(self._connection, key)
+
     def owners(self, ids: Collection[str]) -> dict[str, bytes]:
         """Return which of these ids operations have made, and which operation."""
         found: dict[str, bytes] = {}

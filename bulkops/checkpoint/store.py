@@ -125,17 +125,17 @@ class SqliteCheckpoint:
         found: list[bytes] = await self._call(partial(tables.records_of, keys=keys))
         return found
 
-    async def pin(self, line_key: bytes, request: bytes, reply: bytes) -> None:
-        """Remember an answer that all operations of a line see; durable when it returns.
+    async def pin(self, key: bytes, request: bytes, reply: bytes) -> None:
+        """Remember an answer that all operations of a line see, or one of them; durable when it returns.
 
-        The first one stays.
+        `key` is that of the line or the operation. The first answer stays.
         """
-        put = partial(tables.put_pin, line_key=line_key, request=request, reply=reply)
+        put = partial(tables.put_pin, line_key=key, request=request, reply=reply)
         await self._call(put)
 
-    async def pinned(self, line_key: bytes, request: bytes) -> bytes | None:
+    async def pinned(self, key: bytes, request: bytes) -> bytes | None:
         """Return the answer that was pinned, None before."""
-        found: bytes | None = await self._call(partial(tables.pinned, line_key=line_key, request=request))
+        found: bytes | None = await self._call(partial(tables.pinned, line_key=key, request=request))
         return found
 
     async def set_meta(self, key: str, value: str) -> None:

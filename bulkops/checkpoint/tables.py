@@ -205,6 +205,12 @@ def pinned(connection: sqlite3.Connection, line_key: bytes, request: bytes) -> b
     return None if row is None else bytes(row[0])
 
 
+def pins_of(connection: sqlite3.Connection, key: bytes) -> list[tuple[bytes, bytes]]:
+    """Return what is pinned under a key: request and answer, in the order of time."""
+    rows = connection.execute("SELECT request, reply FROM pin WHERE line_key = ? ORDER BY rowid", (key,))
+    return [(bytes(request), bytes(reply)) for request, reply in rows]
+
+
 def steps_of(connection: sqlite3.Connection, key: bytes) -> list[StepRow]:
     """Return the steps of one operation in order."""
     sql = f"SELECT {_STEP} FROM step WHERE key = ? ORDER BY number"
@@ -275,6 +281,18 @@ def rows(connection: sqlite3.Connection, wanted: Collection[State] | None) -> It
     sql = f"""SELECT {_OPERATION} FROM operation INDEXED BY {index}
         WHERE state IN ({_codes(chosen)}) ORDER BY line, idx, key"""
     return map(_operation, _stream(connection, sql))
+
+
+def in_time(connection: sqlite3.Connection) -> Iterator[tuple[int, OperationRow]]:
+    """Yield all rows in the order of ending, each with its place in it."""
+    sql = f"SELECT rowid, {_OPERATION} FROM operation ORDER BY rowid"
+    return ((place, _operation(tuple(row))) for place, *row in _stream(connection, sql))
+
+
+def at(connection: sqlite3.Connection, place: int) -> OperationRow:
+    """Return the row at a place in the order of ending."""
+    sql = f"SELECT {_OPERATION} FROM operation WHERE rowid = ?"
+    return _operation(connection.execute(sql, (place,)).fetchone())
 
 
 def records(connection: sqlite3.Connection) -> Iterator[bytes]:

@@ -18,6 +18,10 @@ CHANGED = Option(
     choices=("keep", "rerun"),
     about="when lines that were done have been edited or removed: go on, or also do edited ones again",
 )
+NO_BEFORE = Option(
+    "--no-before",
+    about="do not read what is changed beforehand; undo can then not take it back",
+)
 HEADER = Option(
     "--header",
     takes=str,
@@ -81,6 +85,7 @@ RUNNING = (
     Option("--max-requests", takes=int, metavar="N", about="stop after so many requests"),
     Option("--max-duration", takes=duration, metavar="TIME", about="stop after so long, such as 90m or 2h"),
     CHANGED,
+    NO_BEFORE,
     Option(
         "--drain",
         takes=not_negative,
@@ -263,7 +268,7 @@ VERBS = {
     "plan": Verb(
         "validate a job, and say what a run would do; sends nothing",
         JOB,
-        options=(RUN_DIR, HEADER, VAR, CHANGED, JSON),
+        options=(RUN_DIR, HEADER, VAR, CHANGED, NO_BEFORE, JSON),
         account_and_pace=ACCOUNT,
     ),
     "run": Verb(

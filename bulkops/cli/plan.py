@@ -40,7 +40,7 @@ def run(options: Options) -> int:
             api=orders.profile(options),
             environ=environ,
             reader=reader,
-            selection=Selection(changed=options.changed),
+            selection=Selection(changed=options.changed, before=not options.no_before),
             base=base,
             given=orders.given(options),
         )

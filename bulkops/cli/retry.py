@@ -15,4 +15,4 @@ def run(options: Options) -> int:
 
     # A rehearsal forgets itself: there is nothing of it to do again.
     options.emulate = False
-    return run_job(options, Selection(failed=True, changed=options.changed))
+    return run_job(options, Selection(failed=True, changed=options.changed, before=not options.no_before))

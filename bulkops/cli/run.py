@@ -22,4 +22,4 @@ def run(options: Options) -> int:
     if options.time_scale != 1.0 and not options.emulate and not options.base_url:
         say("bulkops run: --time-scale is for a server whose clock runs faster: add --emulate or --base-url.")
         return 2
-    return run_job(options, Selection(changed=options.changed))
+    return run_job(options, Selection(changed=options.changed, before=not options.no_before))

@@ -14,7 +14,20 @@ from bulkops.checkpoint import StepState, digest
 from bulkops.engines.making import Making
 from bulkops.errors import InDoubt, OperationFailed
 from bulkops.lifecycle import Life, Phase, Remembered, Verdict, begin
-from bulkops.model import Await, Created, Effect, Failure, Outcome, Pause, Reply, Save, State, value
+from bulkops.model import (
+    Await,
+    Changed,
+    Created,
+    Effect,
+    Failure,
+    Outcome,
+    Pause,
+    Pinned,
+    Reply,
+    Save,
+    State,
+    value,
+)
 from bulkops.reconcile import stamped
 from bulkops.sending import Attempt, Named
 
@@ -23,7 +36,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import StepRow
-    from bulkops.model import Json, Request
+    from bulkops.model import Json, Request, Step
     from bulkops.operation import Operation, Steps
     from bulkops.planning import Planned
     from bulkops.sending import Sender
@@ -49,10 +62,13 @@ class Files(Protocol):
 
 
 class Pins(Protocol):
-    """Answers that all operations of a line share."""
+    """What is remembered beside the steps: answers that are asked for once, and changes that took effect."""
 
-    async def ask(self, planned: Planned, request: Request, attempt: Attempt, /) -> Json:
-        """Return the pinned answer, asking for it when there is none yet."""
+    async def ask(self, planned: Planned, request: Request, attempt: Attempt, /, *, begun: bool) -> Json:
+        """Return the pinned answer, asking for it when there is none yet, or it has to fit and nothing has begun."""
+
+    async def changed(self, planned: Planned, change: Changed, /) -> None:
+        """Remember a change."""
 
 
 @value
@@ -139,6 +155,8 @@ class Drive:
     """The ids that are known: no answer may name one of them again."""
     making: Making = field(default_factory=Making)
     """What is being made at this moment."""
+    reads_before: bool = True
+    """Is what operations change read beforehand?"""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -172,11 +190,14 @@ class Drive:
         await self.files.discard(running.planned.key)
         return _outcome(running, state, failure=failure)
 
-    async def _take(self, running: Running, step: Request | Save) -> Reply | OperationFailed:
+    async def _take(self, running: Running, step: Request | Save | Changed) -> Reply | OperationFailed:
         try:
             if isinstance(step, Save):
                 named = step if step.name is not None else replace(step, name=_file_name(running))
                 await self.files.append(running.planned.key, named)
+                return Reply(200)
+            if isinstance(step, Changed):
+                await self.pins.changed(running.planned, step)
                 return Reply(200)
             if step.effect is _READ:
                 return await self._read(running, step)
@@ -190,8 +211,11 @@ class Drive:
     async def _read(self, running: Running, request: Request) -> Reply:
         planned = running.planned
         attempt = Attempt(request, running.account, planned.key, 0, Life(Effect.READ))
-        if request.pinned:
-            return Reply(200, await self.pins.ask(planned, request, attempt))
+        if request.pinned is not None:
+            if request.pinned is Pinned.OPERATION and not self.reads_before and request.fit is None:
+                return Reply(200)
+            begun = any(step.state is not StepState.NO_EFFECT for step in running.start.remembered.values())
+            return Reply(200, await self.pins.ask(planned, request, attempt, begun=begun))
         heard = await self.sender.send(attempt)
         running.attempts += heard.life.attempt
         return Reply(200, heard.json, heard.headers)
@@ -254,7 +278,7 @@ class Drive:
         return _outcome(running, _DONE, result=result, passed=passed)
 
 
-def _next_step(running: Running) -> Request | Pause | Await | Save:
+def _next_step(running: Running) -> Step:
     answer, running.answer = running.answer, None
     try:
         if answer is None:

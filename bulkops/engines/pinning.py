@@ -1,4 +1,4 @@
-"""Answers that all operations of a line share, or of all rows: asked once, kept, the same after a crash."""
+"""What is remembered of operations beside their steps: answers asked for once, the same after a crash, and changes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import anyio
 import orjson
 
 from bulkops.checkpoint import digest as line_digest
+from bulkops.checkpoint.changes import as_pin
 from bulkops.engines.drive import request_digest
 from bulkops.errors import OperationFailed
+from bulkops.model import Pinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulkops.checkpoint import Checkpoint
-    from bulkops.model import Json, Request
+    from bulkops.model import Changed, Json, Request
     from bulkops.planning import Planned
     from bulkops.sending import Attempt, Sender
 
@@ -25,9 +27,9 @@ LASTING = frozenset({400, 404, 405, 406, 409, 410, 422})
 
 
 class Pinboard:
-    """Pinned answers by line and request; while one operation asks, the others of its line wait.
+    """Pinned answers by request and by who shares them; while one operation asks, the others that do wait.
 
-    `rows_of` tells by the number of a line which rows it was made one of, if any: those share their answers.
+    `rows_of` tells by the number of a line which rows it was made one of, if any: those share what a line does.
     """
 
     def __init__(
@@ -39,17 +41,17 @@ class Pinboard:
         self._asking: dict[tuple[bytes, bytes], anyio.Event] = {}
         self._refused: dict[tuple[bytes, bytes], OperationFailed] = {}
 
-    async def ask(self, planned: Planned, request: Request, attempt: Attempt) -> Json:
+    async def ask(self, planned: Planned, request: Request, attempt: Attempt, *, begun: bool = True) -> Json:
         """Return the pinned answer; it is durable before it is used.
 
-        A line that was edited has it asked anew, and so have rows of which any was edited. Raises what sending
-        raises. A lasting refusal holds for the others that share the answer, too, as long as this run goes on; after
-        anything else the next one asks for itself.
+        A line that was edited has it asked anew, and so have rows of which any was edited; what is an operation's own
+        stays. What has to fit is asked for as it is now, unless the operation has `begun` to change something; the
+        first answer stays all the same. Raises what sending raises. A lasting refusal holds for the others that share
+        the answer, too, as long as this run goes on; after anything else the next one asks for itself.
         """
-        rows = self._rows_of(planned.line.number)
-        line_key = rows or planned.line_key
-        digest = request_digest(request) + (rows or line_digest(planned.line.raw))
-        place = (line_key, digest)
+        rows = self._rows_of(planned.line.number) if request.pinned is Pinned.LINE else None
+        shared = request.pinned is Pinned.LINE and (rows is not None or planned.line.count > 1)
+        place = self._place(planned, request, rows)
         while (asking := self._asking.get(place)) is not None:
             await asking.wait()
         if (refused := self._refused.get(place)) is not None:
@@ -58,16 +60,30 @@ class Pinboard:
             )
         asking = self._asking[place] = anyio.Event()
         try:
-            known = await self._checkpoint.pinned(line_key, digest)
-            if known is None:
+            known = await self._checkpoint.pinned(*place)
+            if known is None or (request.fit is not None and not begun):
                 heard = await self._sender.send(attempt)
-                known = orjson.dumps(heard.json)
-                await self._checkpoint.pin(line_key, digest, known)
+                if request.fit is not None:
+                    request.fit(heard.json)
+                if known is None:
+                    await self._checkpoint.pin(*place, orjson.dumps(heard.json))
+                return heard.json
             return orjson.loads(known)
         except OperationFailed as failure:
-            if (rows or planned.line.count > 1) and failure.status in LASTING:
+            if shared and failure.status in LASTING:
                 self._refused[place] = failure
             raise
         finally:
             del self._asking[place]
             asking.set()
+
+    async def changed(self, planned: Planned, change: Changed) -> None:
+        """Remember a change of an operation; durable when it returns."""
+        await self._checkpoint.pin(planned.key, *as_pin(change))
+
+    @staticmethod
+    def _place(planned: Planned, request: Request, rows: bytes | None) -> tuple[bytes, bytes]:
+        """Return where an answer is kept: under whose key, for which request."""
+        if request.pinned is Pinned.OPERATION:
+            return planned.key, request_digest(request)
+        return rows or planned.line_key, request_digest(request) + (rows or line_digest(planned.line.raw))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bulkops.merging import merge_patch
+from bulkops.model import Pinned
 from bulkops.operation import Operation, entity, json_object, text, whole
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class CloneAgent(Operation):
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        source = yield api.agent_get.request(agent_id=self.agent_id, pinned=True)
+        source = yield api.agent_get.request(agent_id=self.agent_id, pinned=Pinned.LINE)
         body = {key: value for key, value in source.json.items() if key not in api.agent_assigned}
         body = merge_patch(body, self.set or {})
         if self.name is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bulkops.guarding import read_before, wrong_moment
 from bulkops.merging import added_to, adds
-from bulkops.operation import Operation, entity, json_object
+from bulkops.model import Changed
+from bulkops.operation import TEXT, Operation, checked, entity, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAgent(Operation):
-    """Change the fields of an agent that `body` names (API reference, Update Agent)."""
+    """Change the fields of an agent that `body` names (API reference, Update Agent).
+
+    The agent is read once before that, for `bulkops undo`. When it does not read as expected, it is left alone and the
+    operation fails with the code `changed_since`.
+    """
 
     kind: ClassVar[str] = "agent.update"
     adds: ClassVar[bool] = True
@@ -30,12 +36,18 @@ class UpdateAgent(Operation):
 
     agent_id: str = entity("the agent to change")
     body: Json = json_object("what to change, as the API wants it", required=True)
+    expected: Json = json_object("how it has to read before that: of objects, the keys that are named here")
+    unchanged_since: str | None = checked(
+        "when it has to have been changed last, or earlier", wrong_moment, TEXT
+    )
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        body = self.body
-        if adds(body):
-            current = yield api.agent_get.request(agent_id=self.agent_id)
-            body = added_to(body, current.json)
+        adding = adds(self.body)
+        read = read_before(api, self.agent_id, self.expected, self.unchanged_since, needed=adding)
+        before = yield read
+        body = added_to(self.body, before.json) if adding else self.body
         updated = yield api.agent_update.request(body, agent_id=self.agent_id)
+        if before.json is not None:
+            yield Changed(self.agent_id, body)
         return {api.agent_id_field: self.agent_id, **(updated.json or {})}

@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 
 @value
 class Selection:
-    """Which operations a run takes up besides those that have not started.
+    """What is chosen of a job: which operations a run takes up besides those that have not started, and how.
 
     Blocked ones are always looked at again: what they wait for may be done by now. `in_doubt` names the kinds
     whose operations in doubt are taken up, whatever is done about them then. `changed` says what happens
     when done operations are no longer in the file: None refuses, `keep` and `rerun` go on, and `rerun` also does
-    lines with an id again that were changed since they were done.
+    lines with an id again that were changed since they were done. `before`: what is changed is read before that, so
+    that it can be taken back.
     """
 
     failed: bool = False
     in_doubt: frozenset[str] = frozenset()
     changed: str | None = None
+    before: bool = True
 
 
 @value

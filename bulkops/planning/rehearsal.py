@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulkops.errors import OperationFailed
-from bulkops.model import Await, Reply, Request
+from bulkops.model import Await, Pinned, Reply, Request
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Profile
@@ -20,12 +20,14 @@ MOST_STEPS = 1000
 class Rehearsal(NamedTuple):
     """The requests and the looks at awaited things that one operation of a shape needs.
 
-    `shared` are those requests that all operations of a line have in common.
+    `shared` are those requests that all operations of a line have in common, `before` those that only read what is
+    then changed.
     """
 
     requests: int
     looks: int
     shared: int = 0
+    before: int = 0
 
 
 def rehearse(api: Profile, line: Line) -> Rehearsal:
@@ -44,7 +46,7 @@ def _drive(api: Profile, operation: Operation) -> Rehearsal:
     examples = {name: endpoint.example for name, endpoint in api.endpoints().items()}
     one_row = {api.paging.total_header: "1"}
     steps = operation.steps(api)
-    requests = looks = shared = 0
+    requests = looks = shared = before = 0
     answer: Reply | None = None
     for _ in range(MOST_STEPS):
         try:
@@ -53,10 +55,14 @@ def _drive(api: Profile, operation: Operation) -> Rehearsal:
             break
         answer = Reply(200)
         if isinstance(step, Request):
-            requests += not step.pinned
-            shared += step.pinned
+            if step.pinned is Pinned.LINE:
+                shared += 1
+            elif step.pinned is Pinned.OPERATION and step.fit is None:
+                before += 1
+            else:
+                requests += 1
             answer = Reply(200, examples[step.endpoint], one_row)
         elif isinstance(step, Await):
             looks += LEAST_LOOKS
             answer = Reply(200, api.watches[step.what].endpoint.example)
-    return Rehearsal(requests, looks, shared)
+    return Rehearsal(requests, looks, shared, before)

@@ -99,7 +99,9 @@ class Tallies:
             plan.operations[tally.op] += tally.operations
             if tally.left:
                 plan.left[tally.op] += tally.left
-                plan.requests += tally.left * tally.each.requests + tally.snapshots * tally.each.shared
+                before = tally.each.before if plan.selection.before else 0
+                plan.requests += tally.left * (tally.each.requests + before)
+                plan.requests += tally.snapshots * tally.each.shared
                 plan.looks += tally.left * tally.each.looks
         for op, total in plan.operations.items():
             ended = sum(count for (of, _), count in plan.states.items() if of == op)

@@ -179,6 +179,38 @@ def test_first_pin_stays(opened: Opener) -> None:
     run(opened, act)
 
 
+def test_pins_are_read_by_their_key(opened: Opener) -> None:
+    """What is pinned under a key is read in the order of time, and nothing that is pinned under another."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for request in (b"z", b"a"):
+            await checkpoint.pin(key_of(1), request, b"of " + request)
+        await checkpoint.pin(key_of(2), b"b", b"other")
+        await checkpoint.flush()
+        with checkpoint.reader() as reader:
+            assert reader.pins_of(key_of(1)) == [(b"z", b"of z"), (b"a", b"of a")]
+            assert reader.pins_of(key_of(3)) == []
+
+    run(opened, act)
+
+
+def test_ends_are_read_in_the_order_of_time(opened: Opener) -> None:
+    """The order is that of ending, an end that took the place of another counts as of its own time, and is found."""
+
+    async def act(checkpoint: Checkpoint) -> None:
+        for number in (3, 1, 2):
+            await checkpoint.close_operation(ended(number), keep_steps=False)
+        await checkpoint.row_of(key_of(3))
+        await checkpoint.close_operation(ended(3), keep_steps=False)
+        await checkpoint.flush()
+        with checkpoint.reader() as reader:
+            places = list(reader.in_time())
+            assert [row.key for _, row in places] == [key_of(1), key_of(2), key_of(3)]
+            assert [reader.at(place) for place, _ in places] == [row for _, row in places]
+
+    run(opened, act)
+
+
 def test_meta_is_found_again(opened: Opener) -> None:
     """A word about the run is there at once and at the next opening; the later one counts."""
 

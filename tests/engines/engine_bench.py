@@ -291,7 +291,8 @@ class Job:
         stop_after, reason = more.pop("stop_after", None), more.pop("reason", None)
         abort_after = more.pop("abort_after", None)
         async with self.running(server, selection, **more) as run:
-            drive = Drive(REFERENCE, run.sender, run.files, Pinboard(self.checkpoint, run.sender))
+            pins = Pinboard(self.checkpoint, run.sender)
+            drive = Drive(REFERENCE, run.sender, run.files, pins, reads_before=run.plan.selection.before)
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)
                 if stop_after is not None:

@@ -15,19 +15,25 @@ if TYPE_CHECKING:
 
 
 def drive(operation: Operation, answers: Iterable[Any]) -> tuple[list[Step], Any]:
-    """Send the answers to an operation's requests and awaits, in order; return all steps and the result."""
+    """Send the answers to an operation's requests and awaits, in order; return all steps and the result.
+
+    An exception is raised where the step was yielded, as the engine does.
+    """
     left = iter(answers)
     generator = operation.steps(REFERENCE)
     steps: list[Step] = []
-    reply: Reply | None = None
+    reply: Reply | Exception | None = None
     while True:
         try:
-            step = next(generator) if reply is None else generator.send(reply)
+            if isinstance(reply, Exception):
+                step = generator.throw(reply)
+            else:
+                step = next(generator) if reply is None else generator.send(reply)
         except StopIteration as end:
             return steps, end.value
         steps.append(step)
         answer = next(left) if isinstance(step, Request | Await) else None
-        reply = answer if isinstance(answer, Reply) else Reply(200, answer)
+        reply = answer if isinstance(answer, Reply | Exception) else Reply(200, answer)
 
 
 def requests(steps: Iterable[Step]) -> list[tuple[str, str, Any]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 
 from bulkops.api import REFERENCE
+from bulkops.errors import OperationFailed
 from bulkops.merging import Added
-from bulkops.model import Await, Request, Save
+from bulkops.model import Await, Changed, Pinned, Request, Save
 from bulkops.operation import fields_of, seconds
 from bulkops.operations.agent_clone import CloneAgent
 from bulkops.operations.agent_delete import DeleteAgent
@@ -28,6 +30,8 @@ SOURCE = {
     "updated_at": "2025-11-03T14:00:00Z",
     "tags": ["a"],
 }
+READ = ("GET", "/agents/agent_1", None)
+NOT_THERE = OperationFailed("not_found", "no such agent", status=404)
 MADE = {"agent_id": "agent_2", "name": "x", "created_at": "2025-11-03T12:00:00Z"}
 CALL = {"conversation_id": "conv_1", "agent_id": "agent_1", "transcript": "User: Hi", "duration_seconds": 3}
 
@@ -64,7 +68,7 @@ def test_a_clone_reads_its_source_once_for_all_copies() -> None:
     """The source is asked for as an answer that all copies of the line share; the result names it."""
     steps, result = drive(CloneAgent(agent_id="agent_1", copies=3), [SOURCE, MADE])
     assert isinstance(steps[0], Request)
-    assert steps[0].pinned
+    assert steps[0].pinned is Pinned.LINE
     assert requests(steps)[0][:2] == ("GET", "/agents/agent_1")
     assert result == {**MADE, "source": {"agent_id": "agent_1"}}
 
@@ -72,16 +76,97 @@ def test_a_clone_reads_its_source_once_for_all_copies() -> None:
 def test_an_update_sends_its_body_as_it_stands() -> None:
     """A null in the body of an update is sent as null."""
     body = {"conversation_config": {"agent": {"language": None}}, "unheard_of": 1}
-    steps, result = drive(UpdateAgent(agent_id="agent_1", body=body), [{}])
-    assert requests(steps) == [("PATCH", "/agents/agent_1", body)]
+    steps, result = drive(UpdateAgent(agent_id="agent_1", body=body), [SOURCE, {}])
+    assert requests(steps) == [READ, ("PATCH", "/agents/agent_1", body)]
     assert result == {"agent_id": "agent_1"}
 
 
 def test_a_deletion_without_an_answer_counts() -> None:
     """A server that answers a deletion with no content has deleted."""
-    steps, result = drive(DeleteAgent(agent_id="agent_1"), [None])
-    assert requests(steps) == [("DELETE", "/agents/agent_1", None)]
+    steps, result = drive(DeleteAgent(agent_id="agent_1"), [SOURCE, None])
+    assert requests(steps) == [READ, ("DELETE", "/agents/agent_1", None)]
     assert result == {"agent_id": "agent_1"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "patch"),
+    [
+        (UpdateAgent(agent_id="agent_1", body={"name": "B"}), {"name": "B"}),
+        (DeleteAgent(agent_id="agent_1"), None),
+    ],
+)
+def test_what_is_changed_is_read_before_and_noted_after(operation: Any, patch: Any) -> None:
+    """The answer to the read is the operation's own, and the change is noted once it was answered."""
+    (read, _, change), _ = drive(operation, [SOURCE, {}])
+    assert isinstance(read, Request)
+    assert read.pinned is Pinned.OPERATION
+    assert change == Changed("agent_1", patch)
+
+
+@pytest.mark.parametrize(
+    "operation", [UpdateAgent(agent_id="agent_1", body={"name": "B"}), DeleteAgent(agent_id="agent_1")]
+)
+def test_what_was_not_read_is_not_noted(operation: Any) -> None:
+    """Where the user does not want it read, nothing is noted that could be taken back."""
+    steps, _ = drive(operation, [None, {}])
+    assert not [step for step in steps if isinstance(step, Changed)]
+
+
+@pytest.mark.parametrize("answers", [[NOT_THERE], [SOURCE, NOT_THERE]])
+def test_an_agent_that_is_gone_counts_as_deleted(answers: list[Any]) -> None:
+    """Whether the read or the deletion finds nothing, the agent is gone, and this operation has changed nothing."""
+    steps, result = drive(DeleteAgent(agent_id="agent_1"), answers)
+    assert result == {"agent_id": "agent_1", "gone": True}
+    assert not [step for step in steps if isinstance(step, Changed)]
+
+
+def test_an_agent_that_is_gone_cannot_be_changed() -> None:
+    """An update whose agent is not there fails."""
+    with pytest.raises(OperationFailed, match="no such agent"):
+        drive(UpdateAgent(agent_id="agent_1", body={}), [NOT_THERE])
+
+
+@pytest.mark.parametrize(
+    ("guard", "wrong"),
+    [
+        ({"expected": {}}, None),
+        ({"expected": {"name": "Golden", "conversation_config": {"agent": {"language": "en"}}}}, None),
+        ({"expected": {"tags": ["a"], "note": None}}, None),
+        ({"expected": {"name": "Brass", "tags": []}}, "name, tags"),
+        (
+            {"expected": {"conversation_config": {"agent": {"language": "de"}}}},
+            "conversation_config.agent.language",
+        ),
+        ({"expected": {"conversation_config": {"tts": {"speed": True}}}}, "conversation_config.tts.speed"),
+        ({"expected": {"name": {"en": "Golden"}}}, "name"),
+        ({"unchanged_since": "2025-11-03T14:00:00Z"}, None),
+        ({"unchanged_since": "2025-11-03T13:59:55Z"}, None),
+        ({"unchanged_since": "2025-11-03T14:59:54+01:00"}, "changed at 2025-11-03T14:00:00Z"),
+    ],
+)
+@pytest.mark.parametrize("kind", [partial(UpdateAgent, body={}), DeleteAgent])
+def test_only_what_reads_as_expected_is_changed(kind: Any, guard: dict[str, Any], wrong: str | None) -> None:
+    """Of objects every named key counts, all else has to be equal; what differs is named, and not kept."""
+    (read, *_), _ = drive(kind(agent_id="agent_1", **guard), [SOURCE, {}])
+    assert isinstance(read, Request)
+    assert read.fit is not None
+    if wrong is None:
+        read.fit(SOURCE)
+        return
+    with pytest.raises(OperationFailed, match=re.escape(wrong)) as refusal:
+        read.fit(SOURCE)
+    assert refusal.value.code == "changed_since"
+
+
+def test_an_agent_that_does_not_say_when_it_was_changed_is_left_alone() -> None:
+    """Without `updated_at` nobody knows whether it was changed since."""
+    (read, *_), _ = drive(
+        DeleteAgent(agent_id="agent_1", unchanged_since="2025-11-03T14:00:00Z"), [SOURCE, {}]
+    )
+    assert isinstance(read, Request)
+    assert read.fit is not None
+    with pytest.raises(OperationFailed, match="does not say when"):
+        read.fit({**SOURCE, "updated_at": None})
 
 
 @pytest.mark.parametrize("kind", [GetConversation, ExportConversation])
@@ -170,12 +255,14 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 def test_an_update_adds_to_the_list_that_is_there() -> None:
-    """A list that is added to is read first and sent whole; without one nothing is read."""
+    """A list that is added to is sent whole, made of what is there now; that is also what is noted as changed."""
     body = {"name": "n", "tags": Added(("b", "a"))}
     steps, _ = drive(UpdateAgent(agent_id="agent_1", body=body), [SOURCE, {}])
     assert [(method, sent) for method, _, sent, *_ in requests(steps)] == [
         ("GET", None),
         ("PATCH", {"name": "n", "tags": ["a", "b"]}),
     ]
-    steps, _ = drive(UpdateAgent(agent_id="agent_1", body={"tags": ["b"]}), [{}])
-    assert [method for method, *_ in requests(steps)] == ["PATCH"]
+    read, _, change = steps
+    assert isinstance(read, Request)
+    assert read.fit is not None
+    assert change == Changed("agent_1", {"name": "n", "tags": ["a", "b"]})
