@@ -53,6 +53,8 @@ class Operation(ABC):
     """Whether it writes a row for each thing of a listing, as the `$each` of a job may read them."""
     adds: ClassVar[bool] = False
     """Whether lists in its fields may be added to what is there (`merging.Added`)."""
+    deletes: ClassVar[str | None] = None
+    """The field that names what it deletes, which has to be agreed to first."""
 
     @abstractmethod
     def steps(self, api: Profile) -> Steps:

@@ -33,7 +33,7 @@ from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
 from bulkops.pace.tiers import Allowance
 from bulkops.pace.turns import Pace
-from bulkops.planning import KNOWN, Selection, edited_words, known_word, make_plan
+from bulkops.planning import KNOWN, Selection, deletes_words, edited_words, known_word, make_plan
 from bulkops.planning.census import GONE_KNOWN
 from bulkops.reconcile import stamp_of
 from bulkops.reporting.events import EventLog
@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     from bulkops.sending import Retrying
     from bulkops.settings import RunFolder, Settings
     from bulkops.signals import Question
+
+
+def refuse_deletes(plan: Plan) -> None:
+    """Refuse what has not been agreed to."""
+    raise UsageError(
+        f"the job deletes {deletes_words(plan)}, and `may_delete` does not allow it; nothing was sent"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +92,10 @@ class Order:
     """Asks the user about what the API cannot tell."""
     relist: bool = False
     """Read the listings again whose rows the job names."""
+    max_delete: int | None = None
+    """A job with more left to delete is refused."""
+    may_delete: Callable[[Plan], None] = refuse_deletes
+    """Raises UsageError unless what a plan has left to delete is to be deleted."""
     state: Path | None = None
     """The folder in which the pace is remembered and shared with other runs; None to keep it to this run."""
 
@@ -177,6 +188,9 @@ def _prepared(
     )  # fmt: skip
     settings = order.settings(plan.header)
     plan.check_accounts({settings.account.name})
+    plan.check_deletes(order.max_delete)
+    if plan.deletes:
+        order.may_delete(plan)
     if reader is None:
         return plan, settings, {}
     check_belongs(reader, settings, order.folder.path, another_key=order.another_key)

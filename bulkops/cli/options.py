@@ -22,6 +22,8 @@ NO_BEFORE = Option(
     "--no-before",
     about="do not read what is changed beforehand; undo can then not take it back",
 )
+MAX_DELETE = Option("--max-delete", takes=int, metavar="N", about="refuse a job that has more left to delete")
+YES = Option("--yes", about="delete without asking; needed where there is no terminal to ask on")
 HEADER = Option(
     "--header",
     takes=str,
@@ -86,6 +88,7 @@ RUNNING = (
     Option("--max-duration", takes=duration, metavar="TIME", about="stop after so long, such as 90m or 2h"),
     CHANGED,
     NO_BEFORE,
+    MAX_DELETE,
     Option(
         "--drain",
         takes=not_negative,
@@ -149,6 +152,7 @@ ANOTHER_KEY = Option(
     "--another-key", about="go on with a new API key of the same account, in place of the one before"
 )
 SAFETY = (
+    YES,
     LOCK_WAIT,
     RESCUE,
     ANOTHER_KEY,
@@ -192,7 +196,7 @@ IN_DOUBT = Option(
 
 AGAIN = (RUN_DIR, HEADER, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
 """What the command that continues repeats, since it says what a run may do to the account, and with which files."""
-ONCE = (EMULATE, RELIST, DRY_RUN, LOCK_WAIT, ANOTHER_KEY, *TELLING)
+ONCE = (EMULATE, RELIST, DRY_RUN, YES, LOCK_WAIT, ANOTHER_KEY, *TELLING)
 """What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
 
 WRITTEN = (

@@ -13,7 +13,7 @@ from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
 from bulkops.jobfile import LISTED, open_job
 from bulkops.model import State
-from bulkops.planning import Selection, edited_words, make_plan
+from bulkops.planning import Selection, deletes_words, edited_words, make_plan
 from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration, number, source_words
 
@@ -77,6 +77,7 @@ def as_json(plan: Plan, account: Account) -> Json:
         "requests": plan.requests,
         "polls": plan.looks,
         "upload_bytes": plan.upload_bytes,
+        "deletes": plan.deletes,
         "limit": {
             "requests": account.usable.limit,
             "seconds": account.tier.period,
@@ -114,6 +115,8 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
     looks = f" and at least {number(plan.looks, 'look')} at what is awaited" if plan.looks else ""
     lines.append(f"to send: {number(plan.requests, 'request')}{looks}{bytes_}")
+    if plan.deletes:
+        lines.append(f"to delete: {deletes_words(plan)}; a run asks first, or needs --yes")
     seconds = plan.seconds(account.usable)
     if seconds is not None:
         limit = _limit(account)

@@ -30,6 +30,7 @@ from bulkops.model import State
 from bulkops.pace.places import state_folder
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
+from bulkops.planning import deletes_words
 from bulkops.reporting.progress import choose
 from bulkops.reporting.report import Job, summary
 from bulkops.reporting.summing_up import doubts_line, last_line, pace_line
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from bulkops.cli.parsing import Options
     from bulkops.jobfile import Header
     from bulkops.pipeline import Ending
-    from bulkops.planning import Selection
+    from bulkops.planning import Plan, Selection
     from bulkops.settings import Policies, RunFolder, Settings
 
 T = TypeVar("T")
@@ -81,6 +82,8 @@ def run_job(options: Options, selection: Selection) -> int:
                     named=_named(options, place.folder, place.base),
                     selection=replace(selection, in_doubt=taken_up),
                     ask=ask if asks else None,
+                    max_delete=options.max_delete,
+                    may_delete=_delete if options.yes or options.emulate else _ask_to_delete,
                     base=place.base,
                     given=orders.given(options),
                     log_file=Path(options.log_file) if options.log_file else None,
@@ -93,6 +96,22 @@ def run_job(options: Options, selection: Selection) -> int:
                 )
             )
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
+
+
+def _delete(plan: Plan) -> None:
+    """Let everything be deleted: that was agreed to, or is a rehearsal."""
+
+
+def _ask_to_delete(plan: Plan) -> None:
+    """Ask on the terminal whether to go on; UsageError when the answer is no, or there is nobody to ask."""
+    deletes = deletes_words(plan)
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            f"the job deletes {deletes}; nothing was sent. Add --yes to have it done without being asked"
+        )
+    print(f"This deletes {deletes}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing was sent")
 
 
 @contextmanager

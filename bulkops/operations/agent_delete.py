@@ -29,6 +29,7 @@ class DeleteAgent(Operation):
     """
 
     kind: ClassVar[str] = "agent.delete"
+    deletes: ClassVar[str | None] = "agent_id"
     example: ClassVar[Mapping[str, Json]] = {"op": "agent.delete", "agent_id": "agent_abc123"}
 
     agent_id: str = entity("the agent to delete")

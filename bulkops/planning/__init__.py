@@ -5,7 +5,7 @@ from __future__ import annotations
 from bulkops.planning.census import make_plan
 from bulkops.planning.groups import Groups, name_of, name_of_tag
 from bulkops.planning.known import KNOWN, known_word
-from bulkops.planning.plan import Plan, Planned, Selection, edited_words, named
+from bulkops.planning.plan import Plan, Planned, Selection, deletes_words, edited_words, named
 from bulkops.planning.references import id_of
 from bulkops.planning.standing import Standing
 
@@ -16,6 +16,7 @@ __all__ = [
     "Planned",
     "Selection",
     "Standing",
+    "deletes_words",
     "edited_words",
     "id_of",
     "known_word",

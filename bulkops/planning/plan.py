@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
-from bulkops.errors import JobError, Stop
+from bulkops.errors import JobError, Stop, UsageError
 from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
+from bulkops.jobfile.problems import shown
 from bulkops.model import State, value
 from bulkops.pace.margins import margins_for
 from bulkops.pace.tiers import bucket_for
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from bulkops.jobfile import Fingerprint, Header, JobFile, Line, RawLine
     from bulkops.planning.known import Known
     from bulkops.planning.standing import Standing
+
+
+MOST_DELETES_TOLD = 3
 
 
 @value
@@ -70,6 +74,14 @@ def edited_words(number: int) -> str:
     )
 
 
+def deletes_words(plan: Plan) -> str:
+    """Return what people are told about what is left to delete: how much, and the first of it."""
+    number = plan.deletes
+    names = ", ".join(shown(name) for name in plan.deleted)
+    agents = f"{number:,} agent{'' if number == 1 else 's'}"
+    return f"{agents} ({names}{', …' if number > len(plan.deleted) else ''})"
+
+
 def named(line_id: str | None, index: int, count: int) -> str | None:
     """Return the id of one operation of a line: `ID`, or `ID[N]` counted from one where there are several."""
     return line_id if line_id is None or count == 1 else f"{line_id}[{index + 1}]"
@@ -99,6 +111,10 @@ class Plan:
     requests: int = 0
     looks: int = 0
     upload_bytes: int = 0
+    deletes: int = 0
+    """How many operations are left that delete something."""
+    deleted: list[str] = field(default_factory=list)
+    """The first of what they delete: ids, or those of the lines that will know them."""
     gone: str = ""
     """A digest of the operations of the checkpoint that are not in the file any more; empty when there are none."""
     edited: int = 0
@@ -207,9 +223,25 @@ class Plan:
         if problems:
             raise JobError(problems)
 
+    def note_deletes(self, line: Line, number: int) -> None:
+        """Note that so many operations of a line are left that delete something."""
+        self.deletes += number
+        if len(self.deleted) < MOST_DELETES_TOLD:
+            name = line.fields.get(line.kind.deletes or "")
+            self.deleted.append(name if isinstance(name, str) else line.id or f"line {line.number}")
+
+    def check_deletes(self, most: int | None) -> None:
+        """Raise UsageError when more is left to delete than that."""
+        if most is not None and self.deletes > most:
+            raise UsageError(
+                f"the job deletes {deletes_words(self)}, and --max-delete is {most:,}; nothing was sent."
+                " Look at it, then give a higher one"
+            )
+
     def start_over(self) -> None:
         """Forget every count, for a second pass."""
-        self.lines = self.upload_bytes = self.edited = 0
+        self.lines = self.upload_bytes = self.edited = self.deletes = 0
+        self.deleted.clear()
         self.operations.clear()
         self.states.clear()
         self.left.clear()

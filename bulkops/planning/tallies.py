@@ -75,6 +75,8 @@ class Tallies:
         if left:
             self._plan.work.add(line.number)
             tally.left += left
+            if line.kind.deletes is not None:
+                self._plan.note_deletes(line, left)
             if tally.each.shared:
                 tally.snapshots += self._is_first(line)
             for name in tally.files:

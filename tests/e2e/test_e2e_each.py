@@ -151,7 +151,7 @@ def test_what_a_run_made_is_a_source(desk: Desk) -> None:
     assert desk.run(desk.job([EACH, {"op": "agent.list", "id": "l"}])).code == 0
     source = {"jsonl": "job.run/created.jsonl", "where": {"kind": "agent"}}
     line = {"op": "agent.delete", "id": "delete:${row:id}", "agent_id": "${row:id}"}
-    ended = desk.run(desk.job([{"$each": source, "line": line}], "cleanup.jsonl"))
+    ended = desk.run(desk.job([{"$each": source, "line": line}], "cleanup.jsonl"), "--yes")
     assert ended.code == 0, ended.err
     assert len(desk.effects("agent.delete")) == 3
 

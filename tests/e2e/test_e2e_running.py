@@ -65,7 +65,7 @@ def every_kind(folder: Path) -> list[dict[str, Any]]:
 def test_a_job_of_every_kind_is_done(desk: Desk) -> None:
     """A job with every kind of operation ends with exit code 0, and every kind is done."""
     job = desk.job(every_kind(desk.folder))
-    ended = desk.run(job)
+    ended = desk.run(job, "--yes")
     assert ended.code == 0, ended.err
     told = check_ending(job, ended)
     assert set(told["by_kind"]) == set(KINDS)
@@ -76,10 +76,10 @@ def test_a_job_of_every_kind_is_done(desk: Desk) -> None:
 def test_a_finished_job_sends_nothing(desk: Desk) -> None:
     """A job that is done sends nothing when it is run or retried again, and ends with exit code 0."""
     job = desk.job(every_kind(desk.folder))
-    desk.run(job)
+    desk.run(job, "--yes")
     sent = desk.sent
     before = (run_folder(job) / "results.jsonl").read_bytes()
-    for again in (desk.run(job), desk.retry(job)):
+    for again in (desk.run(job, "--yes"), desk.retry(job)):
         assert again.code == 0, again.err
         check_ending(job, again)
     assert desk.sent == sent
