@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkops.cli.parsing import say
+from bulkops.cli.written import out_of, write_job
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,24 +16,10 @@ if TYPE_CHECKING:
 
 def run(options: Options) -> int:
     """Write the job file."""
-    from bulkops.outputs.atomic import atomic_write
-
-    out = Path(options.out) if options.out else None
-    if out is not None and out.exists() and not options.force:
-        raise UsageError(f"{out} is there already; give --force to replace it")
+    out = out_of(options)
     start = out.absolute().parent if out is not None else Path.cwd()
     lines, what = _WRITERS[options.verb](options, start)
-    if out is None:
-        sys.stdout.buffer.writelines(line + b"\n" for line in lines)
-        return 0
-    number = 0
-    with atomic_write(out) as file:
-        for line in lines:
-            file.write(line + b"\n")
-            number += 1
-    named = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
-    told = what.format(number - 1)
-    say(f"{out}: {told}. Look at it, then: bulkops plan {named} && bulkops run {named}")
+    write_job(out, lines, what.format)
     return 0
 
 

@@ -304,6 +304,16 @@ VERBS = {
             RESCUE,
         ),
     ),
+    "undo": Verb(
+        "write the job that takes back what a run did, for review; what cannot be taken back is told",
+        JOB,
+        options=(
+            RUN_DIR,
+            *WRITTEN,
+            Option("--even-if-changed", about="also take back what was changed since the run"),
+            OF_REHEARSAL,
+        ),
+    ),
     "status": Verb("say where a job stands, also while it runs", JOB, options=(RUN_DIR, OF_REHEARSAL, JSON)),
     "results": Verb(
         "print the results of a job as JSONL or CSV",

@@ -11,6 +11,7 @@ import orjson
 
 from bulkops.errors import UsageError
 from bulkops.writing.places import seen_from
+from bulkops.writing.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,17 +40,12 @@ def _line(path: Path, folder: Path, start: Path) -> dict[str, object]:
     below = path.relative_to(folder).as_posix()
     line: dict[str, object] = {
         "op": "document.upload",
-        "file": _plain(seen_from(start, path)),
-        "name": _plain(below),
+        "file": plain(seen_from(start, path)),
+        "name": plain(below),
     }
     if _may_be_id(below):
         line = {"id": below, **line}
     return line
-
-
-def _plain(text: str) -> str:
-    """Return a text as a job has to write it to mean just that, without expressions."""
-    return text.replace("${", "$${")
 
 
 def _may_be_id(text: str) -> bool:

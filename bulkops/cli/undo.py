@@ -1,0 +1,106 @@
+"""`bulkops undo JOB`: write the job that takes back what a run did, for review."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.api import PROFILES
+from bulkops.checkpoint.belonging import ORIGIN
+from bulkops.checkpoint.locking import under_way
+from bulkops.cli import orders
+from bulkops.cli.parsing import say
+from bulkops.cli.written import out_of, write_job
+from bulkops.errors import JobError, UsageError
+from bulkops.jobfile import JobFile
+from bulkops.jobfile.header import said_once
+from bulkops.outputs.atomic import atomic_write
+from bulkops.reporting.words import number
+from bulkops.writing.undo import undo_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bulkops.cli.parsing import Options
+    from bulkops.model import Json
+
+LEFT = "undo_left.jsonl"
+"""The file in the run folder that lists what is not taken back."""
+_DONE = {
+    "agent.delete": "{} to delete",
+    "agent.update": "{} to change back",
+    "agent.create": "{} to make again, under other ids",
+}
+
+
+def run(options: Options) -> int:
+    """Write the job and the list of what it leaves, and say how much that is."""
+    place = orders.place_of(options)
+    folder = place.folder.path
+    out = out_of(options)
+    if under_way(folder):
+        raise UsageError(f"a run of {place.job} is under way; wait for its end, or end it")
+    lines, left = Counter[str](), Counter[str]()
+    removed = 0
+
+    def counted(of_job: Iterator[dict[str, Json]]) -> Iterator[bytes]:
+        nonlocal removed
+        for line in of_job:
+            lines[line["op"]] += 1
+            removed += line["op"] == "agent.update" and _holds_null(line["body"])
+            yield orjson.dumps(line)
+
+    with orders.reader_of(place) as reader, atomic_write(folder / LEFT) as file:
+
+        def leave(what: dict[str, Json]) -> None:
+            left[what["kind"]] += 1
+            file.write(orjson.dumps(what) + b"\n")
+
+        api = PROFILES[(reader.meta(ORIGIN) or "reference").split()[0]]
+        job = place.base or place.job
+        of_job = counted(undo_lines(reader, api, leave, guarded=not options.even_if_changed))
+        first = next(of_job, None)
+        if first is not None:
+            write_job(out, chain([_header(job), first], of_job), lambda _: _what(lines))
+    if first is None:
+        say(f"{job}: there is nothing that could be taken back")
+    if removed:
+        say(
+            f"{number(removed, 'line')} set to null what an update had added; the API may keep it all the same"
+        )
+    if left:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(left.items()))
+        say(f"not taken back: {kinds}; see {folder / LEFT}")
+    return 0
+
+
+def _header(job: Path) -> bytes:
+    said: dict[str, Json] = {
+        "name": f"undo {job.stem}",
+        "about": f"Takes back what {job.name} did, the last first; what it leaves stands in {LEFT} of its run folder.",
+    }
+    if (account := _account_of(job)) is not None:
+        said["account"] = account
+    return orjson.dumps({"$job": said})
+
+
+def _account_of(job: Path) -> str | None:
+    """Return the account that a job names, as far as it can still be read."""
+    try:
+        with JobFile.open(job) as file:
+            account: str | None = said_once(file).get("account")
+            return account
+    except JobError:
+        return None
+
+
+def _what(lines: Counter[str]) -> str:
+    return "agents: " + ", ".join(words.format(f"{lines[op]:,}") for op, words in _DONE.items() if lines[op])
+
+
+def _holds_null(value: Json) -> bool:
+    return value is None or (isinstance(value, dict) and any(map(_holds_null, value.values())))

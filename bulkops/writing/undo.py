@@ -1,0 +1,170 @@
+"""A job that takes a run back: what it did, from the checkpoint, in reverse."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulkops.checkpoint.changes import changes_of
+from bulkops.jobfile.reading import LONGEST_LINE
+from bulkops.model import State
+from bulkops.operations.agent_delete import DeleteAgent
+from bulkops.operations.agent_update import UpdateAgent
+from bulkops.writing.undoing import Left, Touch, taken_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bulkops.api.profile import Profile
+    from bulkops.checkpoint import OperationRow, Reader, StepRow
+    from bulkops.model import Json
+
+_CHANGING = frozenset({UpdateAgent.kind, DeleteAgent.kind})
+_LASTING = {"agent.simulate": ("simulation", "simulation_id"), "document.index": ("index", "document_id")}
+"""What leaves something behind that is told in its result only: what that is called, and the field of its id."""
+_NOT_ENDED = 2**62
+_SORTING_KIB = 32 * 1024
+_CANNOT = "the API cannot delete it"
+_IN_DOUBT = "it is in doubt what became of it; settle that first"
+_GIVEN_UP = "it was given up while it was in doubt; look at the account"
+_TWICE = "it may be there twice; look at the account"
+_BEGUN = "the operation has begun and not ended; run the job again first"
+
+
+def undo_lines(
+    reader: Reader, api: Profile, left: Callable[[dict[str, Json]], None], *, guarded: bool = True
+) -> Iterator[dict[str, Json]]:
+    """Yield the lines that take a run back: of what it did last first, and of each agent one.
+
+    `left` hears of everything that they do not take back, and why. What a run touched is sorted on disk, so memory
+    does not grow with it. The lines of what is `guarded` leave alone what was changed since.
+    """
+    with closing(sqlite3.connect("", isolation_level=None)) as scratch:
+        scratch.execute("PRAGMA journal_mode=OFF")
+        scratch.execute(f"PRAGMA cache_size={-_SORTING_KIB}")
+        scratch.execute(
+            "CREATE TABLE touch (agent TEXT, place INTEGER, PRIMARY KEY (agent, place)) WITHOUT ROWID"
+        )
+        scratch.execute("BEGIN")
+        survey = _Survey(reader, api, scratch, left)
+        survey.take()
+        latest = "SELECT agent FROM touch GROUP BY agent ORDER BY max(place) DESC"
+        for (agent,) in scratch.execute(latest):
+            touches = survey.touches_of(agent)
+            line = taken_back(agent, touches, api, guarded=guarded)
+            if isinstance(line, dict) and len(orjson.dumps(line)) > LONGEST_LINE:
+                line = Left("it is larger than a line of a job may be")
+            if isinstance(line, Left):
+                left(_told("agent", agent, touches[-1].by, line.why))
+            elif line is not None:
+                yield line
+
+
+class _Survey:
+    """Goes over what has ended, and notes which operations touched which agent."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        api: Profile,
+        scratch: sqlite3.Connection,
+        left: Callable[[dict[str, Json]], None],
+    ) -> None:
+        self._reader = reader
+        self._api = api
+        self._agents = api.agent_list.lists
+        self._scratch = scratch
+        self._left = left
+
+    def take(self) -> None:
+        """Note all of it; tell of what is no agent."""
+        for place, row in self._reader.in_time():
+            record = orjson.loads(row.record)
+            self._take_made(place, row, record)
+            if row.kind in _CHANGING:
+                for agent in self._changed_by(row, record):
+                    self._note(agent, place)
+        for number, (key, steps) in enumerate(groupby(self._reader.open_steps(), key=lambda step: step.key)):
+            self._take_begun(_NOT_ENDED + number, key, list(steps))
+
+    def _take_made(self, place: int, row: OperationRow, record: Mapping[str, Json]) -> None:
+        """Note what an operation has made or left behind, as far as that is known."""
+        doubt = _doubt(record)
+        for made in record["created"]:
+            if made["kind"] == self._agents:
+                self._note(made["id"], place)
+            else:
+                self._left(_told(made["kind"], made["id"], record, doubt or _CANNOT))
+        if doubt is not None and not record["created"] and row.kind not in _CHANGING:
+            self._left(_told(row.kind.partition(".")[0], None, record, doubt))
+        elif row.state is State.DONE and row.kind in _LASTING:
+            kind, field = _LASTING[row.kind]
+            self._left(_told(kind, record["result"].get(field), record, _CANNOT))
+
+    def _take_begun(self, place: int, key: bytes, steps: list[StepRow]) -> None:
+        """Note what an operation that has not ended may have done."""
+        answers, changes = changes_of(self._reader.pins_of(key))
+        touched = {change.id for change in changes} | self._ids(answers)
+        kind = steps[-1].endpoint.partition(".")[0]
+        made = next((step.entity for step in steps if step.entity is not None), None)
+        if kind == self._agents and made is not None:
+            touched.add(made)
+        if not touched:
+            self._left(_told(kind, made, _unended(steps[-1].endpoint), _BEGUN))
+        for agent in touched:
+            self._note(agent, place)
+
+    def touches_of(self, agent: str) -> list[Touch]:
+        """Return what was done to an agent, in the order of time."""
+        places = self._scratch.execute("SELECT place FROM touch WHERE agent = ? ORDER BY place", (agent,))
+        return [self._touch(agent, place) for (place,) in places.fetchall()]
+
+    def _touch(self, agent: str, place: int) -> Touch:
+        if place >= _NOT_ENDED:
+            return Touch(_unended("agent"), doubt=_BEGUN)
+        row = self._reader.at(place)
+        record = orjson.loads(row.record)
+        doubt = _doubt(record)
+        if row.kind not in _CHANGING:
+            return Touch(record, made=True, doubt=doubt)
+        answers, changes = changes_of(self._reader.pins_of(row.key))
+        before = next((answer for answer in answers if self._ids([answer]) == {agent}), None)
+        of_agent = tuple(change for change in changes if change.id == agent) if before is not None else ()
+        return Touch(record, before=before, changes=of_agent, doubt=doubt)
+
+    def _changed_by(self, row: OperationRow, record: Mapping[str, Json]) -> set[str]:
+        """Return the agents that an operation has changed, or may have."""
+        answers, changes = changes_of(self._reader.pins_of(row.key))
+        touched = {change.id for change in changes}
+        if row.state is not State.DONE:
+            return touched | (self._ids(answers) if _doubt(record) is not None else set())
+        result = record["result"] or {}
+        agent = result.get(self._api.agent_id_field)
+        return touched if agent is None or "gone" in result else touched | {agent}
+
+    def _ids(self, answers: list[Json]) -> set[str]:
+        return {answer[self._api.agent_id_field] for answer in answers if isinstance(answer, dict)}
+
+    def _note(self, agent: str, place: int) -> None:
+        self._scratch.execute("INSERT OR IGNORE INTO touch VALUES (?, ?)", (agent, place))
+
+
+def _doubt(record: Mapping[str, Json]) -> str | None:
+    """Return why nobody knows what an operation did; None when that is known."""
+    if record["status"] in (State.IN_DOUBT, State.SKIPPED):
+        return _IN_DOUBT if record["status"] == State.IN_DOUBT else _GIVEN_UP
+    return _TWICE if record.get("possible_duplicate") else None
+
+
+def _unended(op: str) -> dict[str, Json]:
+    """Return what is known of an operation that has not ended."""
+    return {"id": None, "line": None, "op": op, "result": None}
+
+
+def _told(kind: str, id: str | None, by: Mapping[str, Json], why: str) -> dict[str, Json]:
+    """Return what is told of something that is not taken back."""
+    return {"kind": kind, "id": id, "custom_id": by["id"], "line": by["line"], "op": by["op"], "why": why}

@@ -1,0 +1,136 @@
+"""How one agent is taken back to what it was before a run: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulkops.merging import merge_patch, patch_between, restored
+from bulkops.model import value
+from bulkops.moments import moment
+from bulkops.operations.agent_create import CreateAgent
+from bulkops.operations.agent_delete import DeleteAgent
+from bulkops.operations.agent_update import UpdateAgent
+from bulkops.writing.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bulkops.api.profile import Profile
+    from bulkops.model import Changed, Json
+
+FORCE = "--even-if-changed"
+MOST_NAMED = 10
+"""So many operations are named in the line that takes them back."""
+
+
+@value
+class Touch:
+    """What one operation did to an agent.
+
+    `by` is its record. It `made` the agent, or it changed it: then `before` is how that read, and `changes` are those
+    that took effect, each of this agent; without any it was not read. `doubt` says why nobody knows what it did.
+    """
+
+    by: Mapping[str, Json]
+    made: bool = False
+    before: Json = None
+    changes: tuple[Changed, ...] = ()
+    doubt: str | None = None
+
+    @property
+    def deleted(self) -> bool:
+        """Tell whether it deleted the agent."""
+        return not self.made and (
+            any(change.patch is None for change in self.changes)
+            if self.changes
+            else self.by["op"] == DeleteAgent.kind
+        )
+
+
+@value
+class Left:
+    """It is left as it is, and why."""
+
+    why: str
+
+
+def taken_back(
+    agent: str, touches: Sequence[Touch], api: Profile, *, guarded: bool = True
+) -> dict[str, Json] | Left | None:
+    """Return the line that takes back what operations did to an agent, told in the order of time.
+
+    None when there is nothing to take back. When it is run, a `guarded` line leaves alone what was changed since.
+    """
+    doubt = next((touch.doubt for touch in touches if touch.doubt is not None), None)
+    if doubt is not None:
+        return Left(doubt)
+    changing = [touch for touch in touches if not touch.made]
+    unread = any(not touch.changes for touch in changing)
+    deleted = any(touch.deleted for touch in changing)
+    maker = next((touch for touch in touches if touch.made), None)
+    if maker is not None:
+        return None if deleted else _deletion(agent, maker, changing, api, guarded=guarded)
+    if unread:
+        return Left(
+            f"it was {'deleted' if deleted else 'changed'} without having been read before (--no-before)"
+        )
+    was = left = _left_by(changing[-1])
+    for touch in reversed(changing):
+        for change in reversed(touch.changes):
+            was = restored(was, change.patch, touch.before)
+    if deleted:
+        return _line(CreateAgent.kind, agent, touches, {"body": _own(was, api)})
+    patch = patch_between(_own(left, api), _own(was, api))
+    if not patch:
+        return None
+    fields = {"agent_id": agent, "body": patch}
+    return _line(
+        UpdateAgent.kind, agent, touches, fields | ({"expected": _own(left, api)} if guarded else {})
+    )
+
+
+def _deletion(
+    agent: str, maker: Touch, changing: Sequence[Touch], api: Profile, *, guarded: bool
+) -> dict[str, Json] | Left:
+    """Return the line that deletes an agent which the run made."""
+    told = maker.by["result"] or {}
+    guard: dict[str, Json] | None = None
+    if changing and all(touch.changes for touch in changing):
+        guard = {"expected": _own(_left_by(changing[-1]), api)}
+    elif (
+        not changing and told.get(api.agent_id_field) == agent and moment(told.get("created_at")) is not None
+    ):
+        # Its body need not be known: it was changed since when it says so.
+        guard = {"unchanged_since": told["created_at"]}
+        if api.name_field in told:
+            guard["expected"] = {api.name_field: told[api.name_field]}
+    if guarded and guard is None:
+        return Left(f"nobody knows how the run has left it; {FORCE} deletes it all the same")
+    return _line(
+        DeleteAgent.kind, agent, [maker, *changing], {"agent_id": agent, **((guard or {}) if guarded else {})}
+    )
+
+
+def _left_by(touch: Touch) -> Json:
+    """Return how an operation has left an agent; of one that deleted it, how that was."""
+    left = touch.before
+    for change in touch.changes:
+        left = left if change.patch is None else merge_patch(left, change.patch)
+    return left
+
+
+def _own(agent: Json, api: Profile) -> Json:
+    """Return an agent without what the server assigns."""
+    return {key: item for key, item in agent.items() if key not in api.agent_assigned}
+
+
+def _line(op: str, agent: str, touches: Sequence[Touch], fields: Mapping[str, Json]) -> dict[str, Json]:
+    undone = dict.fromkeys(touch.by["id"] or f"line {touch.by['line']}" for touch in touches)
+    account = touches[0].by.get("account")
+    return {
+        "id": f"undo:{agent}",
+        "op": op,
+        **({} if account is None else {"account": account}),
+        **{key: plain(item) for key, item in fields.items()},
+        "meta": {"undoes": list(undone)[:MOST_NAMED]},
+    }

@@ -1,0 +1,302 @@
+"""A run is taken back: the account is as it was before, and what others have changed since is left alone."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from tests.e2e.e2e_commands import KEY, agent, agents, end_of, results, run_folder, states, table, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.e2e.e2e_commands import Desk, Ended
+
+GREETING = {"conversation_config": {"agent": {"first_message": "Hello ${name}", "language": None}}}
+UNDO = ("undo.jsonl", "--yes", "-j", 4)
+
+
+def world(desk: Desk) -> dict[str, Any]:
+    """Return every agent of the account, whole, but for what the server says of times."""
+    assert desk.server is not None
+    return {name: orjson.loads(one.body) for name, one in desk.server.world(KEY).agents.items()}
+
+
+def by_content(agents_: dict[str, Any]) -> list[bytes]:
+    """Return agents without their ids."""
+    return sorted(orjson.dumps(body, option=orjson.OPT_SORT_KEYS) for body in agents_.values())
+
+
+def old(desk: Desk, number: int) -> list[str]:
+    """Make agents that are there before the job is run; return their ids."""
+    job = desk.job(agents(number), "old.jsonl")
+    assert desk.run(job).code == 0
+    return [row["result"]["agent_id"] for row in results(job)]
+
+
+def update(line_id: str, agent_id: str, body: Any = GREETING, **more: Any) -> dict[str, Any]:
+    """Return a line that changes an agent."""
+    escaped = orjson.loads(orjson.dumps(body).replace(b"${", b"$${"))
+    return {"op": "agent.update", "id": line_id, "agent_id": agent_id, "body": escaped, **more}
+
+
+def delete(line_id: str, agent_id: str, **more: Any) -> dict[str, Any]:
+    """Return a line that deletes an agent."""
+    return {"op": "agent.delete", "id": line_id, "agent_id": agent_id, **more}
+
+
+def of_all_sorts(there: list[str]) -> list[dict[str, Any]]:
+    """Return a job that creates, clones, changes and deletes agents, some of them several times."""
+    new = "${ref:new#agent_id}"
+    return [
+        agent("x", id="new"),
+        agent("y", id="short"),
+        {"op": "agent.clone", "id": "copies", "agent_id": there[0], "name": "Copy ${copy}", "copies": 3},
+        update("once", there[1]),
+        update("adds", there[2], {"tags": ["a"], "conversation_config": {"tts": {"speed": 1.5}}}),
+        update("first", there[3], {"name": "First"}),
+        update(
+            "then",
+            there[3],
+            {"name": "Then", "conversation_config": {"agent": {"language": "de"}}},
+            needs=["first"],
+        ),
+        update("of-new", new, {"name": "New"}),
+        update("same", there[4], {"name": "Agent 4"}),
+        delete("gone", there[5]),
+        update("changed", there[6], {"name": "Changed"}),
+        delete("then-gone", there[6], needs=["changed"]),
+        delete("short-gone", "${ref:short#agent_id}"),
+    ]
+
+
+def undo(desk: Desk, job: Path | str, *words: object) -> Ended:
+    """Write the job that takes another one back."""
+    ended = desk.bulkops("undo", job, "--out", "undo.jsonl", "--force", *words)
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def left_of(job: Path) -> list[dict[str, Any]]:
+    """Return what is told to be left."""
+    return table(run_folder(job) / "undo_left.jsonl")
+
+
+def test_a_run_is_taken_back_and_so_is_that(desk: Desk) -> None:
+    """Made agents are gone, changed ones as before, deleted ones there again; undone, all is as after the run."""
+    there = old(desk, 8)
+    before = world(desk)
+    job = desk.job(of_all_sorts(there))
+    assert desk.run(job, "--yes").code == 0
+    after = world(desk)
+    told = undo(desk, job)
+    assert "agents: 4 to delete, 3 to change back, 2 to make again, under other ids" in told.err
+    assert "Look at it, then: bulkops plan undo.jsonl && bulkops run undo.jsonl" in told.err
+    assert desk.run(*UNDO).code == 0
+    now = world(desk)
+    assert by_content(now) == by_content(before)
+    kept = before.keys() - {there[5], there[6]}
+    assert {name: now[name] for name in kept} == {name: before[name] for name in kept}
+    assert left_of(job) == []
+
+    again = desk.bulkops("undo", "undo.jsonl", "--out", "redo.jsonl")
+    assert again.code == 0, again.err
+    assert desk.run("redo.jsonl", "--yes").code == 0
+    assert by_content(world(desk)) == by_content(after)
+
+
+def test_the_lines_are_for_review(desk: Desk) -> None:
+    """Without --out the job goes to stdout: a header, then one line for each agent, what was done last first."""
+    there, seeded = old(desk, 2), world(desk)
+    job = desk.job([update("a", there[0]), {**agent("b"), "needs": ["a"]}])
+    assert desk.run(job).code == 0
+    ended = desk.bulkops("undo", job)
+    assert ended.code == 0, ended.err
+    header, made, changed = ended.rows
+    assert header["$job"]["name"] == "undo job"
+    [new] = world(desk).keys() - seeded.keys()
+    assert (made["id"], made["op"], made["agent_id"]) == (f"undo:{new}", "agent.delete", new)
+    assert made["expected"] == {"name": "Agent b"}
+    assert made["meta"] == {"undoes": ["ab"]}
+    assert (changed["id"], changed["op"]) == (f"undo:{there[0]}", "agent.update")
+    assert changed["body"] == {"conversation_config": {"agent": {"first_message": None, "language": "en"}}}
+    assert changed["expected"] == {
+        "name": "Agent 0",
+        "conversation_config": {"agent": {"first_message": "Hello $${name}"}},
+    }
+    assert "1 line set to null what an update had added" in ended.err
+
+
+def test_what_was_changed_since_is_left_alone(desk: Desk) -> None:
+    """Agents that somebody else has changed fail as changed_since, whether made or changed; all others go back."""
+    there = old(desk, 2)
+    before = world(desk)
+    job = desk.job([*agents(2), update("u0", there[0]), update("u1", there[1])])
+    assert desk.run(job).code == 0
+    made = {row["id"]: row["result"]["agent_id"] for row in results(job)}
+    undo(desk, job)
+    assert desk.server is not None
+    # Made agents tell by the time of their last change, which has to be later than they were made.
+    now = time.time() - desk.server.world(KEY)._epoch + 60
+    for name in (made["a0"], there[0]):
+        desk.server.world(KEY).update_agent(
+            name, "Mine", b'{"name":"Mine","conversation_config":{}}', now=now
+        )
+    assert desk.run(*UNDO).code == 3
+    assert states(desk.folder / "undo.jsonl") == {
+        f"undo:{made['a0']}": "failed",
+        f"undo:{made['a1']}": "done",
+        f"undo:{there[0]}": "failed",
+        f"undo:{there[1]}": "done",
+    }
+    errors = [row["error"] for row in results(desk.folder / "undo.jsonl") if row["error"]]
+    assert {error["code"] for error in errors} == {"changed_since"}
+    assert world(desk)[there[1]] == before[there[1]]
+    assert {world(desk)[name]["name"] for name in (made["a0"], there[0])} == {"Mine"}
+
+    undo(desk, job, "--even-if-changed", "--run-dir", run_folder(job))
+    assert desk.run(*UNDO, "--run-dir", "forced.run").code == 0
+    assert made["a0"] not in world(desk)
+    assert world(desk)[there[0]]["conversation_config"] == {"agent": {"language": "en"}}
+
+
+def test_the_job_file_is_not_needed_as_it_was(desk: Desk) -> None:
+    """Lines that were edited since the run are taken back as they were done."""
+    there = old(desk, 1)
+    before = world(desk)
+    job = desk.job([agent(0), update("u", there[0])])
+    assert desk.run(job).code == 0
+    desk.job([{**agent(0), "body": {}}, update("u", there[0], {"name": "Edited"})])
+    undo(desk, job)
+    assert desk.run(*UNDO).code == 0
+    assert world(desk) == before
+
+
+def test_a_line_that_was_done_again_is_taken_back_to_the_first_image(desk: Desk) -> None:
+    """What an edited line has changed in two runs is as it was before the first."""
+    there = old(desk, 1)
+    before = world(desk)
+    job = desk.job([update("u", there[0], {"name": "One"})])
+    assert desk.run(job).code == 0
+    desk.job([update("u", there[0], {"conversation_config": {"agent": {"language": "de"}}})])
+    assert desk.run(job, "--changed", "rerun").code == 0
+    assert world(desk)[there[0]]["name"] == "One"
+    undo(desk, job)
+    assert desk.run(*UNDO).code == 0
+    assert world(desk) == before
+
+
+def test_what_cannot_be_taken_back_is_told(desk: Desk) -> None:
+    """Tools, documents, conversations and simulations are listed, and so is what was not read before it was changed."""
+    there = old(desk, 3)
+    (desk.folder / "a.md").write_text("x")
+    job = desk.job(
+        [
+            {"op": "tool.create", "id": "t", "body": {"name": "T", "url": "https://x.org", "method": "GET"}},
+            {"op": "document.upload", "id": "d", "file": "a.md"},
+            {"op": "conversation.create", "id": "c", "body": {"agent_id": there[0]}},
+            {
+                "op": "agent.simulate",
+                "id": "s",
+                "agent_id": there[0],
+                "body": {"scenario": "s", "user_messages": ["hi"], "success_criteria": ["greets"]},
+            },
+            update("u", there[1]),
+            delete("g", there[2]),
+        ]
+    )
+    assert desk.run(job, "--yes", "--no-before").code == 0
+    ended = desk.bulkops("undo", job)
+    assert (ended.code, ended.out) == (0, "")
+    assert "there is nothing that could be taken back" in ended.err
+    assert "not taken back: agent 2, conversation 1, document 1, simulation 1, tool 1; see" in ended.err
+    left = {row["custom_id"]: row for row in left_of(job)}
+    assert left.keys() == {"t", "d", "c", "s", "u", "g"}
+    assert left["t"]["id"] == next(iter(desk.server.world(KEY).tools)) if desk.server is not None else None
+    assert left["u"]["why"] == "it was changed without having been read before (--no-before)"
+    assert left["g"]["id"] == there[2]
+
+
+def test_what_is_in_doubt_is_told_and_not_touched(desk_at: Callable[..., Desk]) -> None:
+    """An agent that may be there twice is not deleted, and a tool that may be there is told without an id."""
+    lost = [{"endpoint": kind, "nth": 1, "fault": "reset_after"} for kind in ("agent.create", "tool.create")]
+    desk = desk_at(faults=lost)
+    tool = {"op": "tool.create", "id": "t", "body": {"name": "T", "url": "https://x.org", "method": "GET"}}
+    job = desk.job([*agents(2), tool])
+    assert desk.run(job, "--in-doubt", "reconcile,agent.create=retry", "-j", 1).code == 6
+    ended = undo(desk, job)
+    assert "agents: 1 to delete" in ended.err
+    of_tool, of_agent = left_of(job)
+    assert (of_agent["custom_id"], of_agent["kind"]) == ("a0", "agent")
+    assert "twice" in of_agent["why"]
+    assert (of_tool["custom_id"], of_tool["kind"], of_tool["id"]) == ("t", "tool", None)
+    assert "in doubt" in of_tool["why"]
+
+
+def test_a_run_that_was_never_finished_is_taken_back(desk: Desk) -> None:
+    """What a stopped run has done until then is taken back, and an update that was refused has nothing to take back."""
+    there = old(desk, 2)
+    before = world(desk)
+    lines = [update("wrong", there[0], {"name": 3}), update("u", there[1]), *agents(20)]
+    job = desk.job(lines)
+    assert desk.run(job, "--max-requests", 10, "-j", 1).code == 7
+    assert world(desk) != before
+    undo(desk, job)
+    assert desk.run(*UNDO).code == 0
+    assert world(desk) == before
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_at_any_moment_it_is_taken_back_all_the_same(desk_at: Callable[..., Desk], seed: int) -> None:
+    """After kills of the run and of the run of its undo, both resumed, the account is as it was before."""
+    chance = random.Random(seed)
+    desk = desk_at(latency=(0.0, 0.05))
+    there = old(desk, 40)
+    before = world(desk)
+    lines: list[dict[str, Any]] = []
+    for place, name in enumerate(there):
+        of_place = {0: update(f"u{place}", name), 1: delete(f"d{place}", name), 2: agent(f"n{place}")}
+        lines.append(of_place.get(place % 4, update(f"v{place}", name, {"name": f"V {place}"})))
+    job = desk.job(lines)
+    _run_killed(desk, job, chance)
+    assert set(states(job).values()) == {"done"}
+    undo(desk, job)
+    _run_killed(desk, "undo.jsonl", chance)
+    assert set(states(desk.folder / "undo.jsonl").values()) == {"done"}
+    assert by_content(world(desk)) == by_content(before)
+
+
+def _run_killed(desk: Desk, job: Path | str, chance: random.Random) -> None:
+    """Run a job to its end, killed three times on the way."""
+    for _ in range(3):
+        sent = desk.sent
+        with desk.start("run", job, *desk.target, "--yes", "-j", 4) as process:
+            until(partial(_sent_more_than, desk, sent, process))
+            time.sleep(chance.random() * 0.3)
+            process.send_signal(signal.SIGKILL)
+            end_of(process)
+    ended = desk.run(job, "--yes")
+    assert ended.code == 0, ended.err
+
+
+def _sent_more_than(desk: Desk, count: int, process: Any) -> bool:
+    return desk.sent > count or process.poll() is not None
+
+
+def test_an_undo_replaces_no_file_by_itself(desk: Desk) -> None:
+    """A file that is there stays, unless --force is given; a job that was not run has nothing to be undone."""
+    job = desk.job(agents(1))
+    early = desk.bulkops("undo", job)
+    assert early.code == 2
+    assert "was not run yet" in early.err
+    assert desk.run(job).code == 0
+    refused = desk.bulkops("undo", job, "--out", job)
+    assert refused.code == 2
+    assert "give --force to replace it" in refused.err
