@@ -273,6 +273,29 @@ def test_killed_at_any_moment_it_is_taken_back_all_the_same(desk_at: Callable[..
     assert by_content(world(desk)) == by_content(before)
 
 
+@pytest.mark.parametrize("kind", ["agent.update", "agent.delete"])
+def test_what_was_there_is_on_disk_before_it_is_changed(desk_at: Callable[..., Desk], kind: str) -> None:
+    """Killed after a change took effect and before its answer came, a run can be resumed and taken back."""
+    desk = desk_at(faults=[{"endpoint": kind, "nth": 1, "fault": "slow", "seconds": 30}])
+    [name] = old(desk, 1)
+    before = world(desk)
+    job = desk.job([update("u", name) if kind == "agent.update" else delete("u", name)])
+    with desk.start("run", job, *desk.target, "--yes") as process:
+        until(lambda: desk.effects(kind))
+        process.send_signal(signal.SIGKILL)
+        end_of(process)
+    assert world(desk) != before
+    early = undo(desk, job)
+    assert "there is nothing that could be taken back" in early.err
+    [left] = left_of(job)
+    assert (left["kind"], left["id"]) == ("agent", name)
+    assert "run the job again first" in left["why"]
+    assert desk.run(job, "--yes").code == 0
+    undo(desk, job)
+    assert desk.run(*UNDO).code == 0
+    assert by_content(world(desk)) == by_content(before)
+
+
 def _run_killed(desk: Desk, job: Path | str, chance: random.Random) -> None:
     """Run a job to its end, killed three times on the way."""
     for _ in range(3):
