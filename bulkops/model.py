@@ -150,7 +150,20 @@ class Changed:
     patch: Json = None
 
 
-Step: TypeAlias = Request | Pause | Await | Save | Changed
+@value
+class Find:
+    """Look what there is of a kind with a name; the reply heard is the list of the ids, which is empty for none.
+
+    With none the operation may make one with `endpoint`, and nobody else looks for the name until that has ended. One
+    that has begun to make one finds none.
+    """
+
+    kind: str
+    name: str
+    endpoint: str
+
+
+Step: TypeAlias = Request | Pause | Await | Save | Changed | Find
 
 
 @value

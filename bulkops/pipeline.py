@@ -22,6 +22,7 @@ from bulkops.checkpoint.rescue import OPENING, usual_folder
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.closing import Closing
 from bulkops.engines.drive import Drive
+from bulkops.engines.finding import Directory
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
@@ -287,6 +288,7 @@ async def _send(
             drive = Drive(
                 settings.api, sender, files, Pinboard(checkpoint, sender, plan.job.rows_of), stamp, named,
                 reads_before=plan.selection.before,
+                directory=Directory(settings.api, sender, stamps=settings.stamps),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)

@@ -6,6 +6,7 @@ passed that what it sent is either in the listing by now or will never be there.
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
 from collections.abc import Generator
 from hashlib import blake2b
@@ -103,6 +104,9 @@ def is_settled(born: float, now: float, settle: float) -> bool:
     return now - born >= settle
 
 
+_STAMPED = re.compile(rf" \[[a-z2-7]{{{STAMP_LENGTH}}}\]$")
+
+
 def stamp_of(checkpoint_id: str, key: bytes, number: int) -> str:
     """Return the token of one request of one operation: the same for all its attempts, and for no other's."""
     digest = blake2b(
@@ -114,6 +118,11 @@ def stamp_of(checkpoint_id: str, key: bytes, number: int) -> str:
 def stamped(name: str, stamp: str) -> str:
     """Return a name with its stamp."""
     return f"{name} [{stamp}]"
+
+
+def unstamped(name: str) -> str:
+    """Return a name without its stamp, if it has one."""
+    return _STAMPED.sub("", name)
 
 
 def unlisted(doubts: Iterable[Doubt], what: str) -> Findings:

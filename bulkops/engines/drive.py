@@ -20,6 +20,7 @@ from bulkops.model import (
     Created,
     Effect,
     Failure,
+    Find,
     Outcome,
     Pause,
     Pinned,
@@ -69,6 +70,16 @@ class Pins(Protocol):
 
     async def changed(self, planned: Planned, change: Changed, /) -> None:
         """Remember a change."""
+
+
+class Finds(Protocol):
+    """What there is at the API by its name."""
+
+    async def find(self, account: str, step: Find, key: bytes, /, *, begun: bool) -> list[str]:
+        """Return the ids of what has a name; with none the operation may make one."""
+
+    def ended(self, key: bytes, made: str | None, /, *, doubtful: bool) -> None:
+        """Hear what an operation has made that found none, at its end; or that it may have made something."""
 
 
 @value
@@ -132,6 +143,8 @@ class Running:
     again: Doubtful | None = None
     resent: int = 0
     resolved: Resolved | None = None
+    finds: bool = False
+    """Has it looked for a name?"""
 
 
 @value
@@ -157,6 +170,8 @@ class Drive:
     """What is being made at this moment."""
     reads_before: bool = True
     """Is what operations change read beforehand?"""
+    directory: Finds | None = None
+    """Knows what there is by its name."""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -175,9 +190,11 @@ class Drive:
             return self._done(running, end.value)
         except OperationFailed as failure:
             await self.files.discard(running.planned.key)
+            self._let_go(running)
             return _outcome(running, State.FAILED, failure=failed(failure))
         except InDoubt as doubt:
             running.attempts += doubt.attempts
+            self._let_go(running, doubtful=True)
             doubtful, running.doubtful = running.doubtful, None
             return await self.held(running, doubt.reason) if doubtful is None else doubtful
 
@@ -188,14 +205,23 @@ class Drive:
     async def given_up(self, running: Running, state: State, failure: Failure) -> Outcome:
         """Return the outcome of an operation that ends where it stands."""
         await self.files.discard(running.planned.key)
+        self._let_go(running, doubtful=state is State.IN_DOUBT)
         return _outcome(running, state, failure=failure)
 
-    async def _take(self, running: Running, step: Request | Save | Changed) -> Reply | OperationFailed:
+    def _let_go(self, running: Running, *, doubtful: bool = False) -> None:
+        """Let others look for the name again of what the operation found none of."""
+        if running.finds and self.directory is not None:
+            made = running.created[-1].id if running.created else None
+            self.directory.ended(running.planned.key, made, doubtful=doubtful)
+
+    async def _take(self, running: Running, step: Request | Save | Changed | Find) -> Reply | OperationFailed:
         try:
             if isinstance(step, Save):
                 named = step if step.name is not None else replace(step, name=_file_name(running))
                 await self.files.append(running.planned.key, named)
                 return Reply(200)
+            if isinstance(step, Find):
+                return Reply(200, await self._find(running, step))
             if isinstance(step, Changed):
                 await self.pins.changed(running.planned, step)
                 return Reply(200)
@@ -207,6 +233,15 @@ class Drive:
             # It is heard where the step was yielded, so that a kind can handle it like any exception.
             running.attempts += refusal.attempts
             return refusal
+
+    async def _find(self, running: Running, step: Find) -> list[str]:
+        assert self.directory is not None
+        running.finds = True
+        begun = any(
+            row.endpoint == step.endpoint and row.state is not StepState.NO_EFFECT
+            for row in running.start.remembered.values()
+        )
+        return await self.directory.find(running.account, step, running.planned.key, begun=begun)
 
     async def _read(self, running: Running, request: Request) -> Reply:
         planned = running.planned
@@ -274,6 +309,7 @@ class Drive:
         return replace(request, body={**request.body, self.api.name_field: stamped(name, stamp)})
 
     def _done(self, running: Running, result: Mapping[str, Json]) -> Outcome:
+        self._let_go(running)
         passed = running.operation.passed(self.api, result)
         return _outcome(running, _DONE, result=result, passed=passed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bulkops.existing import if_exists, make_agent
 from bulkops.merging import merge_patch
 from bulkops.model import Pinned
 from bulkops.operation import Operation, entity, json_object, text, whole
@@ -40,6 +41,7 @@ class CloneAgent(Operation):
     agent_id: str = entity("the agent to copy")
     name: str | None = text("the name of the copy; without it the copy keeps the source's")
     set: Json = json_object("a merge patch (RFC 7396) over the source's configuration")
+    if_exists: str | None = if_exists()
     copies: int = whole("how many copies to make", default=1)
 
     def steps(self, api: Profile) -> Steps:
@@ -49,5 +51,5 @@ class CloneAgent(Operation):
         body = merge_patch(body, self.set or {})
         if self.name is not None:
             body[api.name_field] = self.name
-        created = yield api.agent_create.request(body)
-        return {**created.json, "source": {api.agent_id_field: self.agent_id}}
+        made = yield from make_agent(api, body, self.if_exists)
+        return {**made, "source": {api.agent_id_field: self.agent_id}}

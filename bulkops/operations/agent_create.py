@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bulkops.existing import if_exists, make_agent
 from bulkops.operation import Operation, json_object
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class CreateAgent(Operation):
     }
 
     body: Json = json_object("the agent, as the API wants it", required=True)
+    if_exists: str | None = if_exists()
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        created = yield api.agent_create.request(self.body)
-        return dict(created.json)
+        return (yield from make_agent(api, self.body, self.if_exists))

@@ -30,6 +30,7 @@ from bulkops.emulator.upload import Upload
 from bulkops.emulator.world import World
 from bulkops.engines import doubts, feeding, repeats
 from bulkops.engines.drive import Drive
+from bulkops.engines.finding import Directory
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import OperationFailed
@@ -292,7 +293,14 @@ class Job:
         abort_after = more.pop("abort_after", None)
         async with self.running(server, selection, **more) as run:
             pins = Pinboard(self.checkpoint, run.sender)
-            drive = Drive(REFERENCE, run.sender, run.files, pins, reads_before=run.plan.selection.before)
+            drive = Drive(
+                REFERENCE,
+                run.sender,
+                run.files,
+                pins,
+                reads_before=run.plan.selection.before,
+                directory=Directory(REFERENCE, run.sender),
+            )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)
                 if stop_after is not None:
