@@ -43,7 +43,7 @@ def make_agent(api: Profile, body: dict[str, Json], way: str | None) -> Steps:
     if not isinstance(name, str) or not name:
         raise OperationFailed("no_name", "`if_exists` goes by the name, and this agent has none")
     found = yield Find(api.agent_list.lists, name, api.agent_create.name)
-    ids: list[str] = found.json
+    ids = [each["id"] for each in found.json["found"]] if found.json else []
     if not ids:
         created = yield api.agent_create.request(body)
         return dict(created.json)

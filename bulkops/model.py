@@ -152,15 +152,17 @@ class Changed:
 
 @value
 class Find:
-    """Look what there is of a kind with a name; the reply heard is the list of the ids, which is empty for none.
+    """Look what there is of a kind with a name, and with `file` with the same content; the reply heard says it.
 
-    With none the operation may make one with `endpoint`, and nobody else looks for the name until that has ended. One
-    that has begun to make one finds none.
+    `found` is the list of those that are there, each with its `id`; of documents with `model` and `status` of the index
+    they had, and `sha256` is the content. With none the operation may make one with `endpoint`, and nobody else looks
+    for the same until that is known. One that has begun to make one finds none.
     """
 
     kind: str
     name: str
     endpoint: str
+    file: str | None = None
 
 
 Step: TypeAlias = Request | Pause | Await | Save | Changed | Find

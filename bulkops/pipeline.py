@@ -91,6 +91,8 @@ class Order:
     metrics: Path | None = None
     ask: Ask | None = None
     """Asks the user about what the API cannot tell."""
+    ledgers: tuple[Path, ...] = ()
+    """The `results.jsonl` of earlier runs: what they uploaded need not be uploaded again."""
     relist: bool = False
     """Read the listings again whose rows the job names."""
     max_delete: int | None = None
@@ -288,7 +290,9 @@ async def _send(
             drive = Drive(
                 settings.api, sender, files, Pinboard(checkpoint, sender, plan.job.rows_of), stamp, named,
                 reads_before=plan.selection.before,
-                directory=Directory(settings.api, sender, stamps=settings.stamps),
+                directory=Directory(
+                    settings.api, sender, checkpoint, stamps=settings.stamps, earlier=order.ledgers
+                ),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)

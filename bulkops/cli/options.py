@@ -170,6 +170,14 @@ EMULATE = Option(
     "--emulate",
     about="rehearse against a built-in local server, in a run folder of its own that begins anew each time",
 )
+LEDGER = Option(
+    "--ledger",
+    takes=str,
+    metavar="RUN",
+    several=True,
+    about="a run folder, or its results.jsonl: documents that it uploaded are not uploaded again where lines say "
+    "if_exists: skip; may be repeated",
+)
 RELIST = Option(
     "--relist", about="read the listings again whose rows the job names, and do what is new in them as well"
 )
@@ -194,7 +202,7 @@ IN_DOUBT = Option(
     about="also send again what is in doubt; what did take effect is then there twice",
 )
 
-AGAIN = (RUN_DIR, HEADER, VAR, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
+AGAIN = (RUN_DIR, HEADER, VAR, LEDGER, *ACCOUNT, *RUNNING, RESCUE, UNSAFE_FS, POLICY)
 """What the command that continues repeats, since it says what a run may do to the account, and with which files."""
 ONCE = (EMULATE, RELIST, DRY_RUN, YES, LOCK_WAIT, ANOTHER_KEY, *TELLING)
 """What it leaves out: it is agreed to for one run, or says only how a run begins and what it tells."""
@@ -278,7 +286,7 @@ VERBS = {
     "run": Verb(
         "do a job; run it again and it continues",
         JOB,
-        options=(RUN_DIR, HEADER, VAR, EMULATE, RELIST, DRY_RUN, POLICY),
+        options=(RUN_DIR, HEADER, VAR, LEDGER, EMULATE, RELIST, DRY_RUN, POLICY),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,
@@ -287,7 +295,7 @@ VERBS = {
     "retry": Verb(
         "do what failed or is blocked again",
         JOB,
-        options=(RUN_DIR, HEADER, VAR, IN_DOUBT),
+        options=(RUN_DIR, HEADER, VAR, LEDGER, IN_DOUBT),
         account_and_pace=ACCOUNT,
         running=RUNNING,
         safety=SAFETY,

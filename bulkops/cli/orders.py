@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bulkops.jobfile import Header
 
 FAILED_FILE = "failed.jsonl"
+RESULTS = "results.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,20 @@ def given(options: Options) -> Given:
     named = (text.partition("=") for text in options.var or ())
     header = Path(options.header) if options.header else None
     return Given({name: value for name, _, value in named}, header)
+
+
+def ledgers(options: Options) -> tuple[Path, ...]:
+    """Return the results of the earlier runs that the options name; UsageError where there are none."""
+    found = []
+    for named in options.ledger or ():
+        path = Path(named)
+        path = path / RESULTS if path.is_dir() else path
+        if not path.is_file():
+            raise UsageError(
+                f"--ledger: {named} is no run folder and no {RESULTS}; name one of an earlier run"
+            )
+        found.append(path)
+    return tuple(found)
 
 
 def wanted(options: Options) -> Wanted:

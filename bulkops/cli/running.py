@@ -92,6 +92,7 @@ def run_job(options: Options, selection: Selection) -> int:
                     rescue=Path(options.rescue) if options.rescue else usual_folder(),
                     metrics=_metrics(options),
                     relist=getattr(options, "relist", False),
+                    ledgers=orders.ledgers(options),
                     state=None if options.emulate or options.time_scale != 1 else state_folder(environ),
                 )
             )

@@ -73,10 +73,10 @@ class Pins(Protocol):
 
 
 class Finds(Protocol):
-    """What there is at the API by its name."""
+    """What there is already."""
 
-    async def find(self, account: str, step: Find, key: bytes, /, *, begun: bool) -> list[str]:
-        """Return the ids of what has a name; with none the operation may make one."""
+    async def find(self, account: str, step: Find, key: bytes, /, *, begun: bool) -> Json:
+        """Return what there is; with none the operation may make one."""
 
     def ended(self, key: bytes, made: str | None, /, *, doubtful: bool) -> None:
         """Hear what an operation has made that found none, at its end; or that it may have made something."""
@@ -144,7 +144,7 @@ class Running:
     resent: int = 0
     resolved: Resolved | None = None
     finds: bool = False
-    """Has it looked for a name?"""
+    """Has it looked for what is there already?"""
 
 
 @value
@@ -171,7 +171,7 @@ class Drive:
     reads_before: bool = True
     """Is what operations change read beforehand?"""
     directory: Finds | None = None
-    """Knows what there is by its name."""
+    """Knows what there is already."""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -209,7 +209,7 @@ class Drive:
         return _outcome(running, state, failure=failure)
 
     def _let_go(self, running: Running, *, doubtful: bool = False) -> None:
-        """Let others look for the name again of what the operation found none of."""
+        """Let others look again for what the operation found none of."""
         if running.finds and self.directory is not None:
             made = running.created[-1].id if running.created else None
             self.directory.ended(running.planned.key, made, doubtful=doubtful)
@@ -234,7 +234,7 @@ class Drive:
             running.attempts += refusal.attempts
             return refusal
 
-    async def _find(self, running: Running, step: Find) -> list[str]:
+    async def _find(self, running: Running, step: Find) -> Json:
         assert self.directory is not None
         running.finds = True
         begun = any(
@@ -292,6 +292,8 @@ class Drive:
             self.making.end(place)
         running.attempts += heard.life.attempt
         _own(running, request, heard.entity)
+        if request.makes is not None:
+            self._let_go(running)
         return Reply(200, heard.json or {}, heard.headers)
 
     def _stamped(self, running: Running, request: Request, number: int, row: StepRow | None) -> Request:

@@ -1,4 +1,4 @@
-"""What there is at the API by its name: listed once in a run, with what the run has made since."""
+"""What there is already, by its name or its content: looked up once in a run, with what the run has made since."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import orjson
+from anyio import to_thread
 
+from bulkops.engines.ledger import content_digest, mark, told_of, uploaded
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import Life
 from bulkops.listing import list_rows
@@ -15,48 +17,82 @@ from bulkops.reconcile import unstamped
 from bulkops.sending import Attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from bulkops.api.profile import Listing, Profile
-    from bulkops.model import Find
+    from bulkops.checkpoint import Checkpoint
+    from bulkops.model import Find, Json
     from bulkops.sending import Sender
 
     _Place = tuple[str, str, str]
 
 MOST_ATTEMPTS = 3
 """So often a listing is begun that moved while it was read."""
+CONTENT = b"content"
+"""Where the content is pinned that an operation has begun to upload."""
 
 
 class Directory:
-    """The things of each account by kind and name. Who finds none is the only one to make it, until that has ended."""
+    """The things of each account by kind and name. Who finds none is the only one to make it, until that has ended.
 
-    def __init__(self, api: Profile, sender: Sender, *, stamps: bool = False) -> None:
+    Agents are listed. Documents cannot be: those are known that this run has uploaded, and those of `earlier` results.
+    """
+
+    def __init__(
+        self,
+        api: Profile,
+        sender: Sender,
+        checkpoint: Checkpoint,
+        *,
+        stamps: bool = False,
+        earlier: Sequence[Path] = (),
+    ) -> None:
         self._api = api
         self._sender = sender
+        self._checkpoint = checkpoint
         self._stamps = stamps
-        self._ids: dict[tuple[str, str], dict[str, list[str]]] = {}
+        self._earlier = earlier
+        self._known: dict[tuple[str, str], dict[str, list[Json]]] = {}
         self._reading = anyio.Lock()
         self._claims: dict[_Place, _Claim] = {}
         self._claimed: dict[bytes, _Place] = {}
 
-    async def find(self, account: str, step: Find, key: bytes, *, begun: bool) -> list[str]:
-        """Return the ids of the things of a kind with a name.
+    async def find(self, account: str, step: Find, key: bytes, *, begun: bool) -> Json:
+        """Return what there is of a kind with a name, or with a name and the content of a file; see `Find`.
 
-        With none, the operation with this key may make one: others that look for the name wait until it has `ended`.
+        With none, the operation with this key may make one: others that look for the same wait until it has `ended`.
         One that has `begun` to make it finds none. OperationFailed where the listing cannot be read, or another
         operation may have made one.
         """
-        place = (account, step.kind, step.name)
-        if begun:
-            self._claim(place, key)
-            return []
-        while True:
-            await self._unclaimed(place, key)
-            found = (await self._names(account, step.kind)).get(step.name, ())
-            if found:
-                return list(found)
-            # While the listing was read, another one may have looked.
-            if place not in self._claims or self._claims[place].key == key:
-                self._claim(place, key)
-                return []
+        name, more = step.name, {}
+        if step.file is not None:
+            more = {"sha256": await self._content(step.file, key, begun=begun)}
+            name = mark(more["sha256"], name)
+        place = (account, step.kind, name)
+        found: list[Json] = []
+        while not begun:
+            await self._unclaimed(place, key, step.name)
+            found = (await self._names(account, step.kind)).get(name, [])
+            # While it was looked up, another one may have been at it as well.
+            if found or self._claims.get(place) is None:
+                break
+        if not found:
+            self._claims.setdefault(place, _Claim(key))
+            self._claimed[key] = place
+        return {"found": [told_of(each) for each in found], **more}
+
+    async def _content(self, file: str, key: bytes, *, begun: bool) -> str:
+        """Return the content that an operation uploads; once it has begun, that which it began to upload."""
+        kept = await self._checkpoint.pinned(key, CONTENT) if begun else None
+        if kept is not None:
+            return kept.decode()
+        try:
+            found = await to_thread.run_sync(content_digest, file)
+        except OSError as error:
+            raise OperationFailed("no_file", f"{file} cannot be read: {error.strerror}") from None
+        await self._checkpoint.pin(key, CONTENT, found.encode())
+        return found
 
     def ended(self, key: bytes, made: str | None, *, doubtful: bool) -> None:
         """Hear what an operation has made that found none, at its end; with `doubtful`, that it may have made it."""
@@ -68,31 +104,39 @@ class Directory:
         if doubtful:
             return
         account, kind, name = place
-        if made is not None and (account, kind) in self._ids:
-            self._ids[account, kind].setdefault(name, []).append(made)
+        if made is not None and (account, kind) in self._known:
+            self._known[account, kind].setdefault(name, []).append(made)
         del self._claims[place], self._claimed[key]
 
-    async def _unclaimed(self, place: _Place, key: bytes) -> None:
-        """Wait until nobody else is about to make what has a name."""
+    async def _unclaimed(self, place: _Place, key: bytes, name: str) -> None:
+        """Wait until nobody else is about to make the same."""
         while (claim := self._claims.get(place)) is not None and claim.key != key:
             if claim.doubtful:
-                what = f"another line may have made {place[2]!r}, and that is in doubt"
+                what = f"another line may have made {name!r}, and that is in doubt"
                 raise OperationFailed("name_in_doubt", f"{what}; settle it, then retry this one")
             await claim.ended.wait()
 
-    def _claim(self, place: _Place, key: bytes) -> None:
-        self._claims.setdefault(place, _Claim(key))
-        self._claimed[key] = place
-
-    async def _names(self, account: str, kind: str) -> dict[str, list[str]]:
+    async def _names(self, account: str, kind: str) -> dict[str, list[Json]]:
         async with self._reading:
-            if (account, kind) not in self._ids:
+            if (account, kind) not in self._known:
                 listing = self._api.listing_of(kind)
-                assert listing is not None
-                self._ids[account, kind] = await self._listed(account, listing)
-        return self._ids[account, kind]
+                known = self._uploaded() if listing is None else self._listed(account, listing)
+                self._known[account, kind] = await known
+        return self._known[account, kind]
 
-    async def _listed(self, account: str, listing: Listing) -> dict[str, list[str]]:
+    async def _uploaded(self) -> dict[str, list[Json]]:
+        await self._checkpoint.flush()
+
+        def read() -> dict[str, list[Json]]:
+            with self._checkpoint.reader() as reader:
+                return uploaded(reader, self._earlier)
+
+        try:
+            return await to_thread.run_sync(read)
+        except OSError as error:
+            raise OperationFailed("no_ledger", f"{error.filename} cannot be read: {error.strerror}") from None
+
+    async def _listed(self, account: str, listing: Listing) -> dict[str, list[Json]]:
         for attempt in range(1, MOST_ATTEMPTS + 1):
             try:
                 return await self._read(account, listing)
@@ -101,8 +145,8 @@ class Directory:
                     raise
         raise AssertionError
 
-    async def _read(self, account: str, listing: Listing) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    async def _read(self, account: str, listing: Listing) -> dict[str, list[Json]]:
+        found: dict[str, list[Json]] = {}
         steps, answer = list_rows(self._api, listing), None
         while True:
             try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bulkops.model import Form
+from bulkops.model import Find, Form
 from bulkops.operation import TEXT, Operation, checked, duration, seconds, text, upload
 from bulkops.polling import indexed
 
@@ -25,6 +25,7 @@ _MORE_TYPES = {
     ".rst": "text/x-rst",
     ".jsonl": "application/jsonl",
 }
+_WAYS = ("create", "skip")
 
 
 def _is_index(value: Any) -> str | None:
@@ -73,6 +74,12 @@ class UploadDocument(Operation):
             "additionalProperties": False,
         },
     )
+    if_exists: str | None = checked(
+        "what is done where this run, or one that --ledger names, has uploaded the same content under the same name: "
+        "create (default: upload it again), skip",
+        lambda value: None if value in _WAYS else f"has to be one of {', '.join(_WAYS)}",
+        {"enum": list(_WAYS)},
+    )
     deadline: str = duration("how long to wait for the index", default="30m")
 
     def steps(self, api: Profile) -> Steps:
@@ -85,12 +92,38 @@ class UploadDocument(Operation):
             file_name=file_name,
             content_type=content_type(self.file),
         )
+        known: dict[str, Json] = {}
+        if self.if_exists == "skip":
+            looked = yield Find("document", form.fields[0][1], api.document_upload.name, self.file)
+            found = looked.json["found"] if looked.json else []
+            known = {"sha256": looked.json["sha256"]} if looked.json else {}
+            if found:
+                return (yield from self._taken(api, found[0], form.fields[0][1], known))
         uploaded = yield api.document_upload.request(form=form)
-        if self.index is None:
-            return dict(uploaded.json)
+        return (yield from self._indexed(api, {**uploaded.json, **known}))
 
-        document_id = uploaded.json[api.document_id_field]
+    def _taken(self, api: Profile, found: Json, name: str, known: dict[str, Json]) -> Steps:
+        """Take a document that is there already, and index it unless it was."""
+        document = {api.document_id_field: found["id"], api.name_field: name, **known, "existed": True}
+        watch = api.watches["index"]
+        told = {watch.status_field: found.get("status")}
+        if (
+            self.index is not None
+            and found.get("model") == self.index["model"]
+            and watch.status(told) in watch.ready
+        ):
+            return {**document, **told, api.index_model_field: found["model"]}
+        return (yield from self._indexed(api, document))
+
+    def _indexed(self, api: Profile, document: dict[str, Json]) -> Steps:
+        if self.index is None:
+            return document
         index = yield from indexed(
-            api, document_id, self.index["model"], seconds(self.deadline), file=self.file
+            api,
+            document[api.document_id_field],
+            self.index["model"],
+            seconds(self.deadline),
+            file=self.file,
         )
-        return {**uploaded.json, **index}
+        # Not every answer says which index it is about.
+        return {**document, api.index_model_field: self.index["model"], **index}

@@ -1,0 +1,69 @@
+"""Which documents were uploaded before, by their content: of this run, and of earlier ones that the user names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bulkops.checkpoint import Reader
+    from bulkops.model import Json
+
+_MARK = b'"sha256":'
+
+
+def content_digest(path: str) -> str:
+    """Return the SHA-256 of a file's bytes, in hex digits; OSError when it cannot be read."""
+    # A pipe that has taken the file's place would keep us waiting for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def mark(sha256: str, name: str) -> str:
+    """Return by what a document is known: a digest of its content and its name, which takes few bytes."""
+    return hashlib.blake2b(f"{sha256} {name}".encode(), digest_size=16).hexdigest()
+
+
+def uploaded(own: Reader, earlier: Iterable[Path]) -> dict[str, list[Json]]:
+    """Return the documents by `mark`: of the results of earlier runs, and over them those of this one.
+
+    They take some 300 bytes each. OSError when results cannot be read.
+    """
+    found: dict[str, list[Json]] = {}
+    for path in earlier:
+        with path.open("rb") as file:
+            found.update(_documents(file))
+    found.update(_documents(own.records()))
+    return found
+
+
+def told_of(known: Json) -> dict[str, Json]:
+    """Return what is known of a thing: its id alone, or that of a document with its index."""
+    return (
+        dict(zip(("id", "model", "status"), known, strict=False))
+        if isinstance(known, tuple)
+        else {"id": known}
+    )
+
+
+def _documents(records: Iterable[bytes]) -> Iterator[tuple[str, list[Json]]]:
+    for record in records:
+        # Most say nothing of the kind; they are not worth parsing.
+        if record.find(_MARK) < 0:
+            continue
+        told = orjson.loads(record)
+        result = told["result"]
+        if told["op"] == "document.upload" and told["status"] == "done" and "sha256" in result:
+            model, status = result.get("embedding_model"), result.get("status")
+            yield (
+                mark(result["sha256"], result["name"]),
+                [(result["document_id"], model and sys.intern(model), status and sys.intern(status))],
+            )

@@ -1,0 +1,91 @@
+"""Documents that were uploaded before are not uploaded again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.e2e_commands import Desk
+
+SKIP = {"$job": {"defaults": {"document.upload": {"if_exists": "skip", "index": {"model": "e5_mistral_7b"}}}}}
+
+
+def uploads(desk: Desk, *names: str, **more: Any) -> list[dict[str, Any]]:
+    """Return lines that upload files of these names."""
+    return [SKIP, *[{"op": "document.upload", "id": name, "file": name, **more} for name in names]]
+
+
+def write(desk: Desk, **files: str) -> None:
+    """Write files, by their names without the end."""
+    for name, text in files.items():
+        (desk.folder / f"{name}.md").write_text(text)
+
+
+def made(desk: Desk) -> Counter[str]:
+    """Return how often a document of each name was made."""
+    assert desk.server is not None
+    return Counter(effect.name for effect in desk.server.effects if effect.kind == "document.upload")
+
+
+def results(desk: Desk, job: Path) -> dict[str, Any]:
+    """Return the results by id."""
+    lines = (desk.folder / f"{job.stem}.run" / "results.jsonl").read_bytes().splitlines()
+    return {row["id"]: row["result"] for row in map(orjson.loads, lines)}
+
+
+def test_unchanged_files_cost_nothing(desk: Desk) -> None:
+    """With --ledger a file whose content and name were uploaded by an earlier run is not, nor indexed: no request."""
+    write(desk, a="one", b="two")
+    first = desk.job(uploads(desk, "a.md", "b.md"), "first.jsonl")
+    assert desk.bulkops("run", first, *desk.target).code == 0
+    write(desk, b="changed")
+    second = desk.job(uploads(desk, "a.md", "b.md"), "second.jsonl")
+    ended = desk.bulkops("run", second, *desk.target, "--ledger", "first.run")
+    assert ended.code == 0, ended.err
+    assert made(desk) == {"a.md": 1, "b.md": 2}
+    before, after = results(desk, first), results(desk, second)
+    known = ("document_id", "name", "sha256", "status", "embedding_model")
+    assert after["a.md"] == {**{key: before["a.md"][key] for key in known}, "existed": True}
+    assert after["b.md"]["document_id"] != before["b.md"]["document_id"]
+    third = desk.job(uploads(desk, "a.md"), "third.jsonl")
+    ended = desk.bulkops("run", third, *desk.target, "--ledger", "second.run/results.jsonl", "--json")
+    assert not any(ended.rows[0]["requests"].values()), ended.rows[0]["requests"]
+
+
+def test_lines_with_one_content_make_one(desk: Desk) -> None:
+    """Of lines with the same content and name one uploads it; another name is another document."""
+    write(desk, a="same", b="same")
+    lines = [
+        {"op": "document.upload", "id": f"n{n}", "file": "ab"[n % 2] + ".md", "name": "Same"}
+        for n in range(8)
+    ]
+    job = desk.job([SKIP, *lines, {"op": "document.upload", "id": "other", "file": "a.md", "name": "Other"}])
+    assert desk.bulkops("run", job, *desk.target).code == 0
+    assert made(desk) == {"Same": 1, "Other": 1}
+    assert sum("existed" in result for result in results(desk, job).values()) == 7
+
+
+def test_without_if_exists_everything_is_uploaded(desk: Desk) -> None:
+    """The ledger counts for lines that say so."""
+    write(desk, a="one")
+    first = desk.job(uploads(desk, "a.md"), "first.jsonl")
+    desk.bulkops("run", first, *desk.target)
+    second = desk.job(uploads(desk, "a.md", if_exists=None), "second.jsonl")
+    assert desk.bulkops("run", second, *desk.target, "--ledger", "first.run").code == 0
+    assert made(desk) == {"a.md": 2}
+
+
+@pytest.mark.parametrize("named", ["nothing", "."])
+def test_a_ledger_that_is_not_there_is_told(desk: Desk, named: str) -> None:
+    """Nothing is sent."""
+    write(desk, a="one")
+    ended = desk.bulkops("run", desk.job(uploads(desk, "a.md")), *desk.target, "--ledger", named)
+    assert ended.code == 2
+    assert f"--ledger: {named} is no run folder and no results.jsonl" in ended.err
+    assert not made(desk)
