@@ -168,13 +168,17 @@ def test_what_was_changed_since_is_left_alone(desk: Desk) -> None:
 
 
 def test_the_job_file_is_not_needed_as_it_was(desk: Desk) -> None:
-    """Lines that were edited since the run are taken back as they were done."""
+    """Lines that were edited since the run are taken back as they were done, and also when the file is gone."""
     there = old(desk, 1)
     before = world(desk)
     job = desk.job([agent(0), update("u", there[0])])
     assert desk.run(job).code == 0
     desk.job([{**agent(0), "body": {}}, update("u", there[0], {"name": "Edited"})])
     undo(desk, job)
+    written = (desk.folder / "undo.jsonl").read_bytes()
+    job.unlink()
+    undo(desk, job)
+    assert (desk.folder / "undo.jsonl").read_bytes() == written
     assert desk.run(*UNDO).code == 0
     assert world(desk) == before
 
@@ -210,6 +214,7 @@ def test_what_cannot_be_taken_back_is_told(desk: Desk) -> None:
             },
             update("u", there[1]),
             delete("g", there[2]),
+            delete("nothing", "agent_nobody"),
         ]
     )
     assert desk.run(job, "--yes", "--no-before").code == 0
