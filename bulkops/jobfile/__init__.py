@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bulkops.jobfile.expanding import LISTED, WRITTEN_OUT, listings_of, open_job
-from bulkops.jobfile.graph import find_cycle
+from bulkops.jobfile.graph import depth, find_cycle
 from bulkops.jobfile.header import Given, Header, read_header, said_once
 from bulkops.jobfile.holes import Collect, FromResults, Ref, pick
 from bulkops.jobfile.lines import Line, parse_line
@@ -31,6 +31,7 @@ __all__ = [
     "LineSet",
     "RawLine",
     "Ref",
+    "depth",
     "find_cycle",
     "fingerprint",
     "listings_of",

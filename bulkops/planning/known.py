@@ -59,6 +59,7 @@ class Known:
     accounts: dict[str, int]
     waited_for: list[list[Json]]
     going_on: list[str]
+    depth: int = 1
 
     @classmethod
     def of(cls, plan: Plan, api: str, tallies: Tallies, many: dict[int, int], waits: Waits) -> Self | None:
@@ -80,6 +81,7 @@ class Known:
             dict(plan.accounts),
             [list(asked) for asked in waited_for],
             sorted({source for source, _ in waited_for if waits.goes_on(source)}),
+            plan.depth,
         )
 
 

@@ -123,6 +123,8 @@ class Plan:
     """What lines wait for."""
     collected: dict[str, bytearray] = field(default_factory=dict)
     """By tag, the keys of the operations whose results are collected, one after the other in the order of lines."""
+    depth: int = 1
+    """How many lines the longest chain has in which each waits for the one before."""
     copies: dict[str, int] = field(default_factory=dict)
     """How many operations the lines have that have an id and more than one."""
     occurrences: Occurrences = field(default_factory=Occurrences)

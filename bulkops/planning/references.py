@@ -13,6 +13,7 @@ from bulkops.jobfile import (
     LineProblems,
     LineSet,
     Ref,
+    depth,
     find_cycle,
     nearest,
     parse_line,
@@ -120,6 +121,8 @@ class References:
         self._edges.update(self._edges_of_tags)
         if (cycle := find_cycle(self._edges)) is not None:
             yield self._circle(cycle)
+        else:
+            self._plan.depth = depth(self._edges, {source for source, _ in self.asked})
         yield from self._find_groups()
 
     def goes_on(self, line_id: str) -> bool:

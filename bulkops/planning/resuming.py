@@ -91,6 +91,7 @@ class _Resumption:
             folder=job.folder,
             copies=dict(self._known.copies),
             accounts=dict(self._known.accounts),
+            depth=self._known.depth,
         )
         self.plan.occurrences.freeze()
         self._many = dict(self._known.many)
