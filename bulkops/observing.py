@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.engines.local import Engine
+    from bulkops.foreseeing import Foreseen
     from bulkops.model import Json
     from bulkops.pace.standing import Standing
     from bulkops.pace.turns import Pace
@@ -65,7 +66,7 @@ class Observer:
     _rest_until: float = 0.0
     _rest_cause: str = ""
 
-    def begin(self, plan: Plan, settings: Settings) -> None:
+    def begin(self, plan: Plan, settings: Settings, foreseen: Foreseen | None) -> None:
         """Hear that the run begins; the plan's numbers are told, to be held against what comes of it."""
         tier = settings.account.tier
         self.events.note(
@@ -78,9 +79,9 @@ class Observer:
             left=plan.left.total(),
             plan={
                 "requests": plan.requests,
-                "polls": plan.looks,
+                "polls": plan.looks if foreseen is None else foreseen.looks,
                 "bytes": plan.upload_bytes,
-                "seconds": plan.seconds(settings.account.usable),
+                "seconds": None if foreseen is None else round(foreseen.seconds, 3),
             },
             limit={"requests": tier.limit, "seconds": tier.period, "source": settings.account.tier_source},
             time_scale=settings.time_scale,

@@ -26,6 +26,7 @@ from bulkops.engines.finding import Directory
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
+from bulkops.foreseeing import foresee
 from bulkops.jobfile import LISTED, Given, JobFile, open_job
 from bulkops.listed import Notes, readings
 from bulkops.model import State
@@ -154,7 +155,10 @@ def run(order: Order) -> Ending:
         observer = Observer(
             report=report, progress=order.progress, events=events, job=order.named, metrics=order.metrics
         )
-        observer.begin(plan, settings)
+        foreseen = foresee(
+            plan, settings.account, order.api, in_flight=settings.in_flight, time_scale=settings.time_scale
+        )
+        observer.begin(plan, settings, foreseen)
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))
         stop = _work(order, plan, settings, files, observer, question, open_steps)

@@ -11,16 +11,19 @@ import orjson
 from bulkops.accounts import find_account
 from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
+from bulkops.foreseeing import USUAL, foresee
 from bulkops.jobfile import LISTED, open_job
-from bulkops.model import State
-from bulkops.planning import Selection, deletes_words, edited_words, make_plan
+from bulkops.model import State, value
+from bulkops.planning import Selection, deletes_words, edited_words, make_plan, risks
 from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration, number, source_words
 
 if TYPE_CHECKING:
+    from bulkops.api.profile import Profile
     from bulkops.cli.parsing import Options
+    from bulkops.foreseeing import Foreseen
     from bulkops.model import Json
-    from bulkops.planning import Plan
+    from bulkops.planning import Plan, Risk
     from bulkops.settings import Account
 
 
@@ -40,7 +43,7 @@ def run(options: Options) -> int:
             api=orders.profile(options),
             environ=environ,
             reader=reader,
-            selection=Selection(changed=options.changed, before=not options.no_before),
+            selection=Selection(changed=options.changed, before=not options.no_before, closely=True),
             base=base,
             given=orders.given(options),
         )
@@ -49,18 +52,51 @@ def run(options: Options) -> int:
             orders.wanted(options),
             environ,
             header_account=plan.header.account,
+            # As `run --dry-run` it may have been given these.
+            time_scale=getattr(options, "time_scale", 1.0),
             with_key=False,
         )
+        view = View(plan, account, orders.profile(options), _foreseen(options, plan, account))
         if options.json:
-            sys.stdout.buffer.write(orjson.dumps(as_json(plan, account)) + b"\n")
+            sys.stdout.buffer.write(orjson.dumps(as_json(view)) + b"\n")
         else:
-            print("\n".join(as_lines(plan, account)))
+            print("\n".join(as_lines(view)))
     return 0
 
 
-def as_json(plan: Plan, account: Account) -> Json:
+def _foreseen(options: Options, plan: Plan, account: Account) -> Foreseen | None:
+    return foresee(
+        plan,
+        account,
+        orders.profile(options),
+        in_flight=getattr(options, "jobs", 16),
+        time_scale=getattr(options, "time_scale", 1.0),
+    )
+
+
+@value
+class View:
+    """A plan, and what it is seen with."""
+
+    plan: Plan
+    account: Account
+    api: Profile
+    foreseen: Foreseen | None
+
+    def risks(self) -> list[Risk]:
+        """Return what is to be known besides the numbers."""
+        seconds = None if self.foreseen is None else self.foreseen.seconds
+        return list(risks(self.plan, self.api, self.account, seconds))
+
+    def assumed(self) -> dict[str, float]:
+        """Return what the time follows from and nobody has told, in seconds."""
+        awaited = {what: self.api.watches[what].usual for what in sorted(self.plan.awaited)}
+        return {"answer": USUAL.latency, **awaited}
+
+
+def as_json(view: View) -> Json:
     """Return the plan for programs."""
-    seconds = plan.seconds(account.usable)
+    plan, account, foreseen = view.plan, view.account, view.foreseen
     return {
         "job": plan.job.name,
         "about": plan.header.about,
@@ -72,24 +108,37 @@ def as_json(plan: Plan, account: Account) -> Json:
             **{state.value: plan.count(state) for state in State},
         },
         "by_kind": {
-            kind: {"total": count, "left": plan.left[kind]} for kind, count in sorted(plan.operations.items())
+            kind: {
+                "lines": plan.lines_by_kind[kind],
+                "total": count,
+                "left": plan.left[kind],
+                "requests": plan.requests_by_kind[kind],
+            }
+            for kind, count in sorted(plan.operations.items())
         },
         "requests": plan.requests,
-        "polls": plan.looks,
+        "by_endpoint": {name: count for name, count in sorted(plan.requests_by_endpoint.items()) if count},
+        "polls": plan.looks if foreseen is None else foreseen.looks,
+        "polls_range": None if foreseen is None else [foreseen.fewest_looks, foreseen.most_looks],
         "upload_bytes": plan.upload_bytes,
         "deletes": plan.deletes,
+        "depth": plan.depth,
         "limit": {
             "requests": account.usable.limit,
             "seconds": account.tier.period,
             "source": account.tier_source,
         },
-        "seconds": None if seconds is None else round(seconds, 1),
-        "at_once_if_told": plan.goes_at_once(account.usable),
+        "seconds": None if foreseen is None else round(foreseen.seconds, 1),
+        "seconds_range": None if foreseen is None else [round(foreseen.least, 1), round(foreseen.most, 1)],
+        "assumed": view.assumed(),
+        "duplicates": {} if plan.duplicates is None else plan.duplicates.counts(),
+        "risks": [{"what": risk.what, "count": risk.count, "told": risk.told} for risk in view.risks()],
     }
 
 
-def as_lines(plan: Plan, account: Account) -> list[str]:
+def as_lines(view: View) -> list[str]:
     """Return the plan for people."""
+    plan, foreseen = view.plan, view.foreseen
     lines = [
         f"{plan.job.name}: {number(plan.lines, 'line')}, {number(plan.total, 'operation')}; nothing was sent"
     ]
@@ -97,8 +146,12 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
         lines.append(f"  {safe_text(plan.header.about)}")
     width = max(map(len, plan.operations), default=0)
     for kind, count in sorted(plan.operations.items()):
-        left = plan.left[kind]
-        lines.append(f"  {kind:<{width}}  {count:>9,}" + ("" if left == count else f"  ({left:,} left)"))
+        left, of = plan.left[kind], plan.lines_by_kind[kind]
+        notes = [f"of {number(of, 'line')}"] if of != count else []
+        notes += [f"{left:,} left"] if left != count else []
+        requests = plan.requests_by_kind[kind]
+        notes += [number(requests, "request")] if requests != left else []
+        lines.append(f"  {kind:<{width}}  {count:>9,}" + (f"  ({', '.join(notes)})" if notes else ""))
     standing = [
         f"{state.value.replace('_', ' ')} {plan.count(state):,}"
         for state in State
@@ -113,16 +166,39 @@ def as_lines(plan: Plan, account: Account) -> list[str]:
         for at, listing in plan.job.unread
     ]
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
-    looks = f" and at least {number(plan.looks, 'look')} at what is awaited" if plan.looks else ""
-    lines.append(f"to send: {number(plan.requests, 'request')}{looks}{bytes_}")
+    lines.append(f"to send: {number(plan.requests, 'request')}{_looks(view)}{bytes_}")
     if plan.deletes:
         lines.append(f"to delete: {deletes_words(plan)}; a run asks first, or needs --yes")
-    seconds = plan.seconds(account.usable)
-    if seconds is not None:
-        limit = _limit(account)
-        sooner = seconds and plan.goes_at_once(account.usable)
-        told = ", or at once where the server tells that it takes so many" if sooner else ""
-        lines.append(f"at {limit}: about {duration(seconds)}{told}")
+    asked = sorted(plan.requests_by_endpoint.items(), key=lambda item: (-item[1], item[0]))
+    if set(plan.requests_by_endpoint) - set(plan.operations):
+        lines.append("  " + ", ".join(f"{name} {count:,}" for name, count in asked if count))
+    if plan.depth > 1:
+        lines.append(f"longest chain: {plan.depth:,} lines, each waits for the one before")
+    if foreseen is not None:
+        lines += _time(view, foreseen)
+    return lines + [f"note: {risk.told}" for risk in view.risks()]
+
+
+def _looks(view: View) -> str:
+    foreseen = view.foreseen
+    if not view.plan.looks:
+        return ""
+    if foreseen is None:
+        return f" and at least {number(view.plan.looks, 'look')} at what is awaited"
+    between = f"{foreseen.fewest_looks:,} to {foreseen.most_looks:,}"
+    return f" and about {number(foreseen.looks, 'look')} ({between}) at what is awaited"
+
+
+def _time(view: View, foreseen: Foreseen) -> list[str]:
+    about, least, most = map(duration, (foreseen.seconds, foreseen.least, foreseen.most))
+    between = f" ({least} to {most})" if least != most else ""
+    lines = [f"at {_limit(view.account)}: about {about}{between}"]
+    if view.plan.awaited:
+        words = [
+            f"{view.api.watches[what].words[1]} take {view.api.watches[what].usual:g} s, half or twice as long"
+            for what in sorted(view.plan.awaited)
+        ]
+        lines.append(f"  assumed: {', '.join(words)}; nobody else uses the key, and nothing fails")
     return lines
 
 

@@ -29,6 +29,9 @@ ROUND = 10.0
 """And everything is looked at once in so many times as long as that takes at the full rate, whatever its chance."""
 DIFFERENCE = 1.25
 """A price that differs by less is the same."""
+USUAL_SHARE = 0.1
+WANTED_SHARE = 0.4
+"""What looks get of the turns while other requests wait; the second when later operations wait for what is awaited."""
 REORDERED_PER_SECOND = 1000
 """Things that are put in another order; each takes some 5 µs."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 
-from bulkops.engines.looks import Awaited, Looks, price
+from bulkops.engines.looks import USUAL_SHARE, WANTED_SHARE, Awaited, Looks, price
 from bulkops.errors import InDoubt, OperationFailed, Overdue
 from bulkops.lifecycle import Life
 from bulkops.model import Effect, Pause, Reply
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 RECONSIDERED = 1.0
 """Seconds after which the price of a look is asked again: what was too dear may be cheap by now."""
-USUAL_SHARE = 0.1
-WANTED_SHARE = 0.4
-"""What looks get of the turns while other requests wait; the second when later operations wait for what is awaited."""
 UNKNOWN_RATE = 100 / 60
 """Requests per second, where the limit is not known yet."""
 

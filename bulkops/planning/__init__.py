@@ -7,6 +7,7 @@ from bulkops.planning.groups import Groups, name_of, name_of_tag
 from bulkops.planning.known import KNOWN, known_word
 from bulkops.planning.plan import Plan, Planned, Selection, deletes_words, edited_words, named
 from bulkops.planning.references import id_of
+from bulkops.planning.risks import Risk, risks
 from bulkops.planning.standing import Standing
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Groups",
     "Plan",
     "Planned",
+    "Risk",
     "Selection",
     "Standing",
     "deletes_words",
@@ -24,4 +26,5 @@ __all__ = [
     "name_of",
     "name_of_tag",
     "named",
+    "risks",
 ]

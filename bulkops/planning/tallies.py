@@ -73,14 +73,20 @@ class Tallies:
     def _add_left(self, tally: Tally, line: Line, key: bytes) -> int:
         left = self._count_states(line, key) if self._known else line.count
         if left:
-            self._plan.work.add(line.number)
+            plan = self._plan
+            plan.work.add(line.number)
             tally.left += left
             if line.kind.deletes is not None:
-                self._plan.note_deletes(line, left)
-            if tally.each.shared:
-                tally.snapshots += self._is_first(line)
+                plan.note_deletes(line, left)
+            first = bool(tally.each.shared) and self._is_first(line)
+            tally.snapshots += first
+            plan.course.add(line, key, left, tally.each, first=first, before=plan.selection.before)
+            if plan.duplicates is not None:
+                plan.duplicates.add(line, tally.files)
             for name in tally.files:
-                self._plan.upload_bytes += left * _size(line.fields[name])
+                size = _size(line.fields[name])
+                plan.upload_bytes += left * size
+                plan.largest_upload = max(plan.largest_upload, size)
         return left
 
     def _is_first(self, line: Line) -> bool:
@@ -98,13 +104,23 @@ class Tallies:
         plan = self._plan
         for tally in self._by_shape.values():
             plan.lines += tally.lines
+            plan.lines_by_kind[tally.op] += tally.lines
             plan.operations[tally.op] += tally.operations
             if tally.left:
                 plan.left[tally.op] += tally.left
-                before = tally.each.before if plan.selection.before else 0
-                plan.requests += tally.left * (tally.each.requests + before)
-                plan.requests += tally.snapshots * tally.each.shared
+                before = plan.selection.before
+                requests = tally.left * tally.each.each_time(before=before)
+                requests += tally.snapshots * tally.each.shared
+                plan.requests += requests
+                plan.requests_by_kind[tally.op] += requests
                 plan.looks += tally.left * tally.each.looks
+                for times, asked in (
+                    (tally.left, tally.each.asked),
+                    (tally.snapshots, tally.each.shared_asked),
+                    (tally.left if before else 0, tally.each.before_asked),
+                ):
+                    plan.requests_by_endpoint.update({name: times * each for name, each in asked.items()})
+                plan.awaited.update({what: tally.left * each for what, each in tally.each.awaited.items()})
         for op, total in plan.operations.items():
             ended = sum(count for (of, _), count in plan.states.items() if of == op)
             plan.states[op, State.NOT_STARTED] = total - ended

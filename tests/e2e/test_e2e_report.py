@@ -119,7 +119,8 @@ def test_the_plan_is_told_at_the_begin(desk: Desk) -> None:
     job = desk.job(agents(3))
     desk.run(job)
     begin, *samples, end = [e for e in table(run_folder(job) / "events.jsonl") if e["type"] != "retry"]
-    assert begin["plan"] == {"requests": 3, "polls": 0, "bytes": 0, "seconds": 0.0}
+    assert 0 < begin["plan"].pop("seconds") < 2
+    assert begin["plan"] == {"requests": 3, "polls": 0, "bytes": 0}
     assert begin["by_kind"] == {"agent.create": 3}
     assert {sample["type"] for sample in samples} == {"sample"}
     assert sum(sample.get("sent", {}).get("work", 0) for sample in samples) == 3

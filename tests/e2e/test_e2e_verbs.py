@@ -36,7 +36,7 @@ def test_plan_says_what_would_happen(lone_desk: Desk) -> None:
     assert "2.5 KB to upload" in ended.out
     assert "at 100 requests in 60 s (default): about 1 min" in ended.out
     (told,) = lone_desk.bulkops("plan", job, "--json", "--tier", "pro").rows
-    assert told["by_kind"]["agent.clone"] == {"total": 100, "left": 100}
+    assert told["by_kind"]["agent.clone"] == {"lines": 1, "total": 100, "left": 100, "requests": 101}
     assert 110 <= told["requests"] <= 115
     assert told["polls"] > 0
     assert told["upload_bytes"] == 2500
@@ -47,7 +47,7 @@ def test_plan_says_what_would_happen(lone_desk: Desk) -> None:
 def test_plan_says_what_a_reserve_leaves(lone_desk: Desk) -> None:
     """With a reserve the plan tells both: what this run may send, and of what."""
     ended = lone_desk.bulkops("plan", lone_desk.job(agents(60)), "--reserve", "80%")
-    assert "at 20 of 100 requests in 60 s (default, less a reserve of 80 %): about 3 min" in ended.out
+    assert "at 20 of 100 requests in 60 s (default, less a reserve of 80 %): about 2 min 5" in ended.out
 
 
 def test_one_of_a_thing_is_told_as_one(lone_desk: Desk) -> None:
@@ -57,7 +57,7 @@ def test_one_of_a_thing_is_told_as_one(lone_desk: Desk) -> None:
     job = lone_desk.job([upload])
     said = lone_desk.bulkops("plan", job, "--rate", "1/min").out
     assert "1 line, 1 operation; nothing was sent" in said
-    assert "to send: 2 requests and at least 1 look at what is awaited" in said
+    assert "to send: 2 requests and about 1 look (1 to 2) at what is awaited" in said
     assert "at 1 request in 60 s (flag)" in said
 
 

@@ -1,4 +1,4 @@
-"""What a plan counts: operations, states, requests, looks, bytes, seconds."""
+"""What a plan counts: operations, states, requests, looks, bytes, chains, what comes again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkops.api import Tier
 from bulkops.checkpoint import line_key, operation_key
 from bulkops.errors import JobError
 from bulkops.jobfile import RawLine
@@ -56,23 +55,73 @@ def test_upload_bytes_are_those_that_are_left(tmp_path: Path) -> None:
     assert plan_of(write(tmp_path / "job.jsonl", lines), remembered).upload_bytes == 30
 
 
-def test_the_time_follows_from_the_tier(tmp_path: Path) -> None:
-    """The seconds of a plan lie between the bare rate and ten percent above it; no number gives no time."""
-    plan = plan_of(write(tmp_path / "job.jsonl", [get(f"g{n}") for n in range(1000)]))
-    assert 590 <= (plan.seconds(Tier("standard", 100)) or 0) <= 660
-    assert 115 <= (plan.seconds(Tier("pro", 500)) or 0) <= 132
-    assert plan.seconds(Tier("enterprise", None)) is None
-    small = plan_of(write(tmp_path / "small.jsonl", [get()]))
-    assert small.seconds(Tier("standard", 100)) == 0
+def test_requests_are_counted_by_kind_and_by_endpoint(tmp_path: Path) -> None:
+    """What is left is told by kind and by endpoint, and both add up to the requests; what is shared counts once."""
+    (tmp_path / "a.md").write_text("x")
+    upload = {"op": "document.upload", "file": "a.md", "index": {"model": "m"}}
+    remembered = Remembered()
+    remembered.end(CLONE, State.DONE, index=3)
+    plan = plan_of(write(tmp_path / "job.jsonl", [CLONE, SIMULATE, get(), upload]), remembered)
+    assert plan.lines_by_kind == {
+        "agent.clone": 1,
+        "agent.simulate": 1,
+        "agent.get": 1,
+        "document.upload": 1,
+    }
+    assert plan.requests_by_kind == {
+        "agent.clone": 20,
+        "agent.simulate": 5,
+        "agent.get": 1,
+        "document.upload": 2,
+    }
+    by_endpoint = {"agent.create": 19, "agent.get": 2, "agent.simulate": 5}
+    assert plan.requests_by_endpoint == {**by_endpoint, "document.upload": 1, "document.index": 1}
+    assert plan.requests_by_kind.total() == plan.requests_by_endpoint.total() == plan.requests == 28
+    assert plan.awaited == {"index": 1}
 
 
-def test_a_short_job_may_go_at_once(tmp_path: Path) -> None:
-    """What fits into the limit with room for others goes ahead of the even pace where the server tells of room."""
-    fits = plan_of(write(tmp_path / "fits.jsonl", [get(f"g{n}") for n in range(85)]))
-    assert fits.goes_at_once(Tier("standard", 100))
-    assert not fits.goes_at_once(Tier("enterprise", None))
-    more = plan_of(write(tmp_path / "more.jsonl", [get(f"g{n}") for n in range(86)]))
-    assert not more.goes_at_once(Tier("standard", 100))
+def test_the_depth_is_the_longest_chain_of_lines(tmp_path: Path) -> None:
+    """Needs and references make chains; a job in which nothing waits has the depth 1."""
+    lines = [get("a"), get("b", needs=["a"]), get("c", agent_id="${ref:b#agent_id}"), get("d", needs=["a"])]
+    assert plan_of(write(tmp_path / "job.jsonl", lines)).depth == 3
+    assert plan_of(write(tmp_path / "flat.jsonl", [get("a"), get()])).depth == 1
+
+
+def test_what_stands_there_several_times_is_counted(tmp_path: Path) -> None:
+    """Lines equal but for their ids, names given to several agents and files sent twice count once each."""
+    (tmp_path / "a.md").write_text("x")
+    (tmp_path / "b.md").write_text("x")
+    upload = {"op": "document.upload", "file": "a.md"}
+    create = {"op": "agent.create", "body": {"name": "A", "conversation_config": {}}}
+    lines = [
+        get("one"),
+        get("two"),
+        get("three"),
+        get("other", agent_id="agent_else"),
+        {**create, "id": "x"},
+        {"op": "agent.create", "body": {"name": "A", "conversation_config": {}, "platform": 1}},
+        {"op": "agent.clone", "agent_id": "agent_1", "name": "B ${copy}", "copies": 3},
+        {"op": "agent.clone", "agent_id": "agent_1", "name": "C", "copies": 3},
+        upload,
+        {**upload, "name": "again"},
+        {**upload, "file": "b.md"},
+    ]
+    path = write(tmp_path / "job.jsonl", lines)
+    duplicates = plan_of(path, None, Selection(closely=True)).duplicates
+    assert duplicates is not None
+    assert duplicates.counts() == {"lines": 1, "names": 2, "files": 1}
+    assert plan_of(path).duplicates is None
+
+
+def test_what_is_done_is_no_duplicate(tmp_path: Path) -> None:
+    """Of two equal lines of which one is done, the other is not told as one that comes again."""
+    remembered = Remembered()
+    remembered.end(get("one"), State.DONE)
+    plan = plan_of(
+        write(tmp_path / "job.jsonl", [get("one"), get("two")]), remembered, Selection(closely=True)
+    )
+    assert plan.duplicates is not None
+    assert plan.duplicates.counts()["lines"] == 0
 
 
 def test_a_finished_job_has_nothing_left(tmp_path: Path) -> None:

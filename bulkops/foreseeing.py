@@ -1,0 +1,301 @@
+"""How long the rest of a job will take, and how many looks at what is awaited: a run in thought, before the real one.
+
+It plays the requests of a plan in their order, with the pace's rate, the lines that wait for others, and the very
+rules by which a run looks at what is awaited. What no plan can know is assumed, and told: how long an answer takes,
+and how long things take to settle. The range comes from assumptions that are as good and as bad as they may well be.
+Failures, and other people on the key, are not foreseen.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from math import exp, inf
+from random import Random
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bulkops.engines.looks import USUAL_SHARE, WANTED_SHARE, Looks, price
+from bulkops.model import value
+from bulkops.pace.margins import margins_for
+
+if TYPE_CHECKING:
+    from bulkops.api.profile import Profile
+    from bulkops.engines.looks import Awaited
+    from bulkops.planning import Plan
+    from bulkops.planning.course import Stretch
+    from bulkops.settings import Account
+
+MOST_TURNS = 20_000
+MOST_LOOKS = 1_000
+"""Of longer jobs the turns are not played: the rate decides, and what ends after the last request hardly counts."""
+PLAYED = 1_500
+MOST_PLAYS = 9
+"""A job is played often enough to have so many turns, so many times at most: times that things take differ."""
+WIDTH = 0.6
+"""The sigma of the lognormal times that things take to settle: two in three within a factor of 1.8."""
+RECONSIDERED = 1.0
+"""Seconds after which the price of a look is asked again, as `Watcher` does."""
+_SETTLED = -1
+
+
+@value
+class Guess:
+    """What is assumed. `rate`: the share of the limit that the pace reaches. `latency`: seconds of an answer.
+
+    `settling`: how many times as long as usual things take to settle. `told`: whether answers tell what remains.
+    """
+
+    rate: float = 0.99
+    latency: float = 0.2
+    settling: float = 1.0
+    told: bool = True
+
+
+USUAL = Guess()
+GOOD = Guess(rate=1.0, latency=0.05, settling=0.5)
+BAD = Guess(rate=0.96, latency=1.0, settling=2.0, told=False)
+
+
+@value
+class Foreseen:
+    """Seconds and looks: the likely number, and a range."""
+
+    seconds: float
+    least: float
+    most: float
+    looks: int
+    fewest_looks: int
+    most_looks: int
+
+
+def foresee(
+    plan: Plan, account: Account, api: Profile, *, in_flight: int = 16, time_scale: float = 1.0
+) -> Foreseen | None:
+    """Return what is to be expected of the rest of a job; None where no limit is known that it could follow from.
+
+    The account's tier is that of our clock, on which the server's runs `time_scale` times as fast.
+    """
+    tier = account.usable
+    if tier.limit is None:
+        return None
+    turns = plan.requests + plan.looks
+    if not turns:
+        return Foreseen(0.0, 0.0, 0.0, 0, 0, 0)
+    if turns > MOST_TURNS or plan.looks > MOST_LOOKS or not plan.course.whole:
+        return _by_rate(plan, account, api, time_scale)
+    plays = 1 if not plan.looks else max(1, min(MOST_PLAYS, PLAYED // turns))
+
+    def played(guess: Guess, times: int) -> list[tuple[float, int]]:
+        # Chance that is the same each time: equal plans are told equal times.
+        chances = [Random(seed) for seed in range(times)]  # noqa: S311 - nothing is kept secret by it
+        return [
+            _Played(plan, account, api, guess, in_flight, time_scale, chance).play() for chance in chances
+        ]
+
+    usual, good, bad = played(USUAL, plays), played(GOOD, min(3, plays)), played(BAD, min(3, plays))
+    seconds, looks = (median(each[part] for each in usual) for part in (0, 1))
+    everything = [*usual, *good, *bad]
+    return Foreseen(
+        seconds / time_scale,
+        min(each[0] for each in everything) / time_scale,
+        max(each[0] for each in everything) / time_scale,
+        round(looks),
+        min(each[1] for each in everything),
+        max(each[1] for each in everything),
+    )
+
+
+def _by_rate(plan: Plan, account: Account, api: Profile, time_scale: float) -> Foreseen:
+    """Return what follows from the number of requests alone."""
+    tier = account.usable
+    assert tier.limit is not None
+    per_second = tier.limit / tier.period
+    # benchmarks/polling.py: a thousand documents take 1.0 looks each at the usual share, 1.3 at the larger one.
+    looks, most = plan.looks, round(1.3 * plan.looks)
+    share = account.poll_share or (WANTED_SHARE if len(plan.groups) else USUAL_SHARE)
+    likely = most if share > (USUAL_SHARE + WANTED_SHARE) / 2 else looks
+    last = max((api.watches[what].usual for what in plan.awaited), default=0.0) / time_scale
+    return Foreseen(
+        (plan.requests + likely) / per_second / USUAL.rate + last,
+        (plan.requests + looks) / per_second / GOOD.rate,
+        (plan.requests + most) / per_second / BAD.rate + 10 * last,
+        likely,
+        looks,
+        most,
+    )
+
+
+class _Played:
+    """One run in thought. Times are seconds of the server's clock from the begin."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        account: Account,
+        api: Profile,
+        guess: Guess,
+        in_flight: int,
+        time_scale: float,
+        chance: Random,
+    ) -> None:
+        tier = account.usable
+        assert tier.limit is not None
+        self._limit, self._period = tier.limit, tier.period * time_scale
+        self._rate = guess.rate * self._limit / self._period
+        self._tail = margins_for(tier.limit, tier.period).tail
+        self._cushion = margins_for(tier.limit, tier.period).cushion
+        self._exclusive, self._share = account.exclusive and guess.told, account.poll_share
+        self._guess, self._latency = guess, guess.latency
+        self._in_flight, self._chance, self._api = in_flight, chance, api
+        self._stretches: list[Stretch] = list(plan.course)
+        self._expected = plan.requests + plan.looks
+        self._now = self._due = 0.0
+        self._sent: list[float] = []
+        self._held = 0
+        """Of what was sent, so many are too long ago to count."""
+        self._new: deque[int] = deque()
+        """Stretches of which operations can begin."""
+        self._going: deque[tuple[int, int]] = deque()
+        """Operations that have more to send: their stretch, and how many requests are left."""
+        self._answers: list[tuple[float, int, int]] = []
+        """When which operation hears its answer."""
+        self._looks: Looks[tuple[int, float]] = Looks()
+        self._awaited = self._wanted = self._looked = 0
+        self._owed = 0.0
+        self._begun = [0] * len(self._stretches)
+        self._open = [stretch.operations for stretch in self._stretches]
+        self._missing = [0] * len(self._stretches)
+        self._after: dict[int, list[int]] = {}
+        self._wire()
+
+    def play(self) -> tuple[float, int]:
+        """Return the seconds until everything has ended, and the number of looks."""
+        while self._step():
+            pass
+        return self._now, self._looked
+
+    def _wire(self) -> None:
+        """Find out who waits for whom."""
+        named: dict[int, list[int]] = {}
+        for place, stretch in enumerate(self._stretches):
+            for name in stretch.names:
+                named.setdefault(name, []).append(place)
+        wants = {name for stretch in self._stretches for name in stretch.sources}
+        for name in wants:
+            self._after.update((place, []) for place in named.get(name, ()))
+        for place, stretch in enumerate(self._stretches):
+            for there in {there for source in stretch.sources for there in named.get(source, ())}:
+                self._missing[place] += 1
+                self._after[there].append(place)
+            if not self._missing[place]:
+                self._new.append(place)
+
+    def _step(self) -> bool:
+        """Send the next request, or let time pass; tell whether there is anything left."""
+        self._hear()
+        work = bool(self._new or self._going)
+        if self._awaited:
+            self._looks.reprice(price(self._awaited, self._rate, others_wait=work), self._now)
+        look = self._looks.next_due() <= self._now
+        if not work and not look:
+            soon = self._answers[0][0] if self._answers else inf
+            soon = min(soon, self._looks.next_due(), self._now + RECONSIDERED if self._awaited else inf)
+            if soon == inf:
+                return False
+            self._now = max(soon, self._now)
+            return True
+        if (at := self._when(work=work)) > self._now:
+            # What is due by then may go first.
+            self._now = at
+            return True
+        if look and work:
+            self._owed += self._share or (WANTED_SHARE if self._wanted else USUAL_SHARE)
+            look = self._owed >= 1
+            self._owed -= look
+        if not (look and self._look()) and work:
+            self._work()
+        return True
+
+    def _when(self, *, work: bool) -> float:
+        """Return when the pace lets the next one go."""
+        now, sent = self._now, self._sent
+        if not sent:
+            return now
+        if len(sent) >= self._in_flight and (free := sent[-self._in_flight] + self._latency) > now:
+            return free
+        while self._held < len(sent) and sent[self._held] + self._latency + self._period <= now:
+            self._held += 1
+        held = len(sent) - self._held
+        left = max(work + self._looked, self._expected - len(sent))
+        if self._guess.told and now >= sent[0] + self._latency and held < self._limit:
+            if self._exclusive and held + self._cushion < self._limit:
+                return now
+            if left + self._tail <= self._limit - held:
+                return now
+        return max(self._due, sent[self._held] + self._latency + self._period if held >= self._limit else now)
+
+    def _send(self) -> float:
+        """Send one; return when its answer is there."""
+        self._sent.append(self._now)
+        self._due = self._now + 1 / self._rate
+        return self._now + self._latency
+
+    def _work(self) -> None:
+        if self._going:
+            place, left = self._going.popleft()
+        else:
+            place = self._new[0]
+            stretch = self._stretches[place]
+            self._begun[place] += 1
+            left = stretch.requests + (stretch.first if self._begun[place] == 1 else 0)
+            if self._begun[place] == stretch.operations:
+                self._new.popleft()
+        heapq.heappush(self._answers, (self._send() if left else self._now, place, max(left - 1, 0)))
+
+    def _look(self) -> bool:
+        """Look at what is due; tell whether anything was."""
+        taken: Awaited[tuple[int, float]] | None = self._looks.take(self._now)
+        if taken is None:
+            return False
+        place, ready = taken.item
+        self._looked += 1
+        heard = self._send()
+        settled = ready <= heard
+        self._looks.learn(taken, heard, settled=settled)
+        if not settled:
+            self._looks.put_back(taken)
+            return True
+        self._awaited -= 1
+        self._wanted -= place in self._after
+        heapq.heappush(self._answers, (heard, place, _SETTLED))
+        return True
+
+    def _hear(self) -> None:
+        """Hear the answers that are there by now."""
+        while self._answers and self._answers[0][0] <= self._now:
+            _, place, left = heapq.heappop(self._answers)
+            if left > 0:
+                self._going.append((place, left))
+            elif left != _SETTLED and self._stretches[place].awaits is not None:
+                self._await(place)
+            else:
+                self._end(place)
+
+    def _await(self, place: int) -> None:
+        what = self._stretches[place].awaits
+        assert what is not None
+        usual = self._api.watches[what].usual
+        takes = usual * self._guess.settling * exp(WIDTH * self._chance.gauss(0.0, 1.0))
+        self._awaited += 1
+        self._wanted += place in self._after
+        self._looks.add((place, self._now + takes), what, usual, size=None, began=self._now, overdue=inf)
+
+    def _end(self, place: int) -> None:
+        self._open[place] -= 1
+        if self._open[place]:
+            return
+        for waiting in self._after.get(place, ()):
+            self._missing[waiting] -= 1
+            if not self._missing[waiting]:
+                self._new.append(waiting)
