@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulkops.jobfile import Line
-    from bulkops.model import Json
+
+_64_BITS = 2**64 - 1
 
 
 class Duplicates:
@@ -29,14 +30,16 @@ class Duplicates:
         """Look at a line that is to be done; `files` are those of its fields that name files."""
         raw = line.raw
         if line.id is not None:
-            raw = raw.replace(b'"' + line.id.encode() + b'"', b"", 1)
-        self._lines.add(_mark(raw))
+            raw = raw.replace(b'"%b"' % line.id.encode(), b"", 1)
+        self._lines.put(hash(raw) & _64_BITS)
         for field in files:
-            self._files.add(_mark(line.fields[field]))
+            self._files.put(hash(line.fields[field]) & _64_BITS)
         if line.kind.makes == "agent":
-            name = _name(line)
+            fields = line.fields
+            body = fields.get("body")
+            name = body.get("name") if isinstance(body, dict) else fields.get("name")
             if isinstance(name, str):
-                self._named.add(_mark(name))
+                self._named.put(hash(name) & _64_BITS)
             # Copies whose name does not tell their number have one name.
             self._copied += line.count > 1 and (name is None or isinstance(name, str))
 
@@ -48,12 +51,3 @@ class Duplicates:
             found[word] = len(index.duplicates())
         found["names"] += self._copied
         return found
-
-
-def _mark(text: str | bytes) -> bytes:
-    return hash(text).to_bytes(8, "big", signed=True)
-
-
-def _name(line: Line) -> Json:
-    body = line.fields.get("body")
-    return body.get("name") if isinstance(body, dict) else line.fields.get("name")
