@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
+from bulkops.foreseeing import BAD
 from bulkops.model import State
 from bulkops.outputs.atomic import written_aside
+from bulkops.reporting.compared import Beforehand, Happened
 from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
 from bulkops.reporting.progress import Moment
@@ -63,12 +65,15 @@ class Observer:
     _others: int = 0
     _rested_before: float = 0.0
     """Seconds of pauses that earlier runs with the key had."""
+    _used_before: int = 0
+    """Requests of earlier runs that still count at the begin."""
     _rest_until: float = 0.0
     _rest_cause: str = ""
 
     def begin(self, plan: Plan, settings: Settings, foreseen: Foreseen | None) -> None:
         """Hear that the run begins; the plan's numbers are told, to be held against what comes of it."""
         tier = settings.account.tier
+        self.report.beforehand = said_beforehand(plan, settings, foreseen)
         self.events.note(
             "run_started",
             job=self.job.path,
@@ -149,7 +154,8 @@ class Observer:
         self, engine: Engine, pace: Pace, sender: Retrying, account: str, question: Question
     ) -> None:
         """Tell how it goes on, until cancelled."""
-        self._rested_before = pace.standing(account).paused_seconds
+        beginning = pace.standing(account)
+        self._rested_before, self._used_before = beginning.paused_seconds, beginning.granted_last_period
         while True:
             await anyio.sleep(TICK)
             standing = self._seen(pace.standing(account))
@@ -219,6 +225,15 @@ class Observer:
         # What only waits for its turn was not sent.
         sent = self.meter.total.sent
         report.requests, report.polls, report.retries = sent.total(), sent["poll"], sender.retries
+        total = self.meter.total
+        settling = {what: times.percentile(0.5) or 0.0 for what, times in total.settled.items()}
+        report.happened = Happened(
+            total.ended.total(),
+            dict(sent),
+            total.latencies().percentile(0.5),
+            settling,
+            self._used_before,
+        )
         self._now = Now(
             time.time(),
             standing.granted_last_period,
@@ -227,6 +242,21 @@ class Observer:
             engine.awaited,
             report.paused_seconds,
         )
+
+
+def said_beforehand(plan: Plan, settings: Settings, foreseen: Foreseen | None) -> Beforehand:
+    """Return what a plan said of the rest of a job."""
+    return Beforehand(
+        operations=plan.left.total(),
+        requests=plan.requests,
+        looks=plan.looks if foreseen is None else foreseen.looks,
+        looks_range=None if foreseen is None else (foreseen.fewest_looks, foreseen.most_looks),
+        seconds=None if foreseen is None else foreseen.seconds,
+        seconds_range=None if foreseen is None else (foreseen.least, foreseen.most),
+        limit=settings.account.usable.limit,
+        answer=BAD.latency,
+        settling={what: settings.api.watches[what].usual for what in plan.awaited},
+    )
 
 
 def settling(count: int, sure: int, seconds: float) -> str:

@@ -31,6 +31,7 @@ from bulkops.pace.places import state_folder
 from bulkops.pipeline import Order
 from bulkops.pipeline import run as run_order
 from bulkops.planning import deletes_words
+from bulkops.reporting.compared import plan_line
 from bulkops.reporting.progress import choose
 from bulkops.reporting.report import Job, summary
 from bulkops.reporting.summing_up import doubts_line, last_line, pace_line
@@ -259,6 +260,8 @@ def _tell(options: Options, ending: Ending, named: Job, folder: RunFolder) -> in
         limit = pace_line(ending.report)
         if limit is not None and not options.quiet:
             say(limit)
+        if (off := plan_line(ending.report)) is not None and not options.quiet:
+            say(off)
         say(f"results: {folder.path / 'results.jsonl'}")
         say(doubts_line(ending.report))
         say(last_line(ending.report, named, ending.code))

@@ -12,6 +12,7 @@ import orjson
 
 from bulkops.errors import BulkopsError
 from bulkops.model import State
+from bulkops.reporting.compared import Happened, compared
 from bulkops.reporting.text import shell_word
 from bulkops.reporting.words import rfc3339
 from bulkops.settings import NO_RESERVE, run_folder
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bulkops.checkpoint.rows import LineChecks
     from bulkops.errors import Stop
     from bulkops.model import Json
+    from bulkops.reporting.compared import Beforehand
     from bulkops.settings import Reserve
 
 WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
@@ -70,6 +72,8 @@ class Report:
     stopped: str | None = None
     checks_passed: int = 0
     checks_failed: int = 0
+    beforehand: Beforehand | None = None
+    happened: Happened = field(default_factory=Happened)
     _counts: Counter[tuple[str, State]] = field(default_factory=Counter)
 
     @property
@@ -246,6 +250,7 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
             "absent": report.absent,
             "possible_duplicates": report.possible_duplicates,
         },
+        "plan": compared(report),
         "seconds": round(report.seconds, 3),
         "started_at": rfc3339(report.started),
         "ended_at": None if report.ended is None else rfc3339(report.ended),

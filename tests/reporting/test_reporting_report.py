@@ -246,6 +246,7 @@ def test_the_summary_is_complete() -> None:
         "limit": {"requests": 500, "seconds": 60.0, "source": "--tier", "used": 0.836, "others": 0},
         "pauses": {"count": 4, "seconds": 33.25, "reasons": {"429": 4}},
         "doubts": {"in_doubt": 0, "found": 0, "absent": 0, "possible_duplicates": 0},
+        "plan": None,
         "seconds": 41.0,
         "started_at": "1970-01-01T00:00:00.000Z",
         "ended_at": "1970-01-01T00:00:41.000Z",
