@@ -65,6 +65,20 @@ ACCOUNT = (
         "--exclusive", about="nobody else uses the key: go ahead of the even pace where the server lets us"
     ),
 )
+API_KEY_FILE = Option(
+    "--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"
+)
+ONLINE = (
+    Option("--online", about="also read what would change, and show the differences; sends reads only"),
+    Option(
+        "--online-limit",
+        takes=int,
+        metavar="N",
+        default=100,
+        about="look at the agents of so many lines at most (100)",
+    ),
+    API_KEY_FILE,
+)
 RUNNING = (
     Option(
         "-j", "--jobs", takes=int, metavar="N", default=16, about="requests in flight, at most (default 16)"
@@ -76,7 +90,7 @@ RUNNING = (
         about="of the requests, looks at what is awaited get at most so many while others wait (10%; 40% when "
         "later operations wait for what is awaited)",
     ),
-    Option("--api-key-file", takes=str, metavar="FILE", about="a file (mode 0600) that holds the API key"),
+    API_KEY_FILE,
     Option(
         "--upload-root",
         takes=str,
@@ -278,10 +292,11 @@ NEW = {
 
 VERBS = {
     "plan": Verb(
-        "validate a job, and say what a run would do; sends nothing",
+        "validate a job, and say what a run would do; sends nothing, or reads with --online",
         JOB,
         options=(RUN_DIR, HEADER, VAR, CHANGED, NO_BEFORE, JSON),
         account_and_pace=ACCOUNT,
+        looking=ONLINE,
     ),
     "run": Verb(
         "do a job; run it again and it continues",

@@ -68,6 +68,9 @@ class Holed:
 
     parts: tuple[Part, ...]
 
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts))
+
 
 def resolve(value: Json, lookup: Callable[[FromResults], Json], copy: int) -> Json:
     """Return a prepared value with its holes filled; LineError where `lookup` or the filling fails.

@@ -1,0 +1,82 @@
+"""What operations would change of what is there: which agents have to be read for it, and what differs then. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulkops.merging import merge_patch
+from bulkops.model import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulkops.jobfile import Line
+    from bulkops.model import Json
+    from bulkops.planning.plan import Plan
+
+CONCERNED = {"agent.update": "agent_id", "agent.delete": "agent_id", "agent.clone": "agent_id"}
+"""The kinds that concern an agent which has to be there, and the field that names it."""
+
+
+@value
+class Absent:
+    """In the place of a value: there is none."""
+
+
+ABSENT = Absent()
+
+
+@value
+class Difference:
+    """A value that would change: where it is (keys from the outside in), what it is, what it would be."""
+
+    path: tuple[str, ...]
+    old: Json
+    new: Json
+
+
+@value
+class Concern:
+    """A line that concerns an agent."""
+
+    line: Line
+    agent_id: str
+    """Empty as long as it is not known."""
+    operations: int
+    """So many of the line are left to do."""
+
+
+def concerns(plan: Plan) -> Iterator[Concern]:
+    """Yield, in file order, the lines left to do that concern an agent."""
+    if not any(plan.left[kind] for kind in CONCERNED):
+        return
+    plan.occurrences.restart()
+    for batch in plan.batches_with_work():
+        for raw in batch:
+            line = plan.parse(raw)
+            key = plan.key_of(line.id, line.raw)
+            field = CONCERNED.get(line.op)
+            if field is None:
+                continue
+            agent_id = line.fields.get(field)
+            left = sum(plan.takes_up(each.key, line) for each in plan.planned(line, key))
+            if left:
+                yield Concern(line, agent_id if isinstance(agent_id, str) else "", left)
+    plan.occurrences.restart()
+
+
+def changes(concern: Concern, agent: Json) -> list[Difference]:
+    """Return what a line would change of its agent: of an update the fields whose value would be another one."""
+    line = concern.line
+    if line.op != "agent.update":
+        return []
+    return list(differences(agent, merge_patch(agent, line.fields["body"])))
+
+
+def differences(old: Json, new: Json, path: tuple[str, ...] = ()) -> Iterator[Difference]:
+    """Yield what differs, as deep in objects as it goes; a list differs as a whole."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key))
+    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
+        yield Difference(path, old, new)

@@ -1,0 +1,130 @@
+"""`plan --online`: reads what a job would change, and changes nothing: GETs only, through the pace, at most so many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bulkops import bounding
+from bulkops.checkpoint.memory import MemoryCheckpoint
+from bulkops.errors import InDoubt, OperationFailed, Stop
+from bulkops.lifecycle import Life
+from bulkops.model import Effect, value
+from bulkops.pace.tiers import Allowance
+from bulkops.pace.turns import Pace
+from bulkops.planning.changes import CONCERNED, changes, concerns
+from bulkops.sending import Attempt, open_sender
+from bulkops.told import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bulkops.model import Json
+    from bulkops.planning import Plan
+    from bulkops.planning.changes import Concern, Difference
+    from bulkops.sending import Sender
+    from bulkops.settings import Settings
+
+NOT_FOUND = 404
+READERS = 8
+
+
+@value
+class Seen:
+    """A line that was looked at: its agent as it is, and what would differ; `trouble` where it could not be read."""
+
+    concern: Concern
+    agent: Json
+    differences: list[Difference]
+    trouble: str | None = None
+
+    @property
+    def is_there(self) -> bool | None:
+        """Whether there is such an agent; None where that could not be found out."""
+        return None if self.trouble is not None else self.agent is not None
+
+
+@value
+class Preview:
+    """What was seen: the lines in file order, and how many operations were not looked at, and why."""
+
+    seen: list[Seen]
+    reads: int
+    beyond: int
+    """More than were to be looked at."""
+    unknown: int
+    """Lines that get to know their agent only when others have run."""
+
+
+def preview(plan: Plan, settings: Settings, state: Path | None, most: int) -> Preview:
+    """Look at the agents of at most so many lines. Raises Stop when the server refuses the key or is not there."""
+    wanted: list[Concern] = []
+    unknown = 0
+    beyond = sum(plan.left[kind] for kind in CONCERNED)
+    for concern in concerns(plan):
+        if len(wanted) == most:
+            break
+        beyond -= concern.operations
+        if concern.agent_id:
+            wanted.append(concern)
+        else:
+            unknown += 1
+    ids = list(dict.fromkeys(concern.agent_id for concern in wanted))
+    found: dict[str, Json] = {}
+    if ids:
+        try:
+            anyio.run(_read, ids, settings, state, found)
+        except BaseExceptionGroup as group:
+            raise next(_stops(group), group) from None
+    seen = [_seen(concern, found[concern.agent_id]) for concern in wanted]
+    return Preview(seen, len(ids), beyond, unknown)
+
+
+def _seen(concern: Concern, found: Json | OperationFailed) -> Seen:
+    if not isinstance(found, OperationFailed):
+        return Seen(concern, found, changes(concern, found))
+    if found.status == NOT_FOUND:
+        return Seen(concern, None, [])
+    return Seen(concern, None, [], found.message)
+
+
+async def _read(ids: list[str], settings: Settings, state: Path | None, found: dict[str, Json]) -> None:
+    """Read agents, some at a time; what could not be read is found as its failure."""
+    account = settings.account
+    allowance = Allowance(
+        account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
+    )
+    pace = Pace(
+        {account.name: allowance},
+        headers=settings.api.rate_headers,
+        in_flight=READERS,
+        kept=bounding.places(state, account, silent),
+    )
+    left = iter(ids)
+    async with pace, open_sender(settings, {account.name: account}, MemoryCheckpoint(), pace) as sender:
+        pace.expect(account.name, len(ids))
+        async with anyio.create_task_group() as readers:
+            for _ in range(min(READERS, len(ids))):
+                readers.start_soon(_read_some, left, sender, settings, found)
+
+
+async def _read_some(left: Iterator[str], sender: Sender, settings: Settings, found: dict[str, Json]) -> None:
+    for agent_id in left:
+        try:
+            request = settings.api.agent_get.request(agent_id=agent_id)
+            attempt = Attempt(request, settings.account.name, b"", 0, Life(Effect.READ))
+            found[agent_id] = (await sender.send(attempt)).json
+        except OperationFailed as failure:
+            found[agent_id] = failure
+        except InDoubt as doubt:
+            found[agent_id] = OperationFailed("unreadable", str(doubt))
+
+
+def _stops(group: BaseExceptionGroup[BaseException]) -> Iterator[Stop]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _stops(error)
+        elif isinstance(error, Stop):
+            yield error
