@@ -14,7 +14,7 @@ help:
 	@echo "make test    set up, then run the tests"
 	@echo "make check   formatting, lint, types, import contracts"
 	@echo "make format  rewrite the code in the house's format"
-	@echo "make bench   the figures of the README, measured here (about twenty minutes)"
+	@echo "make bench   the figures of the README, measured here (about 25 minutes)"
 	@echo "make soak    the long sizes: simulated histories, crash tests, damage, pace (hours; HISTORIES=n, SHARE=0.1 for a"
 	@echo "             tenth of the crash tests, SEEDS=n); make figures puts what was counted into docs/guarantees.md"
 	@echo "make clean   remove what the others made"

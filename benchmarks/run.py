@@ -28,6 +28,7 @@ SCRIPTS = (
     "checkpoint",
     "memory",
     "plan_lines",
+    "plan_accuracy",
     "resume",
     "recover",
     "upload_200mb",
