@@ -166,8 +166,10 @@ class _Played:
         self._begun = [0] * len(self._stretches)
         self._open = [stretch.operations for stretch in self._stretches]
         self._missing = [0] * len(self._stretches)
-        self._after: dict[int, list[int]] = {}
-        self._wire()
+        self._group: dict[int, int] = {}
+        """By what they are waited for as, how many stretches of it have not ended."""
+        self._after = self._wire()
+        """By the same, the stretches that wait."""
 
     def play(self) -> tuple[float, int]:
         """Return the seconds until everything has ended, and the number of looks."""
@@ -175,21 +177,24 @@ class _Played:
             pass
         return self._now, self._looked
 
-    def _wire(self) -> None:
-        """Find out who waits for whom."""
-        named: dict[int, list[int]] = {}
-        for place, stretch in enumerate(self._stretches):
+    def _wire(self) -> dict[int, list[int]]:
+        """Find out who waits for what."""
+        after: dict[int, list[int]] = {name: [] for each in self._stretches for name in each.sources}
+        for stretch in self._stretches:
             for name in stretch.names:
-                named.setdefault(name, []).append(place)
-        wants = {name for stretch in self._stretches for name in stretch.sources}
-        for name in wants:
-            self._after.update((place, []) for place in named.get(name, ()))
+                if name in after:
+                    self._group[name] = self._group.get(name, 0) + 1
         for place, stretch in enumerate(self._stretches):
-            for there in {there for source in stretch.sources for there in named.get(source, ())}:
-                self._missing[place] += 1
-                self._after[there].append(place)
+            for name in stretch.sources:
+                if name in self._group:
+                    self._missing[place] += 1
+                    after[name].append(place)
             if not self._missing[place]:
                 self._new.append(place)
+        return after
+
+    def _is_wanted(self, place: int) -> bool:
+        return any(name in self._group for name in self._stretches[place].names)
 
     def _step(self) -> bool:
         """Send the next request, or let time pass; tell whether there is anything left."""
@@ -267,7 +272,7 @@ class _Played:
             self._looks.put_back(taken)
             return True
         self._awaited -= 1
-        self._wanted -= place in self._after
+        self._wanted -= self._is_wanted(place)
         heapq.heappush(self._answers, (heard, place, _SETTLED))
         return True
 
@@ -288,14 +293,18 @@ class _Played:
         usual = self._api.watches[what].usual
         takes = usual * self._guess.settling * exp(WIDTH * self._chance.gauss(0.0, 1.0))
         self._awaited += 1
-        self._wanted += place in self._after
+        self._wanted += self._is_wanted(place)
         self._looks.add((place, self._now + takes), what, usual, size=None, began=self._now, overdue=inf)
 
     def _end(self, place: int) -> None:
         self._open[place] -= 1
         if self._open[place]:
             return
-        for waiting in self._after.get(place, ()):
-            self._missing[waiting] -= 1
-            if not self._missing[waiting]:
-                self._new.append(waiting)
+        for name in self._stretches[place].names:
+            if name not in self._group:
+                continue
+            self._group[name] -= 1
+            for waiting in self._after[name] if not self._group[name] else ():
+                self._missing[waiting] -= 1
+                if not self._missing[waiting]:
+                    self._new.append(waiting)

@@ -114,6 +114,18 @@ def test_lines_wait_for_those_that_they_name(tmp_path: Path) -> None:
     assert foreseen(tmp_path, [*documents, after, *clones]).seconds > together.seconds + 15
 
 
+def test_a_tag_is_waited_for_like_its_lines(tmp_path: Path) -> None:
+    """Whoever needs a tag, or collects it, is foreseen to wait as if each of its lines had been named."""
+    documents = uploads(tmp_path, 30)
+    by_id = {**CREATE, "needs": [line["id"] for line in documents]}
+    named = foreseen(tmp_path, [*documents, by_id])
+    tagged = [{**line, "tags": ["docs"]} for line in documents]
+    assert foreseen(tmp_path, [*tagged, {**CREATE, "needs": ["@docs"]}]) == named
+    collects = {"$collect": {"tag": "docs", "field": "document_id"}}
+    body = {"name": "x", "conversation_config": {"agent": {"prompt": {"knowledge_base": collects}}}}
+    assert foreseen(tmp_path, [*tagged, {"op": "agent.create", "body": body}]) == named
+
+
 def test_the_clock_of_the_server_only_scales_it(tmp_path: Path) -> None:
     """At a clock ten times as fast everything takes a tenth of the time."""
     lines = uploads(tmp_path, 40)

@@ -35,10 +35,11 @@ class Stretch:
 
     def goes_on(self, other: Stretch) -> bool:
         """Tell whether another one is the same, and neither waits nor can be waited for."""
-        return (
-            not (self.names or other.names or self.sources or other.sources)
-            and (self.requests, self.awaits, other.first) == (other.requests, other.awaits, 0)
-        )
+        return not (self.names or other.names or self.sources or other.sources) and (
+            self.requests,
+            self.awaits,
+            other.first,
+        ) == (other.requests, other.awaits, 0)
 
 
 class Course:

@@ -81,10 +81,12 @@ def test_requests_are_counted_by_kind_and_by_endpoint(tmp_path: Path) -> None:
 
 
 def test_the_depth_is_the_longest_chain_of_lines(tmp_path: Path) -> None:
-    """Needs and references make chains; a job in which nothing waits has the depth 1."""
+    """Needs, references and tags make chains, of lines with or without an id; where nothing waits, the depth is 1."""
     lines = [get("a"), get("b", needs=["a"]), get("c", agent_id="${ref:b#agent_id}"), get("d", needs=["a"])]
     assert plan_of(write(tmp_path / "job.jsonl", lines)).depth == 3
     assert plan_of(write(tmp_path / "flat.jsonl", [get("a"), get()])).depth == 1
+    last = [get("a", tags=["t"]), get("b", tags=["t"], needs=["a"]), get(None, needs=["@t"])]
+    assert plan_of(write(tmp_path / "tags.jsonl", last)).depth == 3
 
 
 def test_what_stands_there_several_times_is_counted(tmp_path: Path) -> None:
