@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,6 +18,7 @@ from bulkops.engines.doubts import adopted, chosen_by_user
 from bulkops.engines.drive import BEFORE, DOUBTFUL
 from bulkops.engines.reopening import told_before
 from bulkops.errors import UsageError
+from bulkops.jobfile import closest
 from bulkops.lifecycle import Choice, Chosen
 from bulkops.model import State
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import Checkpoint, OperationRow, StepRow
 
+MOST_COMPARED = 20_000
+"""So many operations in doubt are looked at for the one that was meant."""
 _NUMBERED = re.compile(r"(.+)\[([0-9]{1,6})\]", re.DOTALL)
 
 
@@ -60,8 +64,12 @@ async def _row(checkpoint: Checkpoint, name: str) -> OperationRow:
             return row
         if row is not None:
             raise UsageError(f"{name} is not in doubt: it is {row.state.value.replace('_', ' ')}")
+    with checkpoint.reader() as reader:
+        held = (row.id for row in reader.rows([State.IN_DOUBT]) if row.id is not None)
+        close = closest([name], islice(held, MOST_COMPARED))
+    meant = f"did you mean {close[name]!r}? " if name in close else ""
     raise UsageError(
-        f"{name!r} is no operation in doubt; in_doubt.jsonl lists them, as the last run left them "
+        f"{name!r} is no operation in doubt; {meant}in_doubt.jsonl lists them, as the last run left them "
         "(one that was killed is in it once it was run again)"
     )
 

@@ -8,7 +8,7 @@ from bulkops.jobfile.header import Given, Header, read_header, said_once
 from bulkops.jobfile.holes import Collect, FromResults, Ref, pick
 from bulkops.jobfile.lines import Line, parse_line
 from bulkops.jobfile.marks import TAG_MARK
-from bulkops.jobfile.problems import LineError, LineProblems, nearest, problems_text
+from bulkops.jobfile.problems import LineError, LineProblems, closest, nearest, problems_text, shown
 from bulkops.jobfile.reading import JobFile, RawLine
 from bulkops.jobfile.sifting import Fingerprint, LineSet, fingerprint, sifted
 from bulkops.jobfile.sources import rows_of
@@ -31,6 +31,7 @@ __all__ = [
     "LineSet",
     "RawLine",
     "Ref",
+    "closest",
     "depth",
     "find_cycle",
     "fingerprint",
@@ -44,6 +45,7 @@ __all__ = [
     "read_header",
     "rows_of",
     "said_once",
+    "shown",
     "sifted",
     "wrong_file",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import TYPE_CHECKING
 
 from bulkops.errors import Problem
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PROBLEMS_SHOWN = 100
 _LONGEST_WORD = 80
+_ALIKE = 0.8
+"""Of many names, one that is less like a word was hardly meant by it."""
 _MOST_NAMES = 40
 
 
@@ -57,6 +59,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"did you mean `{shown(close[0])}`?"
     more = ", …" if len(names) > _MOST_NAMES else ""
     return f"known are {', '.join(shown(name) for name in names[:_MOST_NAMES])}{more}"
+
+
+def closest(words: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return for each of a few words that of many names which is much like it, where one is; goes through them once."""
+    matchers = [(word, SequenceMatcher(None, "", word[:_LONGEST_WORD])) for word in words]
+    best: dict[str, tuple[float, str]] = {}
+    for name in known:
+        for word, matcher in matchers:
+            least, _ = best.get(word, (_ALIKE, ""))
+            matcher.set_seq1(name[:_LONGEST_WORD])
+            # The first two are cheap, and never less than the third.
+            if matcher.real_quick_ratio() > least and matcher.quick_ratio() > least:
+                ratio = matcher.ratio()
+                if ratio > least:
+                    best[word] = (ratio, name)
+    return {word: name for word, (_, name) in best.items()}
 
 
 def problems_text(problems: Sequence[Problem]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import KeyIndex, Occurrences, line_key, operation_key
@@ -13,12 +13,14 @@ from bulkops.jobfile import (
     LineProblems,
     LineSet,
     Ref,
+    closest,
     depth,
     find_cycle,
     nearest,
     parse_line,
     parse_object,
     read_header,
+    shown,
     sifted,
 )
 from bulkops.jobfile.marks import read_need
@@ -30,7 +32,7 @@ from bulkops.planning.groups import BLOCKING, Group, Groups, name_of
 from bulkops.planning.plan import named
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from bulkops.jobfile import Given, Header, JobFile, Line, RawLine
     from bulkops.model import Json
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     Wrong = tuple[int | None, str | None, str]
 
 MOST_TAGS_NAMED = 1000
+MOST_COMPARED = 20_000
+MOST_MEANT = 20
+"""So many ids of lines are compared with so many that are not there: some seconds at most."""
 MOST_SHOWN = 10
 """So many lines show the way of a circle."""
 
@@ -102,6 +107,7 @@ class References:
         """
         elsewhere = self._ids_of_base(ids)
         self._going_on.freeze()
+        unknown: list[tuple[int, str]] = []
         for (source, index), at in zip(self.asked, self._asked.values(), strict=True):
             number, needs_all = abs(at), at > 0
             if source.startswith(TAG_MARK):
@@ -110,7 +116,7 @@ class References:
             if key in ids_of_bad:
                 continue
             if key not in ids and key not in elsewhere:
-                yield number, None, f"waits for {source!r}, and no line has that id; give one line the id"
+                unknown.append((number, source))
                 continue
             count = self._plan.copies.get(source, 1)
             if index is not None and index > count:
@@ -119,6 +125,7 @@ class References:
                 what = f"refers to {source!r}, which has {count} operations"
                 yield number, None, f"{what}; say which: {source}[1]"
         self._edges.update(self._edges_of_tags)
+        yield from self._unknown(unknown)
         if (cycle := find_cycle(self._edges)) is not None:
             yield self._circle(cycle)
         else:
@@ -128,6 +135,15 @@ class References:
     def goes_on(self, line_id: str) -> bool:
         """Tell whether what waits for a line goes on although that has failed."""
         return line_key(line_id, b"", 0) in self._going_on
+
+    def _unknown(self, asked: Sequence[tuple[int, str]]) -> Iterator[Wrong]:
+        """Yield what is to be said of ids that no line has, with the id that was probably meant."""
+        lines = chain.from_iterable(self._plan.raw_batches()) if asked else ()
+        ids = (line_id for raw in lines if (line_id := id_of(raw)) is not None)
+        close = closest({source for _, source in asked[:MOST_MEANT]}, islice(ids, MOST_COMPARED))
+        for number, source in asked:
+            hint = f"did you mean `{shown(close[source])}`?" if source in close else "give one line the id"
+            yield number, None, f"waits for {source!r}, and no line has that id; {hint}"
 
     def _circle(self, cycle: list[str]) -> Wrong:
         names = [self._plan.job.place(int(node[1:])) if _is_nameless(node) else node for node in cycle]

@@ -196,6 +196,19 @@ def test_a_policy_that_cannot_be_is_refused(desk: Desk, policy: str) -> None:
     assert (ended.code, desk.sent) == (2, 0), ended.err
 
 
+def test_a_misspelt_operation_in_doubt_is_answered_with_the_one_that_was_meant(
+    desk_at: Callable[..., Desk],
+) -> None:
+    """Who misspells what is to be settled is told which id is like it; nothing is settled."""
+    desk = desk_at(faults=lost("tool.create", 1))
+    job = desk.job([{**tool(0), "id": "weather-tool"}])
+    assert desk.run(job).code == 6
+    ended = desk.bulkops("resolve", job, "wether-tool", "--skip")
+    assert ended.code == 2
+    assert "did you mean 'weather-tool'?" in ended.err
+    assert desk.bulkops("resolve", job, "weather-tool", "--skip").code == 0
+
+
 def test_a_doubt_is_settled_by_hand(desk_at: Callable[..., Desk]) -> None:
     """Adopted, sent again or given up, with who decided: the next run goes on with it."""
     desk = desk_at(faults=lost("tool.create", 1, 2, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -331,3 +332,27 @@ def test_a_failed_file_knows_the_tags_of_its_base(tmp_path: Path, job: Path) -> 
     keys = [plan.collected["t"][start : start + 16] for start in range(0, 64, 16)]
     ids = [(each.get("id"), orjson.dumps(each)) for each in tagged]
     assert keys == [operation_key(line_key(line_id, raw, 0), 0) for line_id, raw in ids]
+
+
+def test_an_id_that_no_line_has_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    """A misspelt id is answered with the line's that is like it; one that is like none with what to do."""
+    lines = [
+        get("golden-agent"),
+        get("a", needs=["golden_agent"]),
+        get("b", agent_id="${ref:elsewhere#agent_id}"),
+    ]
+    assert problems_of(write(tmp_path / "job.jsonl", lines)) == [
+        (2, None, "waits for 'golden_agent', and no line has that id; did you mean `golden-agent`?"),
+        (3, None, "waits for 'elsewhere', and no line has that id; give one line the id"),
+    ]
+
+
+def test_a_misspelt_id_in_a_long_job_is_told_soon(tmp_path: Path) -> None:
+    """Of 200 ids that 30,000 lines do not have, all are told, after some seconds of looking for what was meant."""
+    lines = [get(f"tenant-{number:06}") for number in range(30_000)]
+    lines += [get(None, needs=[f"tenat-{number:06}"]) for number in range(200)]
+    began = time.process_time()
+    found = problems_of(write(tmp_path / "job.jsonl", lines))
+    assert len(found) == 200
+    assert found[7][2].endswith("did you mean `tenant-000007`?")
+    assert time.process_time() - began < 20
