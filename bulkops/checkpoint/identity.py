@@ -90,10 +90,6 @@ class KeyIndex:
             raise ValueError("a frozen KeyIndex takes no more keys")
         self._buckets[key[0]].append(_PREFIX(key)[0])
 
-    def put(self, prefix: int) -> None:
-        """Put a key in by its first 64 bits, before `freeze`."""
-        self._buckets[prefix >> 56].append(prefix)
-
     def freeze(self) -> None:
         """End the filling; from here on the set can be asked. A second call changes nothing."""
         if not self._frozen:

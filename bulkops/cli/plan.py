@@ -57,16 +57,16 @@ def run(options: Options) -> int:
             with_key=False,
         )
         view = View(plan, account, orders.profile(options), _foreseen(options, plan, account))
-        told, lines = as_json(view), as_lines(view)
+        seen = None
         if getattr(options, "online", False):
             from bulkops.cli.online import look
 
             seen = look(options, plan, environ)
-            told["online"], lines = seen.as_json(), lines + seen.as_lines()
         if options.json:
-            sys.stdout.buffer.write(orjson.dumps(told) + b"\n")
+            online = {} if seen is None else {"online": seen.as_json()}
+            sys.stdout.buffer.write(orjson.dumps({**as_json(view), **online}) + b"\n")
         else:
-            print("\n".join(lines))
+            print("\n".join(as_lines(view) + ([] if seen is None else seen.as_lines())))
     return 0
 
 
