@@ -49,9 +49,7 @@ class Course:
         self._stretches: list[Stretch] = []
         self.whole = True
 
-    def add(
-        self, line: Line, key: bytes, left: int, each: Rehearsal, *, first: bool, before: bool
-    ) -> None:
+    def add(self, line: Line, key: bytes, left: int, each: Rehearsal, *, first: bool, before: bool) -> None:
         """Put a line at the end that has so many operations left; `first`: it also takes what they share."""
         if not self.whole:
             return

@@ -31,8 +31,6 @@ class Risk:
 def risks(plan: Plan, api: Profile, account: Account, seconds: float | None) -> Iterator[Risk]:
     """Yield what is to be known of the rest of a job that is expected to take so many seconds."""
     yield from _duplicates(plan)
-    if deletes := plan.requests_by_endpoint[api.agent_delete.name]:
-        yield Risk("deletes", deletes, f"deletes {_number(deletes, 'agent')}")
     if untold := _untold(plan, api):
         kinds = ", ".join(f"{name} {count:,}" for name, count in untold.items())
         told = f"an operation whose answer is lost is held in doubt, as the API has no listing to look in: {kinds}"

@@ -27,12 +27,6 @@ def test_a_job_of_reads_has_no_risk(tmp_path: Path) -> None:
     assert told(tmp_path, [get("a"), get("b", agent_id="agent_2")]) == {}
 
 
-def test_deletes_are_counted(tmp_path: Path) -> None:
-    """How many agents a job deletes is said."""
-    lines = [{"op": "agent.delete", "agent_id": f"agent_{number}"} for number in range(3)]
-    assert told(tmp_path, lines) == {"deletes": "deletes 3 agents"}
-
-
 def test_what_cannot_be_looked_for_is_named(tmp_path: Path) -> None:
     """Endpoints that make or spend something which no listing has are named; those of agents are not."""
     body = {"name": "x", "conversation_config": {}}
