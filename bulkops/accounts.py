@@ -16,7 +16,7 @@ from bulkops.errors import UsageError
 from bulkops.settings import Account, Reserve, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bulkops.api.profile import Profile
 
@@ -101,6 +101,56 @@ def find_account(
         exclusive=wanted.exclusive or bool(entry.get("exclusive")),
         poll_share=None if share is None else parse_share(share),
     )
+
+
+def account_names(environ: Mapping[str, str]) -> set[str]:
+    """Return the names of the accounts in the accounts file; UsageError when it cannot be used."""
+    return set(_read_file(accounts_path(environ)))
+
+
+def find_others(
+    api: Profile,
+    own: Account,
+    names: Iterable[str],
+    environ: Mapping[str, str],
+    *,
+    base_url: str | None = None,
+    time_scale: float = 1.0,
+    with_key: bool = True,
+) -> dict[str, Account]:
+    """Return the accounts of the accounts file that a job names beside the run's own, by name.
+
+    Flags about key and limit are for the run's own account; `base_url`, where it is given, is for all. Each has a key
+    of its own: the one in the environment is the run's. Raises UsageError as `find_account` does, and for two names
+    of one account: what is in doubt is looked for by account, and so is the limit kept.
+    """
+    entries = _read_file(accounts_path(environ))
+    keyless = {name: text for name, text in environ.items() if name != KEY_VARIABLE}
+    found: dict[str, Account] = {}
+    for name in names:
+        if name == own.name:
+            continue
+        if with_key and not {"api_key_file", "api_key_command"} & entries.get(name, {}).keys():
+            raise UsageError(
+                f"account {name!r} has no key of its own: name a key file (api_key_file) or a key command "
+                f"(api_key_command) in {accounts_path(environ)}"
+            )
+        wanted = Wanted(account=name, base_url=base_url)
+        found[name] = find_account(api, wanted, keyless, time_scale=time_scale, with_key=with_key)
+    if with_key:
+        _check_apart([own, *found.values()])
+    return found
+
+
+def _check_apart(accounts: Iterable[Account]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for account in accounts:
+        one = seen.setdefault((account.base_url.rstrip("/"), account.key.reveal()), account.name)
+        if one != account.name:
+            raise UsageError(
+                f"the accounts {one!r} and {account.name!r} have the same key at the same server, so they are one: "
+                "call it by one name in the job (--account names the run's own)"
+            )
 
 
 def check_base_url(url: str) -> None:

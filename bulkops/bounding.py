@@ -12,6 +12,7 @@ from bulkops.pace.places import place_of
 from bulkops.reporting.words import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bulkops.engines.local import Engine
@@ -20,22 +21,28 @@ if TYPE_CHECKING:
     from bulkops.told import Told
 
 
-def places(folder: Path | None, account: Account, told: Told) -> dict[str, Place]:
-    """Return where the pace is kept in the user's state folder, if it can be: a run needs no memory of others.
+def places(folder: Path | None, accounts: Iterable[Account], told: Told) -> dict[str, Place]:
+    """Return where the paces are kept in the user's state folder, if they can be: a run needs no memory of others.
 
-    Without a folder it is not meant to be; where the folder cannot be used, that is told (``unshared``).
+    Without a folder they are not meant to be; where the folder cannot be used, that is told (``unshared``).
     """
     if folder is None:
         return {}
+    return {
+        account.name: place for account in accounts if (place := _place(folder, account, told)) is not None
+    }
+
+
+def _place(folder: Path, account: Account, told: Told) -> Place | None:
     try:
         kind = network_file_system(folder)
         if kind is None:
-            return {account.name: place_of(folder, account)}
+            return place_of(folder, account)
         reason = f"{folder} is on a network file system ({kind})"
     except OSError as error:
         reason = f"{error.filename or folder}: {error.strerror}"
     told("unshared", account=account.name, reason=reason)
-    return {}
+    return None
 
 
 async def end_after(seconds: float, engine: Engine) -> None:

@@ -38,6 +38,8 @@ class Closing:
     files: OutputFiles
     observer: Observer
     halt: Halt | None = None
+    own: str | None = None
+    """The name of the run's own account, which need not be told."""
     ended: int = 0
     failed: int = 0
 
@@ -69,7 +71,7 @@ class Closing:
         """
         key = planned.key
         saved = await self.files.finish(key) if self.files.holds(key) else ()
-        self.checkpoint.close_done(_row(planned, outcome, started, line, saved), hear)
+        self.checkpoint.close_done(self._row(planned, outcome, started, line, saved), hear)
 
     def told(self, planned: Planned) -> None:
         """Count and tell the end of an operation that is done, which is durable now."""
@@ -78,7 +80,7 @@ class Closing:
 
     async def close(self, planned: Planned, outcome: Outcome, *, started: float, line: int) -> None:
         """Close an operation that is not done. Raises Halted when it was one too many of those that failed."""
-        row = _row(planned, outcome, started, line)
+        row = self._row(planned, outcome, started, line)
         try:
             await self.checkpoint.close_operation(row, keep_steps=True)
         except anyio.get_cancelled_exc_class():
@@ -120,9 +122,20 @@ class Closing:
                 f"{self.failed} of the {self.ended} operations that ended in this run failed (--halt)"
             )
 
+    def _row(
+        self, planned: Planned, outcome: Outcome, started: float, number: int, saved: Sequence[Saved] = ()
+    ) -> OperationRow:
+        account = planned.line.account
+        return _row(planned, outcome, started, number, saved, None if account == self.own else account)
+
 
 def _row(
-    planned: Planned, outcome: Outcome, started: float, number: int, saved: Sequence[Saved] = ()
+    planned: Planned,
+    outcome: Outcome,
+    started: float,
+    number: int,
+    saved: Sequence[Saved],
+    account: str | None,
 ) -> OperationRow:
     """Return the end of an operation that was begun on the line with this number."""
     line = planned.line
@@ -138,6 +151,7 @@ def _row(
         time.time(),
         saved,
         line.tags,
+        account,
     )
     return OperationRow(
         planned.key,

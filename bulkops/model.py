@@ -89,6 +89,8 @@ class Request:
     request_class: RequestClass = RequestClass.WORK
     fit: Callable[[Json], None] | None = None
     """Looks at an answer before it is kept, and raises OperationFailed for one that is not to be."""
+    account: str | None = None
+    """The account that it goes to, where that is not the operation's."""
 
 
 @value

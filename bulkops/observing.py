@@ -17,6 +17,7 @@ from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
 from bulkops.reporting.progress import Moment
 from bulkops.reporting.report import next_command
+from bulkops.reporting.share import Share
 from bulkops.reporting.summing_up import last_line, standing_line
 from bulkops.version import VERSION
 
@@ -69,11 +70,17 @@ class Observer:
     """Requests of earlier runs that still count at the begin."""
     _rest_until: float = 0.0
     _rest_cause: str = ""
+    _own: str = "default"
+    """The name of the run's own account,"""
+    _elsewhere: list[Standing] = field(default_factory=list)
+    """and where the others stand."""
 
     def begin(self, plan: Plan, settings: Settings, foreseen: Foreseen | None) -> None:
         """Hear that the run begins; the plan's numbers are told, to be held against what comes of it."""
         tier = settings.account.tier
         self.report.beforehand = said_beforehand(plan, settings, foreseen)
+        self._own = settings.account.name
+        self.report.accounts = {name: Share.of(account) for name, account in settings.others.items()}
         self.events.note(
             "run_started",
             job=self.job.path,
@@ -127,15 +134,23 @@ class Observer:
                 self.progress.note(message)
                 self.events.note("warning", message=message)
             case "paused" | "lengthened":
-                self._rest_until, self._rest_cause = time.monotonic() + facts["seconds"], facts["reason"]
-                self.report.pause_reasons[facts["reason"]] += event == "paused"
+                until, reason = time.monotonic() + facts["seconds"], facts["reason"]
+                if (share := self.report.accounts.get(facts.get("account", ""))) is not None:
+                    share.rest_until, share.rest_cause = until, reason
+                else:
+                    self._rest_until, self._rest_cause = until, reason
+                (self.report if share is None else share).pause_reasons[reason] += event == "paused"
                 self.events.note(event, **facts)
             case _:
                 pass
 
-    def resting(self) -> tuple[float, str]:
-        """Return for how many seconds the pace still rests, and why."""
-        return max(0.0, self._rest_until - time.monotonic()), self._rest_cause
+    def resting(self, account: str | None = None) -> tuple[float, str]:
+        """Return for how many seconds the pace of an account still rests, and why; without a name, of the run's own."""
+        share = None if account is None else self.report.accounts.get(account)
+        until, cause = (
+            (self._rest_until, self._rest_cause) if share is None else (share.rest_until, share.rest_cause)
+        )
+        return max(0.0, until - time.monotonic()), cause
 
     def ended(self, kind: str, state: State) -> None:
         """Hear that an operation has ended."""
@@ -150,22 +165,19 @@ class Observer:
         if state is not State.NOT_STARTED:
             self.progress.ended(state)
 
-    async def watch(
-        self, engine: Engine, pace: Pace, sender: Retrying, account: str, question: Question
-    ) -> None:
+    async def watch(self, engine: Engine, pace: Pace, sender: Retrying, question: Question) -> None:
         """Tell how it goes on, until cancelled."""
-        beginning = pace.standing(account)
+        beginning = pace.standing(self._own)
         self._rested_before, self._used_before = beginning.paused_seconds, beginning.granted_last_period
         while True:
             await anyio.sleep(TICK)
-            standing = self._seen(pace.standing(account))
+            standing = self._seen(pace)
             now = time.monotonic()
-            rest, _ = self.resting()
-            self.progress.stands(
-                Moment(engine.awaited, standing.granted_last_period, standing.limit, standing.period, rest)
-            )
+            # As long as one account goes on, not everybody rests.
+            rest = min(self.resting(name)[0] for name in (None, *self.report.accounts))
+            sent, limit, period = self._all(standing)
+            self.progress.stands(Moment(engine.awaited, sent, limit, period, rest))
             if question.answered():
-                sent, period = standing.granted_last_period, standing.period
                 self.progress.note(standing_line(self.report, engine.awaited, sent, period))
             if now - self._sampled >= FIRST_SAMPLE * 2 ** (self._samples // SAMPLES_OF_A_LENGTH):
                 self._sample(engine, standing)
@@ -173,9 +185,9 @@ class Observer:
                 self._sum_up(engine, standing, sender)
                 await to_thread.run_sync(self.write_metrics)
 
-    def end(self, engine: Engine, pace: Pace, sender: Retrying, account: str) -> None:
+    def end(self, engine: Engine, pace: Pace, sender: Retrying) -> None:
         """Take the last sample, and give the report its numbers."""
-        standing = self._seen(pace.standing(account))
+        standing = self._seen(pace)
         self._sample(engine, standing)
         self._sum_up(engine, standing, sender)
 
@@ -191,26 +203,42 @@ class Observer:
         except OSError as refused:
             self.events.note("warning", message=f"{self.metrics} cannot be written: {refused.strerror}")
 
-    def _seen(self, standing: Standing) -> Standing:
-        """Keep what is at its most until the next sample."""
+    def _seen(self, pace: Pace) -> Standing:
+        """Keep what is at its most until the next sample; return where the run's own account stands."""
+        for name, share in self.report.accounts.items():
+            share.see(pace.standing(name))
+        standing = pace.standing(self._own)
+        self._elsewhere = [pace.standing(name) for name in self.report.accounts]
         self._peak = max(self._peak, standing.granted_last_period)
         self._others = max(self._others, round(standing.others))
         self.report.others = max(self.report.others, self._others)
         return standing
 
+    def _all(self, own: Standing) -> tuple[int, int | None, float]:
+        """Return how many requests of a period, of how many, went to all accounts; the period is that of the own."""
+        sent, limit = own.granted_last_period, own.limit
+        for each in self._elsewhere:
+            sent += each.granted_last_period
+            known = limit is not None and each.limit is not None
+            limit = round((limit or 0) + (each.limit or 0) * own.period / each.period) if known else None
+        return sent, limit, own.period
+
     def _sample(self, engine: Engine, standing: Standing) -> None:
         now = time.monotonic()
+        peak, (_, limit, _) = self._peak, self._all(standing)
+        for share in self.report.accounts.values():
+            peak += share.sampled(now - self._sampled)
         if standing.limit is not None:
             self.report.allowed += standing.limit * (now - self._sampled) / standing.period
         self.events.note(
             "sample",
             seconds=round(now - self._sampled, 3),
-            limit=standing.limit,
+            limit=limit,
             period=standing.period,
             source=standing.source,
-            peak=self._peak,
+            peak=peak,
             others=self._others,
-            waiting=standing.waiting,
+            waiting=standing.waiting + sum(each.waiting for each in self._elsewhere),
             in_flight=self.meter.in_flight,
             awaited=engine.awaited,
             **self.meter.take().to_json(),
@@ -237,7 +265,7 @@ class Observer:
         self._now = Now(
             time.time(),
             standing.granted_last_period,
-            standing.waiting,
+            standing.waiting + sum(each.waiting for each in self._elsewhere),
             self.meter.in_flight,
             engine.awaited,
             report.paused_seconds,

@@ -33,7 +33,7 @@ from bulkops.model import State
 from bulkops.observing import Observer
 from bulkops.outputs import projections
 from bulkops.outputs.files import OutputFiles
-from bulkops.pace.tiers import Allowance
+from bulkops.pace.tiers import allowance_of
 from bulkops.pace.turns import Pace
 from bulkops.planning import KNOWN, Selection, deletes_words, edited_words, known_word, make_plan
 from bulkops.planning.census import GONE_KNOWN
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from bulkops.checkpoint import Checkpoint, Reader, StepRow
     from bulkops.checkpoint.store import SqliteCheckpoint
     from bulkops.engines.asking import Ask
-    from bulkops.jobfile import Header
     from bulkops.planning import Plan
     from bulkops.reporting.progress import Progress
     from bulkops.sending import Retrying
@@ -70,12 +69,12 @@ def refuse_deletes(plan: Plan) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the user asked for. `settings` makes the settings once the header is known; it may raise UsageError."""
+    """What the user asked for. `settings` makes the settings once the plan is known; it may raise UsageError."""
 
     job: Path
     folder: RunFolder
     api: Profile
-    settings: Callable[[Header], Settings]
+    settings: Callable[[Plan], Settings]
     environ: dict[str, str]
     progress: Progress
     named: Job
@@ -142,7 +141,7 @@ def run(order: Order) -> Ending:
         reader = open_reader(order.folder.checkpoint)
         with reader or ExitStack():
             plan, settings, open_steps = _prepared(order, job, base, reader)
-        redact = Redacting([settings.account.key])
+        redact = Redacting([account.key for account in settings.accounts.values()])
         install_excepthook(redact)
         events = held.enter_context(_event_log(order, redact, settings))
         report = Report(
@@ -155,9 +154,10 @@ def run(order: Order) -> Ending:
         observer = Observer(
             report=report, progress=order.progress, events=events, job=order.named, metrics=order.metrics
         )
-        foreseen = foresee(
+        # Several accounts at once go beyond what is played in thought.
+        foreseen = None if settings.others else foresee(
             plan, settings.account, order.api, in_flight=settings.in_flight, time_scale=settings.time_scale
-        )
+        )  # fmt: skip
         observer.begin(plan, settings, foreseen)
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))
@@ -193,14 +193,16 @@ def _prepared(
         job, api=order.api, environ=order.environ, reader=reader, selection=order.selection, base=base,
         given=order.given,
     )  # fmt: skip
-    settings = order.settings(plan.header)
-    plan.check_accounts({settings.account.name})
+    settings = order.settings(plan)
+    plan.check_accounts(settings.accounts)
     plan.check_deletes(order.max_delete)
     if plan.deletes:
         order.may_delete(plan)
     if reader is None:
         return plan, settings, {}
-    check_belongs(reader, settings, order.folder.path, another_key=order.another_key)
+    check_belongs(
+        reader, settings, order.folder.path, another_key=order.another_key, aliases=plan.header.accounts
+    )
     steps = groupby(reader.open_steps(), key=lambda step: step.key)
     return plan, settings, {key: list(rows) for key, rows in steps}
 
@@ -252,26 +254,25 @@ async def _send(
     question: Question,
     open_steps: dict[bytes, list[StepRow]],
 ) -> Stop | None:
-    account = settings.account
-    stalls = StallDetector(settings.api, account.name, observer)
+    accounts, own = settings.accounts, settings.account.name
+    stalls = StallDetector(settings.api, accounts, observer)
     clock, named = ServerClock(), Named()
-    allowance = Allowance(
-        account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
-    )
     async with (
         open_checkpoint(
             order.folder.checkpoint, rescue=order.rescue, ballast=ballast_size(settings.in_flight)
         ) as checkpoint,
         Pace(
-            {account.name: allowance},
+            {name: allowance_of(account) for name, account in accounts.items()},
             headers=settings.api.rate_headers,
             in_flight=settings.in_flight,
             told=observer.told,
-            kept=bounding.places(order.state, settings.account, observer.told),
+            kept=bounding.places(order.state, accounts.values(), observer.told),
         ) as pace,
     ):
-        pace.expect(account.name, plan.requests + plan.looks)
-        for word, text in belonging(settings, checkpoint.meta("checkpoint_id") or "").items():
+        for name in accounts:
+            pace.expect(name, plan.load(name, own).total)
+        kept = belonging(settings, checkpoint.meta("checkpoint_id") or "", plan.header.accounts)
+        for word, text in kept.items():
             await checkpoint.set_meta(word, text)
         steady = wall_clock.is_steady(checkpoint.meta("clock"))
         await checkpoint.set_meta("clock", wall_clock.reading())
@@ -280,14 +281,14 @@ async def _send(
         if order.selection.changed is not None:
             await checkpoint.set_meta(GONE_KNOWN, plan.gone)
         await checkpoint.set_meta("job", str((order.base or order.job).absolute()))
-        closing = Closing(checkpoint, files, observer, settings.halt)
+        closing = Closing(checkpoint, files, observer, settings.halt, own)
         engine = Engine(
             plan, settings, checkpoint, closing, open_steps,
             told=observer.told, clock=clock, steady=steady, ask=order.ask,
         )  # fmt: skip
         engine.on_stop(pace.close)
         async with open_sender(
-            settings, {account.name: account}, checkpoint, pace,
+            settings, accounts, checkpoint, pace,
             clock=clock, sleep=engine.sleep, told=observer.told, meter=observer.meter, named=named,
         ) as sender:  # fmt: skip
             stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
@@ -304,12 +305,12 @@ async def _send(
                 if settings.max_duration is not None:
                     beside.start_soon(bounding.end_after, settings.max_duration, engine)
                 beside.start_soon(_heed_disk, checkpoint, engine)
-                beside.start_soon(observer.watch, engine, pace, sender, account.name, question)
+                beside.start_soon(observer.watch, engine, pace, sender, question)
                 beside.start_soon(stalls.watch, engine, pace, sender, checkpoint)
                 try:
                     await engine.run(drive, pace)
                 finally:
-                    observer.end(engine, pace, sender, account.name)
+                    observer.end(engine, pace, sender)
                 beside.cancel_scope.cancel()
             await _forgive(engine.stopped_by, sender, checkpoint, observer.report)
     return engine.stopped_by

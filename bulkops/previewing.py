@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,7 +12,7 @@ from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.errors import InDoubt, OperationFailed, Stop
 from bulkops.lifecycle import Life
 from bulkops.model import Effect, value
-from bulkops.pace.tiers import Allowance
+from bulkops.pace.tiers import allowance_of
 from bulkops.pace.turns import Pace
 from bulkops.planning.changes import CONCERNED, changes, concerns
 from bulkops.sending import Attempt, open_sender
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bulkops.planning.changes import Concern, Difference
     from bulkops.sending import Sender
     from bulkops.settings import Settings
+
+    _Place = tuple[str, str]
 
 NOT_FOUND = 404
 READERS = 8
@@ -71,15 +74,19 @@ def preview(plan: Plan, settings: Settings, state: Path | None, most: int) -> Pr
             wanted.append(concern)
         else:
             unknown += 1
-    ids = list(dict.fromkeys(concern.agent_id for concern in wanted))
-    found: dict[str, Json] = {}
+    ids = list(dict.fromkeys(_place(concern, settings) for concern in wanted))
+    found: dict[_Place, Json] = {}
     if ids:
         try:
             anyio.run(_read, ids, settings, state, found)
         except BaseExceptionGroup as group:
             raise next(_stops(group), group) from None
-    seen = [_seen(concern, found[concern.agent_id]) for concern in wanted]
+    seen = [_seen(concern, found[_place(concern, settings)]) for concern in wanted]
     return Preview(seen, len(ids), beyond, unknown)
+
+
+def _place(concern: Concern, settings: Settings) -> _Place:
+    return concern.line.account or settings.account.name, concern.agent_id
 
 
 def _seen(concern: Concern, found: Json | OperationFailed) -> Seen:
@@ -90,36 +97,37 @@ def _seen(concern: Concern, found: Json | OperationFailed) -> Seen:
     return Seen(concern, None, [], found.message)
 
 
-async def _read(ids: list[str], settings: Settings, state: Path | None, found: dict[str, Json]) -> None:
+async def _read(ids: list[_Place], settings: Settings, state: Path | None, found: dict[_Place, Json]) -> None:
     """Read agents, some at a time; what could not be read is found as its failure."""
-    account = settings.account
-    allowance = Allowance(
-        account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve
-    )
+    accounts = settings.accounts
     pace = Pace(
-        {account.name: allowance},
+        {name: allowance_of(account) for name, account in accounts.items()},
         headers=settings.api.rate_headers,
         in_flight=READERS,
-        kept=bounding.places(state, account, silent),
+        kept=bounding.places(state, accounts.values(), silent),
     )
     left = iter(ids)
-    async with pace, open_sender(settings, {account.name: account}, MemoryCheckpoint(), pace) as sender:
-        pace.expect(account.name, len(ids))
+    async with pace, open_sender(settings, accounts, MemoryCheckpoint(), pace) as sender:
+        for name, number in Counter(name for name, _ in ids).items():
+            pace.expect(name, number)
         async with anyio.create_task_group() as readers:
             for _ in range(min(READERS, len(ids))):
                 readers.start_soon(_read_some, left, sender, settings, found)
 
 
-async def _read_some(left: Iterator[str], sender: Sender, settings: Settings, found: dict[str, Json]) -> None:
-    for agent_id in left:
+async def _read_some(
+    left: Iterator[_Place], sender: Sender, settings: Settings, found: dict[_Place, Json]
+) -> None:
+    for place in left:
+        account, agent_id = place
         try:
             request = settings.api.agent_get.request(agent_id=agent_id)
-            attempt = Attempt(request, settings.account.name, b"", 0, Life(Effect.READ))
-            found[agent_id] = (await sender.send(attempt)).json
+            attempt = Attempt(request, account, b"", 0, Life(Effect.READ))
+            found[place] = (await sender.send(attempt)).json
         except OperationFailed as failure:
-            found[agent_id] = failure
+            found[place] = failure
         except InDoubt as doubt:
-            found[agent_id] = OperationFailed("unreadable", str(doubt))
+            found[place] = OperationFailed("unreadable", str(doubt))
 
 
 def _stops(group: BaseExceptionGroup[BaseException]) -> Iterator[Stop]:

@@ -133,6 +133,9 @@ class Settings:
 
     api: Profile
     account: Account
+    """The run's own: that of lines which name none."""
+    others: Mapping[str, Account] = field(default_factory=dict)
+    """The other accounts that lines name, by their names."""
     in_flight: int = 16
     halt: Halt | None = None
     max_requests: int | None = None
@@ -157,6 +160,11 @@ class Settings:
     """The slowest upload that is still given time, in bytes per second."""
     upload_root: Path | None = None
     """Only files below this folder are uploaded; None for any that the user may read."""
+
+    @property
+    def accounts(self) -> dict[str, Account]:
+        """All accounts of the run by name, its own first."""
+        return {self.account.name: self.account, **self.others}
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

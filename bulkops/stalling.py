@@ -12,12 +12,13 @@ from bulkops.model import State
 from bulkops.reporting.words import duration, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Checkpoint
     from bulkops.engines.local import Engine
     from bulkops.observing import Observer
+    from bulkops.pace.standing import Standing
     from bulkops.pace.turns import Pace
     from bulkops.sending import Retrying
 
@@ -61,6 +62,8 @@ class Standstill:
     """Lines that wait for operations in doubt."""
     disk: bool = False
     """The checkpoint does not get written."""
+    elsewhere: tuple[tuple[str, Standstill], ...] = ()
+    """What other accounts wait for, by name."""
 
     def words(self) -> list[str]:
         """Say what it waits for, the most probable cause first."""
@@ -97,9 +100,10 @@ class Standstill:
 class StallDetector:
     """Watches over a run; what it finds is said once for each standstill."""
 
-    def __init__(self, api: Profile, account: str, observer: Observer) -> None:
+    def __init__(self, api: Profile, accounts: Iterable[str], observer: Observer) -> None:
         self._api = api
-        self._account = account
+        self._accounts = list(accounts)
+        """The run's own first."""
         self._observer = observer
 
     async def watch(self, engine: Engine, pace: Pace, sender: Retrying, checkpoint: Checkpoint) -> None:
@@ -121,18 +125,23 @@ class StallDetector:
         return sender.requests - sender.retries - engine.looks + ended
 
     def _longest_rest(self, pace: Pace) -> float:
-        return max(LONGEST_REST, SLOW_TURNS / pace.standing(self._account).per_second)
+        # As long as any of them should send, that it does not is worth to be said.
+        turns = [SLOW_TURNS / pace.standing(account).per_second for account in self._accounts]
+        return max(LONGEST_REST, min(turns))
 
     async def _standstill(self, engine: Engine, pace: Pace, checkpoint: Checkpoint) -> Standstill:
         with anyio.move_on_after(PATIENCE) as patience:
             await checkpoint.flush()
-        standing, watcher = pace.standing(self._account), engine.watcher
+        own, *others = [(account, pace.standing(account)) for account in self._accounts]
+        (_, standing), watcher = own, engine.watcher
         doubts, asking = engine.doubts, engine.asking
         watches = self._api.watches
         assert watcher is not None
         assert doubts is not None
         assert asking is not None
         pause, cause = self._observer.resting()
+        in_flight = sum(each.in_flight for _, each in (own, *others))
+        waiting = sum(each.waiting for _, each in (own, *others))
         return Standstill(
             pause=pause,
             cause=cause,
@@ -141,17 +150,32 @@ class StallDetector:
             period=standing.period,
             awaited={watches[what].words: number for what, number in watcher.awaited.items()},
             next_look=watcher.next_look(),
-            in_flight=standing.in_flight,
+            in_flight=in_flight,
             window=standing.window,
-            repeated=max(0, engine.busy + watcher.looking - standing.waiting - standing.in_flight),
+            repeated=max(0, engine.busy + watcher.looking - waiting - in_flight),
+            elsewhere=tuple(self._waits(account, each) for account, each in others),
             doubted=doubts.waiting,
             asked=asking.waiting,
             held=engine.held,
             disk=patience.cancelled_caught,
         )
 
+    def _waits(self, account: str, standing: Standing) -> tuple[str, Standstill]:
+        """Return what another account waits for, beside answers."""
+        pause, cause = self._observer.resting(account)
+        return account, Standstill(
+            pause=pause,
+            cause=cause,
+            queued=standing.waiting,
+            limit=standing.limit,
+            period=standing.period,
+            awaited={},
+        )
+
     def _say(self, seconds: float, standstill: Standstill) -> None:
         words = standstill.words()
+        for account, waits in standstill.elsewhere:
+            words += [f"{what} (account {account})" for what in waits.words()]
         told = "; ".join(words) or "nothing known"
         self._observer.progress.note(f"nothing has moved for {duration(seconds)}; waiting for {told}")
         self._observer.events.note("stalled", seconds=round(seconds, 1), waiting_for=words)

@@ -76,7 +76,7 @@ def watched(
         )
         async with pace, job.running(server, pace=pace) as run:
             run.observer.progress = said
-            detector = StallDetector(REFERENCE, "default", run.observer)
+            detector = StallDetector(REFERENCE, ["default"], run.observer)
             drive = Drive(REFERENCE, run.sender, run.files, Pinboard(job.checkpoint, run.sender))
             async with anyio.create_task_group() as beside:
                 beside.start_soon(stop)
@@ -146,7 +146,7 @@ def test_attempts_in_vain_are_no_progress() -> None:
             Pace({"default": Tier("t", 100)}, headers=REFERENCE.rate_headers) as pace,
             anyio.create_task_group() as beside,
         ):
-            detector = StallDetector(REFERENCE, "default", observer)
+            detector = StallDetector(REFERENCE, ["default"], observer)
             beside.start_soon(trying)
             beside.start_soon(detector.watch, engine, pace, sender, MemoryCheckpoint())
             await anyio.sleep(100)

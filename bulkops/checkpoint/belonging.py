@@ -1,4 +1,4 @@
-"""Whose run a checkpoint is: one API, one base URL and one account, told apart without storing a key."""
+"""Whose run a checkpoint is: one API, and for each account a base URL and a key, told apart without storing a key."""
 
 from __future__ import annotations
 
@@ -9,45 +9,74 @@ from bulkops.checkpoint.rows import StepState
 from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bulkops.checkpoint.interface import Reader
-    from bulkops.settings import Settings
+    from bulkops.settings import Account, Settings
 
-ORIGIN, KEY = "origin", "key"
-"""The words of `meta` that say it."""
+ORIGIN, KEY, MEANT = "origin", "key", "account"
+"""The words of `meta` that say it: of the run's own account as they are, of others with a name behind."""
 
 
-def belonging(settings: Settings, checkpoint_id: str) -> dict[str, str]:
-    """Return what a checkpoint keeps of whose run it is.
+def belonging(
+    settings: Settings, checkpoint_id: str, aliases: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return what a checkpoint keeps of whose run it is; `aliases` are names of accounts by what lines call them.
 
     The key's mark is an HMAC under the random id of the checkpoint, 8 bytes of it: it tells whether a key is
     the same one, and nothing about the key.
     """
-    key = settings.account.key.reveal().encode()
-    mark = hmac.digest(bytes.fromhex(checkpoint_id), key, "sha256")[:8]
-    return {ORIGIN: f"{settings.api.name} {settings.account.base_url.rstrip('/')}", KEY: mark.hex()}
+    kept = {}
+    for account, end in _accounts(settings):
+        mark = hmac.digest(bytes.fromhex(checkpoint_id), account.key.reveal().encode(), "sha256")[:8]
+        kept[ORIGIN + end] = f"{settings.api.name} {account.base_url.rstrip('/')}"
+        kept[KEY + end] = mark.hex()
+    return kept | {f"{MEANT} {alias}": name for alias, name in (aliases or {}).items()}
 
 
-def check_belongs(reader: Reader, settings: Settings, folder: Path, *, another_key: bool = False) -> None:
+def check_belongs(
+    reader: Reader,
+    settings: Settings,
+    folder: Path,
+    *,
+    another_key: bool = False,
+    aliases: Mapping[str, str] | None = None,
+) -> None:
     """Raise UsageError when a run folder is that of another server, or of another key unless that is meant.
 
-    One in which nothing has happened yet, because the server was never reached or refused the key, is nobody's.
+    An account that the run did not have before is welcome. A folder in which nothing has happened yet, because the
+    server was never reached or refused the key, is nobody's.
     """
     ours = belonging(settings, reader.meta("checkpoint_id") or "")
-    origin, key = reader.meta(ORIGIN), reader.meta(KEY)
     if not _used(reader):
         return
-    if origin not in (None, ours[ORIGIN]):
-        raise UsageError(
-            f"{folder} belongs to a run against {origin}, and this one would go to {ours[ORIGIN]}; "
-            "give --run-dir another folder to do the job there as well"
-        )
-    if key not in (None, ours[KEY]) and not another_key:
-        raise UsageError(
-            f"{folder} belongs to a run with another API key. If it is a new key of the same account, add "
-            "--another-key once; for another account, give --run-dir another folder"
-        )
+    for account, end in _accounts(settings):
+        origin, key = reader.meta(ORIGIN + end), reader.meta(KEY + end)
+        of = f" for account {account.name}" if end else ""
+        if origin not in (None, ours[ORIGIN + end]):
+            raise UsageError(
+                f"{folder} belongs to a run against {origin}{of}, and this one would go to {ours[ORIGIN + end]}; "
+                "give --run-dir another folder to do the job there as well"
+            )
+        if key not in (None, ours[KEY + end]) and not another_key:
+            raise UsageError(
+                f"{folder} belongs to a run with another API key{of}. If it is a new key of the same account, add "
+                "--another-key once; for another account, give --run-dir another folder"
+            )
+    for alias, name in (aliases or {}).items():
+        if (meant := reader.meta(f"{MEANT} {alias}")) not in (None, name):
+            raise UsageError(
+                f"{folder} belongs to a run in which {alias!r} is the account {meant}, and the header says {name} now; "
+                "put it back, or give --run-dir another folder to do the job there as well"
+            )
+
+
+def _accounts(settings: Settings) -> Iterator[tuple[Account, str]]:
+    """Yield every account, with what its words end with."""
+    yield settings.account, ""
+    for name, account in settings.others.items():
+        yield account, f" {name}"
 
 
 def _used(reader: Reader) -> bool:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.accounts import find_account
 from bulkops.cli import orders
 from bulkops.errors import UsageError
 from bulkops.model import value
@@ -36,10 +35,8 @@ def look(options: Options, plan: Plan, environ: dict[str, str]) -> Told:
     if options.online_limit < 1:
         raise UsageError(f"--online-limit takes a number from 1, not {options.online_limit}")
     api = orders.profile(options)
-    account = find_account(
-        api, orders.wanted(options), environ, header_account=plan.header.account, with_key=True
-    )
-    settings = Settings(api=api, account=account)
+    account, others = orders.find_accounts(options, plan, environ)
+    settings = Settings(api=api, account=account, others=others)
     seen = preview(plan, settings, state_folder(environ), options.online_limit)
     return Told(seen, options.online_limit, plan.job.place)
 

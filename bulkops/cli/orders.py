@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkops.accounts import Wanted, find_account
+from bulkops.accounts import Wanted, account_names, find_account, find_others
 from bulkops.api import PROFILES
 from bulkops.checkpoint import open_reader
 from bulkops.cli.parsing import near
 from bulkops.errors import UsageError
 from bulkops.jobfile import Given
 from bulkops.operations import KINDS
-from bulkops.settings import Halt, Policies, Policy, RunFolder, Settings, run_folder
+from bulkops.settings import Halt, Policies, Policy, RunFolder, Secret, Settings, run_folder
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Profile
     from bulkops.checkpoint.reader import CheckpointReader
     from bulkops.cli.parsing import Options
-    from bulkops.jobfile import Header
+    from bulkops.planning import Plan
+    from bulkops.settings import Account
 
 FAILED_FILE = "failed.jsonl"
 RESULTS = "results.jsonl"
@@ -116,19 +117,48 @@ def profile(options: Options) -> Profile:
     return PROFILES[options.api]
 
 
-def make_settings(options: Options, header: Header, *, environ: dict[str, str]) -> Settings:
+def find_accounts(
+    options: Options, plan: Plan, environ: dict[str, str], *, with_key: bool = True
+) -> tuple[Account, dict[str, Account]]:
+    """Return the run's own account and the others that its lines name, by name."""
+    api, scale = profile(options), getattr(options, "time_scale", 1.0)
+    own = find_account(
+        api,
+        wanted(options),
+        environ,
+        header_account=plan.header.account,
+        time_scale=scale,
+        with_key=with_key,
+    )
+    if not plan.accounts.keys() - {own.name}:
+        return own, {}
+    plan.check_accounts({own.name, *account_names(environ)})
+    others = find_others(
+        api, own, plan.accounts, environ, base_url=options.base_url, time_scale=scale, with_key=with_key
+    )
+    return own, others
+
+
+def rehearsed_accounts(
+    options: Options, plan: Plan, environ: dict[str, str]
+) -> tuple[Account, dict[str, Account]]:
+    """Return the accounts of a rehearsal: made up, since no real key may reach it, each with a world of its own."""
+    own = find_account(profile(options), wanted(options), environ, time_scale=options.time_scale)
+    own = replace(own, name=options.account or plan.header.account or own.name)
+    names = sorted(plan.accounts.keys() - {own.name})
+    keys = [Secret(f"{own.key.reveal()}-{number}") for number in range(2, len(names) + 2)]
+    return own, {name: replace(own, name=name, key=key) for name, key in zip(names, keys, strict=True)}
+
+
+def make_settings(options: Options, plan: Plan, *, environ: dict[str, str]) -> Settings:
     """Return the settings of a run."""
     api = profile(options)
+    find = rehearsed_accounts if getattr(options, "emulate", False) else find_accounts
+    own, others = find(options, plan, environ)
     return Settings(
         api=api,
-        account=find_account(
-            api,
-            wanted(options),
-            environ,
-            # A rehearsal needs no account, and no real key may reach it.
-            header_account=None if getattr(options, "emulate", False) else header.account,
-            time_scale=options.time_scale,
-        ),
+        account=own,
+        others=others,
         in_flight=options.jobs,
         halt=parse_halt(options.halt) if options.halt else None,
         max_requests=options.max_requests,

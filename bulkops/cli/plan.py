@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.accounts import find_account
 from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
 from bulkops.foreseeing import USUAL, foresee
@@ -19,6 +18,8 @@ from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import duration, number, source_words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulkops.api.profile import Profile
     from bulkops.cli.parsing import Options
     from bulkops.foreseeing import Foreseen
@@ -47,16 +48,9 @@ def run(options: Options) -> int:
             base=base,
             given=orders.given(options),
         )
-        account = find_account(
-            orders.profile(options),
-            orders.wanted(options),
-            environ,
-            header_account=plan.header.account,
-            # As `run --dry-run` it may have been given these.
-            time_scale=getattr(options, "time_scale", 1.0),
-            with_key=False,
-        )
-        view = View(plan, account, orders.profile(options), _foreseen(options, plan, account))
+        api = orders.profile(options)
+        own, others = orders.find_accounts(options, plan, environ, with_key=False)
+        view = View(plan, own, api, None if others else _foreseen(options, plan, own), others)
         seen = None
         if getattr(options, "online", False):
             from bulkops.cli.online import look
@@ -88,6 +82,9 @@ class View:
     account: Account
     api: Profile
     foreseen: Foreseen | None
+    """With several accounts, each goes by its rate alone."""
+    others: Mapping[str, Account]
+    """Those that lines name beside the run's own."""
 
     def risks(self) -> list[Risk]:
         """Return what is to be known besides the numbers."""
@@ -103,7 +100,7 @@ class View:
 def as_json(view: View) -> Json:
     """Return the plan for programs."""
     plan, account, foreseen = view.plan, view.account, view.foreseen
-    return {
+    told: dict[str, Json] = {
         "job": plan.job.name,
         "about": plan.header.about,
         "lines": plan.lines,
@@ -139,6 +136,27 @@ def as_json(view: View) -> Json:
         "assumed": view.assumed(),
         "duplicates": {} if plan.duplicates is None else plan.duplicates.counts(),
         "risks": [{"what": risk.what, "count": risk.count, "told": risk.told} for risk in view.risks()],
+    }
+    if view.others:
+        accounts = {account.name: account, **view.others}
+        seconds = plan.finish(accounts)
+        told["seconds"] = None if seconds is None else round(seconds, 1)
+        told["accounts"] = {name: _of_account(plan, each, account.name) for name, each in accounts.items()}
+    return told
+
+
+def _of_account(plan: Plan, account: Account, own: str) -> Json:
+    load = plan.load(account.name, own)
+    seconds = load.seconds(account.usable)
+    return {
+        "requests": load.requests,
+        "polls": load.looks,
+        "limit": {
+            "requests": account.usable.limit,
+            "seconds": account.tier.period,
+            "source": account.tier_source,
+        },
+        "seconds": None if seconds is None else round(seconds, 1),
     }
 
 
@@ -180,6 +198,8 @@ def as_lines(view: View) -> list[str]:
         lines.append("  " + ", ".join(f"{name} {count:,}" for name, count in asked if count))
     if plan.depth > 1:
         lines.append(f"longest chain: {plan.depth:,} lines, each waits for the one before")
+    if view.others:
+        lines += _by_account(plan, {view.account.name: view.account, **view.others})
     if foreseen is not None:
         lines += _time(view, foreseen)
     return lines + [f"note: {risk.told}" for risk in view.risks()]
@@ -206,6 +226,21 @@ def _time(view: View, foreseen: Foreseen) -> list[str]:
         ]
         lines.append(f"  assumed: {', '.join(words)}; nobody else uses the key, and nothing fails")
     return lines
+
+
+def _by_account(plan: Plan, accounts: Mapping[str, Account]) -> list[str]:
+    """Return a line for each account, the run's own first, and one for all: they go on at the same time."""
+    own, lines = next(iter(accounts)), []
+    for name, account in accounts.items():
+        load = plan.load(name, own)
+        seconds = load.seconds(account.usable)
+        looks = f" and at least {number(load.looks, 'look')}" if load.looks else ""
+        takes = "" if seconds is None else f": about {duration(seconds)}"
+        lines.append(
+            f"  to {safe_text(name)}: {number(load.requests, 'request')}{looks} at {_limit(account)}{takes}"
+        )
+    finish = plan.finish(accounts)
+    return lines if finish is None else [*lines, f"all accounts at once: about {duration(finish)}"]
 
 
 def _limit(account: Account) -> str:

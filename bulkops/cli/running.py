@@ -34,7 +34,7 @@ from bulkops.planning import deletes_words
 from bulkops.reporting.compared import plan_line
 from bulkops.reporting.progress import choose
 from bulkops.reporting.report import Job, summary
-from bulkops.reporting.summing_up import doubts_line, last_line, pace_line
+from bulkops.reporting.summing_up import doubts_line, last_line, pace_lines
 from bulkops.reporting.text import safe_text
 from bulkops.settings import Policy
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bulkops.cli.parsing import Options
-    from bulkops.jobfile import Header
     from bulkops.pipeline import Ending
     from bulkops.planning import Plan, Selection
     from bulkops.settings import Policies, RunFolder, Settings
@@ -68,8 +67,8 @@ def run_job(options: Options, selection: Selection) -> int:
         taken_up = orders.taken_up(orders.profile(options), policies)
         _warn_of_duplicates(place, policies)
 
-        def settings(header: Header) -> Settings:
-            return orders.make_settings(options, header, environ=environ)
+        def settings(plan: Plan) -> Settings:
+            return orders.make_settings(options, plan, environ=environ)
 
         with _collecting_less_often():
             ending = run_order(
@@ -257,8 +256,7 @@ def _tell(options: Options, ending: Ending, named: Job, folder: RunFolder) -> in
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(summary(ending.report, named, ending.code)) + b"\n")
     if not options.quiet or ending.code:
-        limit = pace_line(ending.report)
-        if limit is not None and not options.quiet:
+        for limit in () if options.quiet else pace_lines(ending.report):
             say(limit)
         if (off := plan_line(ending.report)) is not None and not options.quiet:
             say(off)

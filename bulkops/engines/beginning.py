@@ -129,7 +129,8 @@ class Beginnings:
 
         operation = planned.line.operation(looked_up, planned.index + 1)
         settings = self._settings
-        running = Running(planned, operation, operation.steps(settings.api), settings.account.name, start)
+        account = planned.line.account or settings.account.name
+        running = Running(planned, operation, operation.steps(settings.api), account, start)
         running.created += start.created
         running.possible_duplicate = start.possible_duplicate
         return running

@@ -95,7 +95,8 @@ class Doubts:
         """Held while it is written down whose an id is."""
         self._adopted: set[str] = set()
         """The ids that the user has said, which a pass under way may not know of."""
-        self._order: dict[str, bool | None] = {}
+        self._order: dict[tuple[str, str], bool | None] = {}
+        """The order of each account's listings."""
         self._last_pass = float("-inf")
         self._changed = anyio.Event()
         self._announced = False
@@ -139,11 +140,12 @@ class Doubts:
                     await self._changed.wait()
                 continue
             self._last_pass = anyio.current_time()
-            kinds: dict[str, list[_Open]] = {}
+            listed: dict[tuple[str, str], list[_Open]] = {}
             for each in self._open.values():
-                kinds.setdefault(each.doubtful.request.makes or "", []).append(each)
-            for makes, at_hand in kinds.items():
-                await self._pass(makes, at_hand)
+                place = (each.running.account, each.doubtful.request.makes or "")
+                listed.setdefault(place, []).append(each)
+            for (account, makes), at_hand in listed.items():
+                await self._pass(account, makes, at_hand)
 
     def _due(self) -> float:
         """Return when the next pass begins: when a doubt settles, or soon after a new one arose."""
@@ -160,17 +162,17 @@ class Doubts:
                 dues.append(self._last_pass + BETWEEN / scale)
         return min(dues)
 
-    async def _pass(self, makes: str, at_hand: Sequence[_Open]) -> None:
+    async def _pass(self, account: str, makes: str, at_hand: Sequence[_Open]) -> None:
         """Find out what became of the operations at hand, write it down, then have it carried out."""
         try:
-            findings = await self._findings(makes, at_hand)
+            findings = await self._findings(account, makes, at_hand)
         except OperationFailed as failure:
             reason = f"the API could not be asked what became of it: {failure.message}"
             found: Mapping[bytes, Finding] = {
                 each.running.planned.key: Held(reason, Evidence("no answer")) for each in at_hand
             }
         else:
-            self._order[makes] = findings.newest_first
+            self._order[account, makes] = findings.newest_first
             found = {key: finding for (key, _), finding in findings.of.items()}
         for each in at_hand:
             each.looked = True
@@ -187,20 +189,23 @@ class Doubts:
         """Tell whether a finding is one still: not when the user has given its id away meanwhile."""
         return finding is not None and not (isinstance(finding, Found) and finding.entity in self._adopted)
 
-    async def _findings(self, makes: str, at_hand: Sequence[_Open]) -> Findings:
+    async def _findings(self, account: str, makes: str, at_hand: Sequence[_Open]) -> Findings:
         api = self._settings.api
         listing = api.listing_of(makes)
         now, first = anyio.current_time(), None
         if listing is None:
             return unlisted([await self._as_doubt(each, now) for each in at_hand], makes or "effect")
-        if self._clock.now() is None:
+        if self._clock.now(account) is None:
             # What is asked for first tells what time it is there, on which depends how far back the rest goes.
-            first = await self._ask(listing.endpoint.request(query=api.paging.query(1)))
+            first = await self._ask(account, listing.endpoint.request(query=api.paging.query(1)))
         doubts = [await self._as_doubt(each, now) for each in at_hand]
-        steps = reconcile(api, listing, doubts, newest_first=self._order.get(makes))
-        return await self._driven(steps, makes, {each.running.planned.key for each in at_hand}, first)
+        steps = reconcile(api, listing, doubts, newest_first=self._order.get((account, makes)))
+        keys = {each.running.planned.key for each in at_hand}
+        return await self._driven(steps, account, makes, keys, first)
 
-    async def _driven(self, steps: Any, makes: str, at_hand: set[bytes], first: Reply | None) -> Findings:
+    async def _driven(
+        self, steps: Any, account: str, makes: str, at_hand: set[bytes], first: Reply | None
+    ) -> Findings:
         """Drive a reconcile to its end; `first` is the answer to its first request, if there is one already."""
         step: Request | Claims = next(steps)
         if first is not None:
@@ -208,10 +213,10 @@ class Doubts:
         while True:
             try:
                 if isinstance(step, Claims):
-                    step = steps.send(await self._claimed(step, makes, at_hand))
+                    step = steps.send(await self._claimed(step, account, makes, at_hand))
                     continue
                 try:
-                    reply = await self._ask(step)
+                    reply = await self._ask(account, step)
                 except OperationFailed as failure:
                     step = steps.throw(failure)
                 else:
@@ -220,18 +225,18 @@ class Doubts:
                 findings: Findings = end.value
                 return findings
 
-    async def _ask(self, request: Request) -> Reply:
-        attempt = Attempt(request, self._settings.account.name, b"", 0, Life(Effect.READ))
+    async def _ask(self, account: str, request: Request) -> Reply:
+        attempt = Attempt(request, account, b"", 0, Life(Effect.READ))
         heard = await self._drive.sender.send(attempt)
         return Reply(200, heard.json, heard.headers)
 
-    async def _claimed(self, claims: Claims, makes: str, at_hand: set[bytes]) -> Claimed:
+    async def _claimed(self, claims: Claims, account: str, makes: str, at_hand: set[bytes]) -> Claimed:
         # What is under way first: what ends between the two questions is owned by then.
         moving, moves = self._repeats.moving, self._repeats.moves
-        busy = frozenset(self._names_under_way(makes, at_hand))
+        busy = frozenset(self._names_under_way(account, makes, at_hand))
         others = self._others() or any(key not in at_hand for key in self._open)
         if claims.by_name:
-            await self._drive.making.heard(makes)
+            await self._drive.making.heard(makes, lambda request: self._goes_to(request) == account)
         await self._checkpoint.flush()
         owners = await to_thread.run_sync(self._owners, claims.ids)
         moving = moving or self._repeats.moves != moves
@@ -243,12 +248,15 @@ class Doubts:
         with self._checkpoint.reader() as reader:
             return reader.owners(ids)
 
-    def _names_under_way(self, makes: str, at_hand: set[bytes]) -> Iterable[str]:
+    def _goes_to(self, request: Request) -> str:
+        return request.account or self._settings.account.name
+
+    def _names_under_way(self, account: str, makes: str, at_hand: set[bytes]) -> Iterable[str]:
         api = self._settings.api
         later = (each.doubtful.request for key, each in self._open.items() if key not in at_hand)
         for request in (*self._drive.making.requests(), *later):
             name = sent_name(api, request)
-            if request.makes == makes and name is not None:
+            if request.makes == makes and name is not None and self._goes_to(request) == account:
                 yield name
 
     async def _as_doubt(self, each: _Open, now: float) -> Doubt:
@@ -278,7 +286,7 @@ class Doubts:
         """Return when a request was sent by the server's clock, and whether that is sure."""
         if row is not None and row.since > 0:
             return row.since, True
-        now = self._clock.now()
+        now = self._clock.now(each.running.account)
         if now is None:
             return 0.0, False
         if not each.doubtful.remembered:

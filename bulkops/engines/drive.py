@@ -245,7 +245,8 @@ class Drive:
 
     async def _read(self, running: Running, request: Request) -> Reply:
         planned = running.planned
-        attempt = Attempt(request, running.account, planned.key, 0, Life(Effect.READ))
+        account = request.account or running.account
+        attempt = Attempt(request, account, planned.key, 0, Life(Effect.READ))
         if request.pinned is not None:
             if request.pinned is Pinned.OPERATION and not self.reads_before and request.fit is None:
                 return Reply(200)
@@ -262,6 +263,9 @@ class Drive:
             return _attempt(running, again.request, again.number, again.life)
         number, running.number = running.number, running.number + 1
         row = running.start.remembered.get(number)
+        if running.planned.line.account is not None:
+            # It is a part of what the request means, and so of its digest.
+            request = replace(request, account=running.account)
         if request.makes is not None and self.stamp is not None:
             request = self._stamped(running, request, number, row)
         if row is not None and (reply := _replayed(running, request, row)) is not None:
@@ -430,6 +434,8 @@ def failed(error: OperationFailed) -> Failure:
 def request_digest(request: Request) -> bytes:
     """Return 8 bytes that change when the request does; of a file, its path, size and time of change count."""
     content = [request.endpoint, request.path, request.query, request.body]
+    if request.account is not None:
+        content.append({"account": request.account})
     if request.form is not None:
         form = request.form
         content += [form.fields, form.file_name, os.fsencode(form.path).hex()]

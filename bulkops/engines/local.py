@@ -1,8 +1,7 @@
-"""Many operations at once, in this process: a fixed number of workers, and lookers for what is awaited."""
+"""Many operations at once, in this process: for each account so many workers, and lookers for what is awaited."""
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -16,6 +15,7 @@ from bulkops.engines.deciding import decided
 from bulkops.engines.doubts import Doubts, chosen_by_user
 from bulkops.engines.drive import Doubtful, Parked, Resolved, Running, failed
 from bulkops.engines.feeding import Feed
+from bulkops.engines.lanes import Lanes, Watchers
 from bulkops.engines.reopening import start_of
 from bulkops.engines.repeats import Repeats
 from bulkops.engines.watching import Watcher
@@ -27,12 +27,13 @@ from bulkops.sending import ServerClock
 from bulkops.told import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from bulkops.checkpoint import Checkpoint, StepRow
     from bulkops.engines.asking import Ask, Question
     from bulkops.engines.drive import Drive, Start
     from bulkops.engines.feeding import Blocked
+    from bulkops.engines.lanes import Item, Lane
     from bulkops.engines.watching import Budget
     from bulkops.lifecycle import Chosen, Command
     from bulkops.planning import Plan
@@ -109,8 +110,7 @@ class Engine:
         self._held = 0
         self._feed = Feed(plan)
         self._repeats = Repeats(settings, checkpoint, self._clock)
-        self._resumed: deque[Running | bytes | Exception] = deque()
-        """What goes on; keys of what was done and has to be in doubt; mistakes of ours that nobody else can raise."""
+        self._lanes = Lanes(settings.accounts, self._wake)
         self._changed = anyio.Event()
         self._sleeping = 0
         self._busy = 0
@@ -121,7 +121,7 @@ class Engine:
         self._workers: anyio.CancelScope | None = None
         self._on_stop: list[Callable[[Stop], None]] = []
         self.stopped_by: Stop | None = None
-        self.watcher: Watcher | None = None
+        self.watcher: Watcher | Watchers | None = None
         self.doubts: Doubts | None = None
         self.asking: Asking | None = None
 
@@ -148,16 +148,20 @@ class Engine:
     async def run(self, drive: Drive, budget: Budget) -> None:
         """Work until every operation has ended or waits for one that is held; or until stopped."""
         settings = self._settings
-        self.watcher = Watcher(
-            settings.api,
-            drive.sender,
-            self._resume,
-            budget=budget,
-            account=settings.account.name,
-            share=settings.account.poll_share,
-            time_scale=settings.time_scale,
-            told=self._told,
-        )
+        watchers = {
+            account.name: Watcher(
+                settings.api,
+                drive.sender,
+                self._resume,
+                budget=budget,
+                account=account.name,
+                share=account.poll_share,
+                time_scale=settings.time_scale,
+                told=self._told,
+            )
+            for account in settings.accounts.values()
+        }
+        self.watcher = Watchers(watchers) if settings.others else watchers[settings.account.name]
         self.doubts = Doubts(
             self._settings,
             self._checkpoint,
@@ -174,26 +178,28 @@ class Engine:
         self._lookers = anyio.CancelScope()
         async with anyio.create_task_group() as beside:
             # In a task of its own: a scope around the workers would take them with it when it is cancelled.
-            beside.start_soon(self._look, self.watcher, self.doubts, self.asking, self._lookers)
+            beside.start_soon(self._look, watchers.values(), self.doubts, self.asking, self._lookers)
             async with anyio.create_task_group() as workers:
                 self._workers = workers.cancel_scope
-                for _ in range(self._settings.in_flight):
-                    workers.start_soon(self._work, drive)
+                for lane in self._lanes:
+                    for _ in range(self._settings.in_flight):
+                        workers.start_soon(self._work, drive, lane)
             self._lookers.cancel()
         with anyio.move_on_after(LONGEST_ENDING, shield=True):
             if self._closings:
                 # Where they are lost, that is told as well.
                 with suppress(CheckpointError):
                     await self._checkpoint.flush()
-            for item in tuple(self._resumed):
-                if not isinstance(item, Running):
+            resumed = [item for lane in self._lanes for item in lane.resumed]
+            for item in resumed:
+                if isinstance(item, bytes | Exception):
                     await self._settle(item)
             async with anyio.create_task_group() as ending:
                 for running, _ in self.doubts.left():
                     ending.start_soon(self._end_undecided, drive, running)
                 for question in self.asking.left():
                     ending.start_soon(self._hold, drive, question.running, question.reason)
-                for item in self._resumed:
+                for item in resumed:
                     if isinstance(item, Running):
                         ending.start_soon(self._end_early, item, "the run was stopped before it went on")
 
@@ -231,11 +237,14 @@ class Engine:
         if self.stopped_by is not None:
             raise self.stopped_by
 
-    async def _look(self, watcher: Watcher, doubts: Doubts, asking: Asking, scope: anyio.CancelScope) -> None:
+    async def _look(
+        self, watchers: Iterable[Watcher], doubts: Doubts, asking: Asking, scope: anyio.CancelScope
+    ) -> None:
         with scope:
             async with anyio.create_task_group() as lookers:
-                for _ in range(min(LOOKERS, self._settings.in_flight)):
-                    lookers.start_soon(self._guarded, watcher.look)
+                for watcher in watchers:
+                    for _ in range(min(LOOKERS, self._settings.in_flight)):
+                        lookers.start_soon(self._guarded, watcher.look)
                 lookers.start_soon(self._guarded, doubts.look)
                 lookers.start_soon(self._guarded, asking.put)
 
@@ -245,9 +254,9 @@ class Engine:
         except Stop as reason:
             self.stop(reason)
 
-    async def _work(self, drive: Drive) -> None:
+    async def _work(self, drive: Drive, lane: Lane) -> None:
         try:
-            while (item := await self._next()) is not None:
+            while (item := await self._next(lane)) is not None:
                 self._busy += 1
                 try:
                     await self._do(drive, item)
@@ -257,25 +266,27 @@ class Engine:
         except Stop as reason:
             self.stop(reason)
 
-    async def _next(self) -> Running | Planned | Blocked | bytes | Exception | None:
+    async def _next(self, lane: Lane) -> Item | None:
         watcher, doubts, asking = self.watcher, self.doubts, self.asking
         assert watcher is not None
         assert doubts is not None
         assert asking is not None
         while self.stopped_by is None:
-            if self._resumed:
-                return self._resumed.popleft()
+            if lane.resumed:
+                return lane.resumed.popleft()
             if self._closings >= MOST_CLOSING:
                 await self._sleep_until_change()
                 continue
             if watcher.waiting + doubts.waiting + asking.waiting < self._settings.most_awaited:
-                item = self._feed.take()
+                item = self._lanes.take(lane, self._feed)
                 if item is not None:
                     return item
-                if not self._feed.exhausted:
+                if not (self._feed.exhausted or self._lanes.full):
                     await self._feed.read()
                     continue
-                if not (self._busy or self._closings or watcher.waiting or asking.waiting):
+                if self._lanes.empty and not (
+                    self._busy or self._closings or watcher.waiting or asking.waiting
+                ):
                     if not doubts.waiting:
                         break
                     doubts.idle()
@@ -283,7 +294,7 @@ class Engine:
         self._wake()
         return None
 
-    async def _do(self, drive: Drive, item: Running | Planned | Blocked | bytes | Exception) -> None:
+    async def _do(self, drive: Drive, item: Item) -> None:
         if isinstance(item, Planned):
             running = None if self._feed.waits_again(item) else await self._start(item)
         elif isinstance(item, Running):
@@ -358,7 +369,7 @@ class Engine:
                 outcome = await drive.given_up(running, State.SKIPPED, failure)
                 await self._end(running.planned, outcome, running.start)
             case _:
-                self._resumed.append(running)
+                self._lanes.resume(running)
 
     async def _answered(self, drive: Drive, question: Question, chosen: Chosen | None) -> None:
         """Carry out what the user has decided; None holds the operation."""
@@ -454,11 +465,11 @@ class Engine:
         try:
             self._closing.told(planned)
         except Exception as error:  # noqa: BLE001 - a worker raises it: whoever calls this has nobody to tell
-            self._resumed.append(error)
+            self._lanes.own.resumed.append(error)
             self._wake()
             return
         if planned.key in self._repeats.wanted:
-            self._resumed.append(planned.key)
+            self._lanes.own.resumed.append(planned.key)
             self._wake()
             return
         if self._beginnings.undecided or self._repeats.on_the_way:
@@ -497,7 +508,7 @@ class Engine:
             self._resume(running)
 
     def _resume(self, running: Running) -> None:
-        self._resumed.append(running)
+        self._lanes.resume(running)
         self._wake()
 
     def _wake(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkops.model import Request
 
 
@@ -33,9 +35,12 @@ class Making:
         """Return what is under way now."""
         return list(self._requests.values())
 
-    async def heard(self, makes: str) -> None:
-        """Wait until all that makes one kind of thing now has ended; what begins meanwhile is not waited for."""
+    async def heard(self, makes: str, wanted: Callable[[Request], bool] = lambda _: True) -> None:
+        """Wait until all that makes one kind of thing now has ended; what begins meanwhile is not waited for.
+
+        Of such requests only those count that are `wanted`.
+        """
         for place, request in list(self._requests.items()):
-            while request.makes == makes and self._requests.get(place) is request:
+            while request.makes == makes and wanted(request) and self._requests.get(place) is request:
                 self._ended = self._ended or anyio.Event()
                 await self._ended.wait()

@@ -167,7 +167,7 @@ class Repeats:
         endpoints = self._settings.api.endpoints()
         endpoint = next(name for name, one in endpoints.items() if one.makes == made)
         ended = datetime.fromisoformat(record["ended_at"]).timestamp()
-        now = self._clock.now()
+        now = self._clock.now(record.get("account") or self._settings.account.name)
         since = 0.0 if now is None else now - (time.time() - ended) - self._settings.attempt_deadline
         return StepRow(
             row.key, 0, endpoint, record["attempts"], StepState.DONE, entity, at=ended, since=since

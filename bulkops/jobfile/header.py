@@ -50,6 +50,8 @@ class Header:
     templates: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     vars: Mapping[str, Json] = field(default_factory=dict)
     """The value of each."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """The names of accounts by what the lines call them."""
     may_hold_expressions: bool = False
     """Do the defaults and templates have to be searched for expressions?"""
     start: int = 0
@@ -58,7 +60,14 @@ class Header:
     @property
     def digest(self) -> str:
         """A digest, in hex digits, that is the same while lines mean the same under this header."""
-        return blake2b(orjson.dumps([self.defaults, self.templates, self.vars]), digest_size=16).hexdigest()
+        said: list[Json] = [self.defaults, self.templates, self.vars]
+        if self.accounts:
+            said.append(self.accounts)
+        return blake2b(orjson.dumps(said), digest_size=16).hexdigest()
+
+    def account_of(self, written: str | None) -> str | None:
+        """Return the name of the account that a line means; None for the run's own."""
+        return None if written is None else self.accounts.get(written, written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ def read_header(
         defaults=defaults,
         templates=templates,
         vars=values,
+        accounts={name: account for name, account in (said.get("accounts") or {}).items() if account},
         may_hold_expressions=may_hold_expressions(orjson.dumps([defaults, templates])),
         start=0 if own is None or first is None else file.after(first),
         first=1 if own is None or first is None else first.number + 1,

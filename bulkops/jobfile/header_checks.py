@@ -12,20 +12,20 @@ from bulkops.jobfile.problems import LineError, nearest
 from bulkops.jobfile.tables import TABLES, wrong_op
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bulkops.model import Json
 
 MARK = "$job"
 MARKS_WITH_DEFAULT = frozenset({"account", "meta", "on_error", "tags"})
 MARKS_OF_TEMPLATES = MARKS_WITH_DEFAULT | {"needs", "op"}
-_LATER = frozenset({"accounts", "version"})
+_LATER = frozenset({"version"})
 _NEVER = frozenset(
     {"api_key", "apikey", "base_url", "host", "key", "password", "secret", "token", "url", "xi-api-key"}
 )
 _EVERY_FIELD = frozenset(name for table in TABLES.values() for name in table.fields)
 _TEXTS = ("name", "about", "account")
-_OBJECTS = ("defaults", "templates", "vars")
+_OBJECTS = ("defaults", "templates", "vars", "accounts")
 
 
 def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
@@ -42,12 +42,8 @@ def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
         place = f"{MARK}.{key}"
         if value is None and (key in _TEXTS or key in _OBJECTS):
             continue  # it takes away what a header below says
-        if key == "defaults":
-            yield from _wrong_defaults(value)
-        elif key == "templates":
-            yield from _wrong_templates(value)
-        elif key == "vars":
-            yield from _wrong_vars(value)
+        if key in _CHECKS:
+            yield from _CHECKS[key](value)
         elif key in _TEXTS:
             if not isinstance(value, str) or not value:
                 yield LineError(place, "has to be a text that is not empty")
@@ -132,6 +128,18 @@ def _wrong_in_template(op: Json, key: str, value: Any) -> str | None:
 _OF_LINES = {"id": "each line has an id of its own", "use": "name all templates on the line, in order"}
 
 
+def _wrong_accounts(named: Json) -> Iterator[LineError]:
+    place = f"{MARK}.accounts"
+    if not isinstance(named, dict):
+        yield LineError(place, 'has to be an object, such as {"source": "us-prod", "target": "eu-prod"}')
+        return
+    for name, account in named.items():
+        if not is_plain_name(name):
+            yield LineError(f"{place}.{name}", f"is no name for an account: write a text of {NAME_RULE}")
+        elif account is not None and (not isinstance(account, str) or not account):
+            yield LineError(f"{place}.{name}", "has to be the name of an account of the accounts file")
+
+
 def _wrong_vars(declared: Json) -> Iterator[LineError]:
     if not isinstance(declared, dict):
         yield LineError(f"{MARK}.vars", 'has to be an object, such as {"agent": "agent_abc123"}')
@@ -141,3 +149,11 @@ def _wrong_vars(declared: Json) -> Iterator[LineError]:
             yield LineError(
                 f"{MARK}.vars.{name}", "is no name of a var: write letters, digits and _, no digit in front"
             )
+
+
+_CHECKS: Mapping[str, Callable[[Json], Iterator[LineError]]] = {
+    "defaults": _wrong_defaults,
+    "templates": _wrong_templates,
+    "vars": _wrong_vars,
+    "accounts": _wrong_accounts,
+}

@@ -157,7 +157,7 @@ def parse_line(
         tuple(needs),
         refs,
         tuple(written.get("tags") or ()),
-        written.get("account"),
+        header.account_of(written.get("account")),
         written.get("on_error") or "block",
         written.get("meta"),
         (written.get(many) or 1) if many else 1,

@@ -247,6 +247,12 @@ def _header() -> Definitions:
             "propertyNames": _NAME,
             "additionalProperties": _object({**parts, "op": {"enum": list(KINDS)}}, null=True),
         },
+        "accounts": {
+            "description": "by what the lines call them, names of accounts of the accounts file",
+            "type": ["object", "null"],
+            "propertyNames": _NAME,
+            "additionalProperties": text,
+        },
         "vars": {
             "description": "by name, values for `${var:NAME}`; null for one that has to be given with --var",
             "type": ["object", "null"],

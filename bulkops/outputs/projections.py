@@ -132,6 +132,8 @@ def _created(of_operation: bytes) -> bytes:
             "op": record["op"],
             "ended_at": record["ended_at"],
         }
+        if "account" in record:
+            told["account"] = record["account"]
         lines.append(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
     return b"".join(lines)
 

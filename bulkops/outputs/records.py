@@ -34,19 +34,22 @@ def record(
     ended: float,
     files: Sequence[Saved] = (),
     tags: Sequence[str] = (),
+    account: str | None = None,
 ) -> bytes:
     """Return the JSON line (without its end) that tells how an operation ended; times are epoch seconds.
 
-    `index` counts from zero, `count` is how many operations the line has.
+    `index` counts from zero, `count` is how many operations the line has. `account` is told where it is not the run's
+    own.
     """
     created = outcome.created
     # The order of the keys is that of the line.
     fields: dict[str, Json] = (
         {"id": id} if count == 1 else {"id": display_id(id, index, count), "copy": index + 1}
     )
+    fields |= {"line": line, "op": kind}
+    if account is not None:
+        fields["account"] = account
     fields |= {
-        "line": line,
-        "op": kind,
         "status": str(outcome.state),
         "result": outcome.result,
         "error": None if outcome.failure is None else _error(outcome.failure),

@@ -166,6 +166,7 @@ class Dispatcher:
             others=state.others.count,
             mode="exclusive" if governor.exclusive(now) else "shared",
             processes=1 + len(self._together.others),
+            granted=self._mine.granted,
         )
 
     @property

@@ -30,6 +30,8 @@ class Standing:
     """``shared`` or ``exclusive``."""
     processes: int = 1
     """So many of our processes share it, this one included."""
+    granted: int = 0
+    """So many requests this process was granted in all."""
 
     @property
     def used_share(self) -> float:

@@ -10,7 +10,7 @@ from bulkops.settings import NO_RESERVE
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Tier
-    from bulkops.settings import Reserve
+    from bulkops.settings import Account, Reserve
 
 EVEN_SHARE = 0.98
 """The even pace leaves so little of the limit unused that no way of counting notices the jitter of the ways."""
@@ -31,6 +31,11 @@ class Allowance:
     fixed: bool = False
     exclusive: bool = False
     reserve: Reserve = NO_RESERVE
+
+
+def allowance_of(account: Account) -> Allowance:
+    """Return what an account may send."""
+    return Allowance(account.tier, account.tier_source, account.fixed, account.exclusive, account.reserve)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from bulkops.errors import JobError, Stop, UsageError
 from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
 from bulkops.jobfile.problems import shown
 from bulkops.model import State, value
+from bulkops.pace.tiers import bucket_for
 from bulkops.planning.course import Course
 from bulkops.planning.duplicates import Duplicates
 from bulkops.planning.groups import BLOCKING, Groups
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from bulkops.api.profile import Tier
     from bulkops.jobfile import Fingerprint, Header, JobFile, Line, RawLine
     from bulkops.planning.known import Known
     from bulkops.planning.standing import Standing
+    from bulkops.settings import Account
 
 
 MOST_DELETES_TOLD = 3
@@ -89,6 +92,26 @@ def named(line_id: str | None, index: int, count: int) -> str | None:
 
 
 @dataclass(slots=True)
+class Load:
+    """What is left to send to an account: requests, and looks at what is awaited."""
+
+    requests: int = 0
+    looks: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.requests + self.looks
+
+    def seconds(self, tier: Tier) -> float | None:
+        """Return how long that takes at the even pace of a tier; None when the tier has no number."""
+        if tier.limit is None:
+            return None
+        bucket = bucket_for(tier.limit, tier.period)
+        return max(0.0, self.total - bucket.burst) / bucket.per_second
+
+
+@dataclass(slots=True)
 class Plan:
     """What a run of a job file would do.
 
@@ -116,6 +139,8 @@ class Plan:
     requests_by_endpoint: Counter[str] = field(default_factory=Counter)
     awaited: Counter[str] = field(default_factory=Counter)
     """How many things are awaited, by the names of the watches."""
+    loads: dict[str, Load] = field(default_factory=dict)
+    """What of that goes to accounts that lines name."""
     upload_bytes: int = 0
     deletes: int = 0
     """How many operations are left that delete something."""
@@ -162,6 +187,26 @@ class Plan:
     def count(self, state: State) -> int:
         """Return how many operations of the job file are in a state before this run."""
         return sum(number for (_, of), number in self.states.items() if of is state)
+
+    def load(self, account: str, own: str) -> Load:
+        """Return what is left to send to an account; `own` is the name of the run's own, that of all other lines."""
+        if account != own:
+            return self.loads.get(account, Load())
+        elsewhere = [load for name, load in self.loads.items() if name != own]
+        return Load(
+            self.requests - sum(load.requests for load in elsewhere),
+            self.looks - sum(load.looks for load in elsewhere),
+        )
+
+    def finish(self, accounts: Mapping[str, Account]) -> float | None:
+        """Return how long the rest takes, which is as long as the slowest account needs; the first is the run's own.
+
+        None when a tier has no number.
+        """
+        own = next(iter(accounts))
+        each = [self.load(name, own).seconds(account.usable) for name, account in accounts.items()]
+        known = [seconds for seconds in each if seconds is not None]
+        return max(known) if len(known) == len(each) else None
 
     def raw_batches(self) -> Iterator[list[RawLine]]:
         """Yield the job's lines in blocks, without the header."""
@@ -214,12 +259,13 @@ class Plan:
         return key
 
     def check_accounts(self, known: Collection[str]) -> None:
-        """Raise JobError for lines that name an account which this run does not have."""
+        """Raise JobError for lines that name an account which the user does not have."""
         problems = [
             self.job.problem(
                 number,
                 "account",
-                f"is {name!r}, and this run has {', '.join(sorted(known))}; run it with --account {name}",
+                f"is {name!r}, which is no account of yours: there is {', '.join(sorted(known))}; add it to the "
+                "accounts file, or call one of these by it in the header's `accounts`",
             )
             for name, number in self.accounts.items()
             if name not in known
@@ -250,6 +296,7 @@ class Plan:
         self.duplicates = Duplicates() if self.selection.closely else None
         for counts in (self.lines_by_kind, self.requests_by_kind, self.requests_by_endpoint, self.awaited):
             counts.clear()
+        self.loads.clear()
         self.operations.clear()
         self.states.clear()
         self.left.clear()

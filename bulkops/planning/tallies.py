@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bulkops.checkpoint import StepState, digest, operation_key
 from bulkops.model import State
 from bulkops.operation import fields_of
+from bulkops.planning.plan import Load
 from bulkops.planning.rehearsal import Rehearsal, rehearse
 from bulkops.planning.standing import place
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from bulkops.planning.plan import Plan
 
 
+_ACCOUNT = "account:"
+"""Stands in a shape before the name of the account; no field is called so."""
 MOST_SNAPSHOTS = 10_000
 """So many things that rows read once are told apart; of those that come after, each counts as one of its own."""
 
@@ -28,10 +31,11 @@ MOST_SNAPSHOTS = 10_000
 class Tally:
     """How many lines there are of one shape: of one kind, with the same fields given."""
 
-    __slots__ = ("each", "files", "left", "lines", "op", "operations", "snapshots")
+    __slots__ = ("account", "each", "files", "left", "lines", "op", "operations", "snapshots")
 
-    def __init__(self, op: str, files: list[str], each: Rehearsal) -> None:
+    def __init__(self, op: str, files: list[str], each: Rehearsal, account: str | None) -> None:
         self.op = op
+        self.account = account
         self.each = each
         self.files = files
         self.lines = self.operations = self.left = self.snapshots = 0
@@ -53,10 +57,12 @@ class Tallies:
     def of(self, line: Line) -> Tally:
         """Return the tally of a line's shape."""
         shape = (line.op, *line.fields)
+        if line.account is not None:
+            shape = (*shape, _ACCOUNT, line.account)
         tally = self._by_shape.get(shape)
         if tally is None:
             files = [name for name, field in fields_of(line.kind).items() if field.is_file]
-            tally = self._by_shape[shape] = Tally(line.op, files, rehearse(self._api, line))
+            tally = self._by_shape[shape] = Tally(line.op, files, rehearse(self._api, line), line.account)
         return tally
 
     def add(self, line: Line, key: bytes) -> int:
@@ -121,6 +127,10 @@ class Tallies:
                 ):
                     plan.requests_by_endpoint.update({name: times * each for name, each in asked.items()})
                 plan.awaited.update({what: tally.left * each for what, each in tally.each.awaited.items()})
+                if tally.account is not None:
+                    load = plan.loads.setdefault(tally.account, Load())
+                    load.requests += requests
+                    load.looks += tally.left * tally.each.looks
         for op, total in plan.operations.items():
             ended = sum(count for (of, _), count in plan.states.items() if of == op)
             plan.states[op, State.NOT_STARTED] = total - ended
@@ -133,7 +143,8 @@ class Tallies:
     def take(self, shapes: Sequence[list[Json]]) -> None:
         """Count lines that were counted before and are all done; `undo` takes back those that are not."""
         for shape, files, each, lines, operations in shapes:
-            tally = self._by_shape[tuple(shape)] = Tally(shape[0], files, Rehearsal(*each))
+            account = shape[-1] if _ACCOUNT in shape else None
+            tally = self._by_shape[tuple(shape)] = Tally(shape[0], files, Rehearsal(*each), account)
             tally.lines, tally.operations = lines, operations
             self._plan.states[tally.op, State.DONE] += operations
 

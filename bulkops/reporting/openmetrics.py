@@ -112,6 +112,22 @@ def _add_pace(text: _Text, report: Report, now: Now) -> None:
     text.counters("pauses", "Pauses of everybody, by reason.", "reason", report.pause_reasons)
     text.head("paused_seconds", "counter", "Time spent in pauses.", "seconds")
     text.sample("paused_seconds_total", now.paused_seconds)
+    if report.accounts:
+        _add_accounts(text, report)
+
+
+def _add_accounts(text: _Text, report: Report) -> None:
+    """Add what the other accounts had to do with the run; what has no such label is of its own."""
+    text.head("account_requests", "counter", "Requests that were sent to another account.")
+    for name, share in report.accounts.items():
+        text.sample("account_requests_total", share.requests, account=name)
+    text.head("account_rate_limit", "gauge", "Requests that the limit of another account allows in a period.")
+    for name, share in report.accounts.items():
+        if share.limit is not None:
+            text.sample("account_rate_limit", share.limit, account=name, source=share.limit_source)
+    text.head("account_paused_seconds", "counter", "Time that another account spent in pauses.", "seconds")
+    for name, share in report.accounts.items():
+        text.sample("account_paused_seconds_total", share.paused_seconds, account=name)
 
 
 def _add_requests(text: _Text, report: Report, tally: Tally, now: Now) -> None:

@@ -13,6 +13,7 @@ import orjson
 from bulkops.errors import BulkopsError
 from bulkops.model import State
 from bulkops.reporting.compared import Happened, compared
+from bulkops.reporting.share import used_share
 from bulkops.reporting.text import shell_word
 from bulkops.reporting.words import rfc3339
 from bulkops.settings import NO_RESERVE, run_folder
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bulkops.errors import Stop
     from bulkops.model import Json
     from bulkops.reporting.compared import Beforehand
+    from bulkops.reporting.share import Share
     from bulkops.settings import Reserve
 
 WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
@@ -70,6 +72,8 @@ class Report:
     others: int = 0
     """So many requests of a period were other people's on the same key, at most, as far as the headers showed."""
     stopped: str | None = None
+    accounts: dict[str, Share] = field(default_factory=dict)
+    """What the other accounts had to do with it, by name; limit and pauses above are those of the run's own."""
     checks_passed: int = 0
     checks_failed: int = 0
     beforehand: Beforehand | None = None
@@ -94,10 +98,10 @@ class Report:
     @property
     def used(self) -> float | None:
         """Which share of what the limit allows in this time was sent; None while there is no limit."""
-        if self.limit is None or self.ended is None:
+        if self.ended is None:
             return None
-        # Within less than a period the limit allows as much as within a whole one.
-        return min(1.0, self.requests / max(self.limit, self.allowed))
+        elsewhere = sum(share.requests for share in self.accounts.values())
+        return used_share(max(0, self.requests - elsewhere), self.limit, self.allowed)
 
     def note(self, kind: str, state: State, before: State = _NOT_STARTED) -> None:
         """Count an operation under its new state, and no longer under the one before."""
@@ -244,6 +248,11 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
             "seconds": round(report.paused_seconds, 3),
             "reasons": dict(report.pause_reasons),
         },
+        **(
+            {"accounts": {name: s.to_json() for name, s in report.accounts.items()}}
+            if report.accounts
+            else {}
+        ),
         "doubts": {
             "in_doubt": report.count(State.IN_DOUBT),
             "found": report.found,

@@ -11,12 +11,22 @@ from bulkops.reporting.words import duration, number, per, source_words
 
 if TYPE_CHECKING:
     from bulkops.reporting.report import Job, Report
+    from bulkops.reporting.share import Share
 
 _LONGEST_LINE = 10_000
 
 
-def pace_line(report: Report) -> str | None:
-    """Return what people are told of limit and pauses; None for a run that neither sent nor rested."""
+def pace_lines(report: Report) -> list[str]:
+    """Return what people are told of limits and pauses, by account; nothing for a run that neither sent nor rested."""
+    elsewhere = sum(share.requests for share in report.accounts.values())
+    own = pace_line(report) if report.requests > elsewhere or report.pauses else None
+    others = ((name, pace_line(share)) for name, share in report.accounts.items())
+    told = (f"account {safe_text(name)}: {line}" for name, line in others if line is not None)
+    return [*told] if own is None else [own, *told]
+
+
+def pace_line(report: Report | Share) -> str | None:
+    """Return what people are told of one limit and its pauses; None where there was neither."""
     if not report.requests and not report.pauses:
         return None
     limit = "limit: unknown"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
+from bulkops.sending.apart import ByAccount
 from bulkops.sending.attempt import Attempt, Gate, Heard, Sender
 from bulkops.sending.clock import ServerClock
 from bulkops.sending.measured import Measured
@@ -44,8 +45,13 @@ async def open_sender(
     from bulkops.sending.transport import AiohttpTransport
     from bulkops.sending.wire import Wire
 
-    async with AiohttpTransport() as transport:
-        wire: Sender = Wire(settings, accounts, transport, named)
+    async with AsyncExitStack() as opened:
+        # Connections of its own for each: an answer that comes on the wrong one is to another request of the account.
+        wires: dict[str, Sender] = {}
+        for name, account in accounts.items():
+            transport = await opened.enter_async_context(AiohttpTransport())
+            wires[name] = Wire(settings, {name: account}, transport, named)
+        wire = wires[next(iter(wires))] if len(wires) == 1 else ByAccount(wires)
         measured = wire if meter is None else Measured(wire, meter)
         yield Retrying(
             Metered(
@@ -55,6 +61,7 @@ async def open_sender(
             time_scale=settings.time_scale,
             sleep=sleep,
             told=told,
+            several=len(accounts) > 1,
         )
 
 

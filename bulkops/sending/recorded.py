@@ -61,14 +61,14 @@ class Recorded:
     async def send(self, attempt: Attempt) -> Heard:
         """Make the attempt; what is heard carries the next state and command of the lifecycle."""
         life, command = advance(attempt.life, _GRANTED)
-        since = (self.clock.now() or 0.0) if life.effect is _CREATE else 0.0
+        since = (self.clock.now(attempt.account) or 0.0) if life.effect is _CREATE else 0.0
         try:
             if isinstance(command, WriteIntent):
                 await self.checkpoint.intend(_row(attempt, life, _INTENT, since))
                 life, command = advance(life, _DURABLE)
             assert isinstance(command, SendNow)
             heard = await self.inner.send(attempt)
-            self.clock.hear(heard.headers)
+            self.clock.hear(heard.headers, attempt.account)
         except BaseException as error:
             # Cancelled, or the body could not be produced: the gate knows whether anything can have happened.
             reason = str(error) if isinstance(error, OperationFailed) else "the run was stopped"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,7 +27,8 @@ class Retrying:
     """Repeat attempts until the request is delivered, refused or held.
 
     `give_up_after`: seconds without reaching the server at all after which the run stops. `sleep` is how to wait:
-    the engine gives one that ends early when the run is being stopped.
+    the engine gives one that ends early when the run is being stopped. `several`: there are several accounts, each
+    with a key and a server of its own.
     """
 
     def __init__(
@@ -37,19 +39,26 @@ class Retrying:
         time_scale: float = 1.0,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         told: Told = silent,
+        several: bool = False,
     ) -> None:
         self._inner = inner
         self._give_up_after = give_up_after
         self._time_scale = time_scale
         self._sleep = sleep
         self._told = told
-        self._unreachable_since: float | None = None
-        self._answers = 0
-        self._only_forbidden = True
+        self._several = several
+        self._unreachable_since: dict[str, float] = {}
+        self._answers: Counter[str] = Counter()
+        self._welcome: set[str] = set()
+        """The accounts whose key is not refused: one of the first answers was no 403."""
         self.requests = 0
         self.retries = 0
-        self.forbidden: set[bytes] = set()
+        self._forbidden: dict[str, set[bytes]] = {}
+
+    @property
+    def forbidden(self) -> set[bytes]:
         """Whose request was refused with 403 while it may still have been the key's fault."""
+        return set().union(*self._forbidden.values())
 
     async def send(self, attempt: Attempt) -> Heard:
         """Make the request until it is settled.
@@ -79,7 +88,7 @@ class Retrying:
                         doubt.repeated = heard.entity
                     raise doubt
                 case StopRun():
-                    raise KeyRefused(f"the server refuses the key: {_said(heard)}")
+                    raise KeyRefused(f"the server refuses the key{self._of(attempt)}: {_said(heard)}")
                 case Refuse(verdict=verdict):
                     _refuse(attempt, heard, verdict)
                 case command:
@@ -88,32 +97,40 @@ class Retrying:
     def _watch(self, attempt: Attempt, heard: Heard) -> None:
         """Keep an eye on what concerns everybody."""
         if isinstance(heard.end, Broken) and heard.end.sent is Sent.NOT_CONNECTED:
-            self._count_unreachable(heard)
+            self._count_unreachable(attempt, heard)
             return
-        self._unreachable_since = None
-        if isinstance(heard.end, Answered) and self._only_forbidden:
+        if self._unreachable_since:
+            self._unreachable_since.pop(attempt.account, None)
+        if isinstance(heard.end, Answered) and attempt.account not in self._welcome:
             self._count_forbidden(attempt, heard, heard.end.status)
 
     def _count_forbidden(self, attempt: Attempt, heard: Heard, status: int) -> None:
+        account = attempt.account
         if status == 403:
-            self._answers += 1
-            self.forbidden.add(attempt.key)
+            self._answers[account] += 1
+            self._forbidden.setdefault(account, set()).add(attempt.key)
             # Also those that were under way when the tenth came: it is still the key.
-            if self._answers >= FIRST_ANSWERS:
-                raise KeyRefused(f"the first {FIRST_ANSWERS} answers were all 403: {_said(heard)}")
-        elif self._answers < FIRST_ANSWERS:
-            self._only_forbidden = False
-            self.forbidden.clear()
+            if self._answers[account] >= FIRST_ANSWERS:
+                of = self._of(attempt)
+                raise KeyRefused(f"the first {FIRST_ANSWERS} answers{of} were all 403: {_said(heard)}")
+        elif self._answers[account] < FIRST_ANSWERS:
+            self._welcome.add(account)
+            self._forbidden.pop(account, None)
 
-    def _count_unreachable(self, heard: Heard) -> None:
+    def _count_unreachable(self, attempt: Attempt, heard: Heard) -> None:
         now = anyio.current_time()
-        if self._unreachable_since is None:
-            self._unreachable_since = now
+        since = self._unreachable_since.get(attempt.account)
+        if since is None:
+            self._unreachable_since[attempt.account] = now
             self._told("unreachable", reason=heard.reason)
-        elif (now - self._unreachable_since) * self._time_scale >= self._give_up_after:
+        elif (now - since) * self._time_scale >= self._give_up_after:
+            of = self._of(attempt)
             raise Unreachable(
-                f"the server could not be reached for {self._give_up_after:.0f} s: {heard.reason}"
+                f"the server{of} could not be reached for {self._give_up_after:.0f} s: {heard.reason}"
             )
+
+    def _of(self, attempt: Attempt) -> str:
+        return f" of account {attempt.account}" if self._several else ""
 
 
 def _refuse(attempt: Attempt, heard: Heard, verdict: Verdict) -> NoReturn:

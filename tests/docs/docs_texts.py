@@ -117,6 +117,15 @@ def environment(folder: Path, given: dict[str, str]) -> dict[str, str]:
     return {**clean, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder / "no-config"), **given}
 
 
+def accounts(folder: Path) -> dict[str, str]:
+    """Write an accounts file with the accounts that examples name; return the environment in which it is found."""
+    file = folder / "config" / "bulkops" / "accounts.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    names = ("us-prod", "eu-prod")
+    file.write_text("".join(f'[accounts.{name}]\napi_key_command = "exit 1"\n' for name in names), "utf-8")
+    return {"XDG_CONFIG_HOME": str(folder / "config")}
+
+
 def matches(expected: str, printed: str) -> bool:
     """Tell whether a command printed what the text says: `…` is any text, on a line of its own any lines."""
     parts = []

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,7 +23,10 @@ from bulkops.emulator import Algorithm
 from bulkops.emulator.faults import ENDPOINTS, FaultKind
 from bulkops.operation import fields_of
 from bulkops.reporting.report import WORST_FIRST
-from tests.docs.docs_texts import ROOT, TEXTS, blocks, matches, prose, read, run_bulkops, tables
+from tests.docs.docs_texts import ROOT, TEXTS, accounts, blocks, matches, prose, read, run_bulkops, tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 README = read("README.md")
 MOST_PLACEHOLDERS = {
@@ -186,16 +190,16 @@ def test_docs_job_blocks(name: str, tmp_path: object) -> None:
             path.write_text(block.text, "utf-8")
             # A failed.jsonl is a part of its job; the session tests run it there.
             if block.kind == "jsonl" and path.name != "failed.jsonl":
-                done = run_bulkops(f"bulkops plan {path.name}", folder)
+                done = run_bulkops(f"bulkops plan {path.name}", folder, accounts(folder))
                 assert done.returncode == 0, done.stdout
         else:
             assert block.kind != "jsonl", "a job file block names its file"
 
 
-def test_docs_example_jobs_plan() -> None:
+def test_docs_example_jobs_plan(tmp_path: Path) -> None:
     """Every example is a valid job as it lies there."""
     for path in sorted((ROOT / "jobs").glob("*.jsonl")):
-        done = run_bulkops(f"bulkops plan {path.name} --run-dir nowhere.run", path.parent)
+        done = run_bulkops(f"bulkops plan {path.name} --run-dir nowhere.run", path.parent, accounts(tmp_path))
         assert done.returncode == 0, done.stdout
 
 

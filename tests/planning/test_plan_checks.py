@@ -132,14 +132,14 @@ def test_a_hundred_problems_are_shown_and_all_are_kept(job: Path) -> None:
     assert shown[-1] == "… and 150 more"
 
 
-def test_an_account_that_the_run_does_not_have_is_an_error(job: Path) -> None:
-    """A line that names another account is named, with what to do."""
+def test_an_account_that_the_user_does_not_have_is_an_error(job: Path) -> None:
+    """A line that names an account which is not there is named, with what to do."""
     plan = plan_of(write(job, [get(account="here"), get(account="there"), get("x", account="there")]))
     with pytest.raises(JobError) as caught:
         plan.check_accounts({"here"})
     [problem] = caught.value.problems
     assert (problem.line, problem.field) == (2, "account")
-    assert "--account there" in problem.message
+    assert "accounts file" in problem.message
     plan.check_accounts({"here", "there"})
 
 
