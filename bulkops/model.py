@@ -167,7 +167,14 @@ class Find:
     file: str | None = None
 
 
-Step: TypeAlias = Request | Pause | Await | Save | Changed | Find
+@value
+class Load:
+    """Hear the JSON object of a file of the user's: read once for all operations of a line, like what is pinned."""
+
+    path: str
+
+
+Step: TypeAlias = Request | Pause | Await | Save | Changed | Find | Load
 
 
 @value

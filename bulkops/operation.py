@@ -13,6 +13,8 @@ from bulkops.api.profile import ENTITY_ID_LENGTH, is_entity_id
 from bulkops.model import Json, Reply, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bulkops.api.profile import Profile
 
 Steps: TypeAlias = Generator[Step, Reply, Mapping[str, Json]]
@@ -29,6 +31,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 TEXT: Schema = {"type": "string", "minLength": 1}
 _ENTITY: Schema = {"type": "string", "pattern": f"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{ENTITY_ID_LENGTH - 1}}}$"}
+_ID_MAP: Schema = {"type": "object", "additionalProperties": _ENTITY}
 _OBJECT: Schema = {"type": "object"}
 _COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_OPERATIONS_PER_LINE}
 _DURATION: Schema = {"type": "string", "pattern": r"^([0-9]+\.?[0-9]*|\.[0-9]+)[smhd]$"}
@@ -56,6 +59,11 @@ class Operation(ABC):
     deletes: ClassVar[str | None] = None
     """The field that names what it deletes, which has to be agreed to first."""
 
+    @classmethod
+    def wrong_together(cls, given: Mapping[str, Json]) -> Iterator[tuple[str, str]]:  # noqa: ARG003 - kinds whose fields depend on each other use it
+        """Yield what is wrong with the fields of a line together, each of which is good: a field, and the message."""
+        return iter(())
+
     @abstractmethod
     def steps(self, api: Profile) -> Steps:
         """Yield the steps of this operation, hear a reply to each, return the result."""
@@ -75,20 +83,38 @@ class Field:
     schema: Schema
     required: bool
     is_file: bool = False
+    is_sent: bool = False
+    """The file itself is uploaded."""
+    is_account: bool = False
+    is_id_map: bool = False
+    """What the header's `id_map` says stands under it."""
 
 
-def _field(
-    about: str, check: Check, schema: Schema, *, required: bool, default: Json, is_file: bool = False
-) -> Any:
-    metadata = {"about": about, "check": check, "schema": schema, "is_file": is_file}
+def _field(about: str, check: Check, schema: Schema, *, required: bool, default: Json, **more: bool) -> Any:
+    metadata = {"about": about, "check": check, "schema": schema, "more": more}
     if required:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def entity(about: str) -> Any:
-    """Declare a required field that holds the id of something at the API."""
-    return _field(about, _is_entity, _ENTITY, required=True, default=None)
+def entity(about: str, *, required: bool = True) -> Any:
+    """Declare a field that holds the id of something at the API."""
+    return _field(about, _is_entity, _ENTITY, required=required, default=None)
+
+
+def account(about: str) -> Any:
+    """Declare a field that names an account, or says what the header calls one."""
+    return _field(about, _is_text, TEXT, required=False, default=None, is_account=True)
+
+
+def id_map(about: str) -> Any:
+    """Declare a field that holds ids by other ids, over those of the header."""
+    return _field(about, _is_id_map, _ID_MAP, required=False, default=None, is_id_map=True)
+
+
+def json_file(about: str) -> Any:
+    """Declare a field that holds the path of a file with a JSON object, which is read here."""
+    return _field(about, _is_text, TEXT, required=False, default=None, is_file=True)
 
 
 def text(about: str, *, required: bool = False, default: str | None = None) -> Any:
@@ -108,7 +134,7 @@ def whole(about: str, *, default: int) -> Any:
 
 def upload(about: str) -> Any:
     """Declare a required field that holds the path of a file to send."""
-    return _field(about, _is_text, TEXT, required=True, default=None, is_file=True)
+    return _field(about, _is_text, TEXT, required=True, default=None, is_file=True, is_sent=True)
 
 
 def duration(about: str, *, default: str) -> Any:
@@ -137,13 +163,13 @@ def fields_of(kind: type[Operation]) -> Mapping[str, Field]:
     if known is None:
         known = _FIELDS[kind] = MappingProxyType(
             {
-                f.name: Field(
-                    name=f.name,
+                field_name(f.name): Field(
+                    name=field_name(f.name),
                     about=f.metadata["about"],
                     check=f.metadata["check"],
                     schema=f.metadata["schema"],
                     required=f.default is dataclasses.MISSING,
-                    is_file=f.metadata["is_file"],
+                    **f.metadata["more"],
                 )
                 for f in dataclasses.fields(kind)
             }
@@ -151,11 +177,25 @@ def fields_of(kind: type[Operation]) -> Mapping[str, Field]:
     return known
 
 
+def field_name(attribute: str) -> str:
+    """Return how a line calls an attribute: words of Python, such as `from`, have a sign behind them there."""
+    return attribute.removesuffix("_")
+
+
 _FIELDS: dict[type[Operation], Mapping[str, Field]] = {}
 
 
 def _is_entity(value: Any) -> str | None:
     return None if is_entity_id(value) else "has to be an id: letters, digits, `_` and `-`, at most 120"
+
+
+def _is_id_map(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return 'has to be an object of ids by ids, such as {"tool_123": "tool_456"}'
+    for old, new in value.items():
+        if not is_entity_id(new):
+            return f"says what is no id for {old!r:.80}: write letters, digits, `_` and `-`, at most {ENTITY_ID_LENGTH}"
+    return None
 
 
 def _is_text(value: Any) -> str | None:

@@ -163,7 +163,8 @@ def run(order: Order) -> Ending:
             order.progress.note(edited_words(plan.edited))
         stop = _work(order, plan, settings, files, observer, question, open_steps)
         report.ended = time.time()
-        code = _wrap_up(order, report, stop, whole=order.base is None and not plan.gone)
+        own = settings.account.name
+        code = _wrap_up(order, report, stop, own, whole=order.base is None and not plan.gone)
         observer.finish(code)
     return Ending(report, code, stop)
 
@@ -293,7 +294,8 @@ async def _send(
         ) as sender:  # fmt: skip
             stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
             drive = Drive(
-                settings.api, sender, files, Pinboard(checkpoint, sender, plan.job.rows_of), stamp, named,
+                settings.api, sender, files,
+                Pinboard(checkpoint, sender, plan.job.rows_of, settings.upload_root), stamp, named,
                 reads_before=plan.selection.before,
                 directory=Directory(
                     settings.api, sender, checkpoint, stamps=settings.stamps, earlier=order.ledgers
@@ -332,14 +334,14 @@ async def _forgive(stop: Stop | None, sender: Retrying, checkpoint: Checkpoint, 
             report.note(row.kind, State.NOT_STARTED, State.FAILED)
 
 
-def _wrap_up(order: Order, report: Report, stop: Stop | None, *, whole: bool) -> int:
+def _wrap_up(order: Order, report: Report, stop: Stop | None, own: str, *, whole: bool) -> int:
     """Write the files that are made from the checkpoint, check the counts, and return the exit code."""
     report.stopped = None if stop is None else str(stop)
     try:
         reader = open_reader(order.folder.checkpoint)
         if reader is not None:
             with reader:
-                _project(reader, order, report, stop)
+                _project(reader, order, report, stop, own)
                 if whole and not isinstance(stop, CheckpointError):
                     report.agree(reader.counts())
         report.verify()
@@ -353,10 +355,10 @@ def _wrap_up(order: Order, report: Report, stop: Stop | None, *, whole: bool) ->
     return code
 
 
-def _project(reader: Reader, order: Order, report: Report, stop: Stop | None) -> None:
+def _project(reader: Reader, order: Order, report: Report, stop: Stop | None, own: str) -> None:
     folder = order.folder.path
     report.possible_duplicates = projections.write_results(
-        reader.records(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps()
+        reader.records(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps(), own=own
     )
     if order.base is None or stop is None:
         # One that was stopped half-way still holds the user's corrections: they are taken up by the next run of it.

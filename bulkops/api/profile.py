@@ -52,13 +52,14 @@ class Endpoint:
         query: tuple[tuple[str, str], ...] = (),
         pinned: Pinned | None = None,
         fit: Callable[[Json], None] | None = None,
+        account: str | None = None,
         **ids: str,
     ) -> Request:
         """Fill the holes of the path with ids.
 
         An id that could not stand in a path (it may have come from an answer) fails its operation.
         """
-        return Request(
+        request = Request(
             self.name,
             self.method,
             self.filled(ids) if ids else self.path,
@@ -72,6 +73,7 @@ class Endpoint:
             pinned,
             fit=fit,
         )
+        return request if account is None else replace(request, account=account)
 
     def filled(self, ids: Mapping[str, str]) -> str:
         """Return the path with its holes filled; an id that could not stand in a path fails its operation."""
@@ -168,6 +170,14 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class IdPath:
+    """Where a configuration holds ids of an account (a dotted path), and the kind of thing that they name."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class RateHeaders:
     """The names (lower case) of the headers that tell the limits, and the codes of the kinds of 429.
 
@@ -225,6 +235,8 @@ class Profile:
     """Top-level fields of an agent that the server assigns: left out of a clone."""
     agent_updated_field: str
     """Where an agent says when it was last changed."""
+    agent_ids: tuple[IdPath, ...]
+    """Where an agent's configuration holds ids of things of its account: an id, or a list of ids or of objects."""
     name_field: str
     agent_id_field: str
     document_id_field: str

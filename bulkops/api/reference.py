@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulkops.api.profile import Endpoint, Listing, Paging, Profile, RateHeaders, Tier, Watch
+from bulkops.api.profile import Endpoint, IdPath, Listing, Paging, Profile, RateHeaders, Tier, Watch
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
@@ -199,6 +199,12 @@ REFERENCE = Profile(
     index_model_field="embedding_model",
     agent_assigned=frozenset({"agent_id", "created_at", "updated_at"}),
     agent_updated_field="updated_at",
+    # Create Agent, the body
+    agent_ids=(
+        IdPath("conversation_config.agent.prompt.tool_ids", "tool"),
+        IdPath("conversation_config.agent.prompt.knowledge_base", "document"),
+        IdPath("conversation_config.tts.voice_id", "voice"),
+    ),
     name_field="name",
     agent_id_field="agent_id",
     document_id_field="document_id",

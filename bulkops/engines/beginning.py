@@ -127,9 +127,9 @@ class Beginnings:
         def looked_up(ref: FromResults) -> Json:
             return results[ref] if isinstance(ref, Collect) else pick(results[ref], ref)
 
-        operation = planned.line.operation(looked_up, planned.index + 1)
         settings = self._settings
         account = planned.line.account or settings.account.name
+        operation = planned.line.operation(looked_up, planned.index + 1, account)
         running = Running(planned, operation, operation.steps(settings.api), account, start)
         running.created += start.created
         running.possible_duplicate = start.possible_duplicate

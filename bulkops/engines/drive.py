@@ -21,6 +21,7 @@ from bulkops.model import (
     Effect,
     Failure,
     Find,
+    Load,
     Outcome,
     Pause,
     Pinned,
@@ -67,6 +68,9 @@ class Pins(Protocol):
 
     async def ask(self, planned: Planned, request: Request, attempt: Attempt, /, *, begun: bool) -> Json:
         """Return the pinned answer, asking for it when there is none yet, or it has to fit and nothing has begun."""
+
+    async def read(self, planned: Planned, path: str, /) -> Json:
+        """Return the pinned object of a file."""
 
     async def changed(self, planned: Planned, change: Changed, /) -> None:
         """Remember a change."""
@@ -214,7 +218,9 @@ class Drive:
             made = running.created[-1].id if running.created else None
             self.directory.ended(running.planned.key, made, doubtful=doubtful)
 
-    async def _take(self, running: Running, step: Request | Save | Changed | Find) -> Reply | OperationFailed:
+    async def _take(
+        self, running: Running, step: Request | Save | Load | Changed | Find
+    ) -> Reply | OperationFailed:
         try:
             if isinstance(step, Save):
                 named = step if step.name is not None else replace(step, name=_file_name(running))
@@ -225,6 +231,8 @@ class Drive:
             if isinstance(step, Changed):
                 await self.pins.changed(running.planned, step)
                 return Reply(200)
+            if isinstance(step, Load):
+                return Reply(200, await self.pins.read(running.planned, step.path))
             if step.effect is _READ:
                 return await self._read(running, step)
             prepared = self._prepared(running, step)
@@ -248,6 +256,9 @@ class Drive:
         account = request.account or running.account
         attempt = Attempt(request, account, planned.key, 0, Life(Effect.READ))
         if request.pinned is not None:
+            if request.account is None and planned.line.account is not None:
+                # Rows that share an answer may be of several accounts.
+                request = replace(request, account=account)
             if request.pinned is Pinned.OPERATION and not self.reads_before and request.fit is None:
                 return Reply(200)
             begun = any(step.state is not StepState.NO_EFFECT for step in running.start.remembered.values())

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import anyio
 import orjson
+from anyio import to_thread
 
 from bulkops.checkpoint import digest as line_digest
 from bulkops.checkpoint.changes import as_pin
 from bulkops.engines.drive import request_digest
 from bulkops.errors import OperationFailed
 from bulkops.model import Pinned
+from bulkops.sending.confining import open_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from bulkops.checkpoint import Checkpoint
     from bulkops.model import Changed, Json, Request
@@ -26,15 +31,24 @@ LASTING = frozenset({400, 404, 405, 406, 409, 410, 422})
 """Refusals that a second request would meet as well; a 403 may be the key's fault, and others pass."""
 
 
+LARGEST_FILE = 8 * 2**20
+
+
 class Pinboard:
     """Pinned answers by request and by who shares them; while one operation asks, the others that do wait.
 
-    `rows_of` tells by the number of a line which rows it was made one of, if any: those share what a line does.
+    `rows_of` tells by the number of a line which rows it was made one of, if any: those share what a line does. Files
+    are read only below `root`, where one is given.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, sender: Sender, rows_of: Callable[[int], bytes | None] = lambda _: None
+        self,
+        checkpoint: Checkpoint,
+        sender: Sender,
+        rows_of: Callable[[int], bytes | None] = lambda _: None,
+        root: Path | None = None,
     ) -> None:
+        self._root = root
         self._checkpoint = checkpoint
         self._sender = sender
         self._rows_of = rows_of
@@ -51,7 +65,30 @@ class Pinboard:
         """
         rows = self._rows_of(planned.line.number) if request.pinned is Pinned.LINE else None
         shared = request.pinned is Pinned.LINE and (rows is not None or planned.line.count > 1)
-        place = self._place(planned, request, rows)
+
+        async def send() -> Json:
+            heard = await self._sender.send(attempt)
+            if request.fit is not None:
+                request.fit(heard.json)
+            return heard.json
+
+        anew = request.fit is not None and not begun
+        return await self._pinned(self._place(planned, request, rows), send, shared=shared, anew=anew)
+
+    async def read(self, planned: Planned, path: str) -> Json:
+        """Return the pinned object of a file; OperationFailed when it has none."""
+        rows = self._rows_of(planned.line.number)
+        file = blake2b(os.fsencode(path), digest_size=8, person=b"bulkops file").digest()
+        place = rows or planned.line_key, file + (rows or line_digest(planned.line.raw))
+
+        async def read() -> Json:
+            return await to_thread.run_sync(_object_in, path, self._root)
+
+        return await self._pinned(place, read, shared=False, anew=False)
+
+    async def _pinned(
+        self, place: tuple[bytes, bytes], ask: Callable[[], Awaitable[Json]], *, shared: bool, anew: bool
+    ) -> Json:
         while (asking := self._asking.get(place)) is not None:
             await asking.wait()
         if (refused := self._refused.get(place)) is not None:
@@ -61,13 +98,11 @@ class Pinboard:
         asking = self._asking[place] = anyio.Event()
         try:
             known = await self._checkpoint.pinned(*place)
-            if known is None or (request.fit is not None and not begun):
-                heard = await self._sender.send(attempt)
-                if request.fit is not None:
-                    request.fit(heard.json)
+            if known is None or anew:
+                heard = await ask()
                 if known is None:
-                    await self._checkpoint.pin(*place, orjson.dumps(heard.json))
-                return heard.json
+                    await self._checkpoint.pin(*place, orjson.dumps(heard))
+                return heard
             return orjson.loads(known)
         except OperationFailed as failure:
             if shared and failure.status in LASTING:
@@ -87,3 +122,18 @@ class Pinboard:
         if request.pinned is Pinned.OPERATION:
             return planned.key, request_digest(request)
         return rows or planned.line_key, request_digest(request) + (rows or line_digest(planned.line.raw))
+
+
+def _object_in(path: str, root: Path | None) -> Json:
+    try:
+        with os.fdopen(open_upload(path, root), "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise OperationFailed("no_file", f"{path} cannot be read: {error.strerror}") from error
+    try:
+        found = orjson.loads(content) if len(content) <= LARGEST_FILE else None
+    except orjson.JSONDecodeError as error:
+        raise OperationFailed("bad_file", f"{path} is not JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise OperationFailed("bad_file", f"{path} has no JSON object of at most {LARGEST_FILE:,} bytes")
+    return found

@@ -58,6 +58,8 @@ def check(
     # What is missing may be in a template whose name is wrong.
     if missing and all(error.field != "use" for error in problems):
         problems += [LineError(key, f"is missing; {op} needs it") for key in missing]
+    if table.wrong_together is not None and all(error.field != "use" for error in problems):
+        problems += [LineError(field, wrong) for field, wrong in table.wrong_together(written)]
     if written.get("custom_id") is not None and written.get("id") is not None:
         problems.append(LineError("custom_id", "stands beside `id` and means the same; keep one of them"))
 

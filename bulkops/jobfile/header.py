@@ -12,6 +12,7 @@ import orjson
 from bulkops.errors import JobError
 from bulkops.jobfile.expressions import may_hold_expressions
 from bulkops.jobfile.header_checks import MARK, wrong_header
+from bulkops.jobfile.id_maps import read_id_maps
 from bulkops.jobfile.merging import under
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.reading import LONGEST_LINE, JobFile
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.errors import Problem
+    from bulkops.jobfile.id_maps import IdMaps
     from bulkops.jobfile.reading import RawLine
     from bulkops.model import Json
 
@@ -52,6 +54,8 @@ class Header:
     """The value of each."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The names of accounts by what the lines call them."""
+    ids: IdMaps | None = None
+    """What the files of its `id_map` say."""
     may_hold_expressions: bool = False
     """Do the defaults and templates have to be searched for expressions?"""
     start: int = 0
@@ -63,6 +67,8 @@ class Header:
         said: list[Json] = [self.defaults, self.templates, self.vars]
         if self.accounts:
             said.append(self.accounts)
+        if self.ids is not None:
+            said.append([[account, ids] for account, ids in self.ids.of.items()])
         return blake2b(orjson.dumps(said), digest_size=16).hexdigest()
 
     def account_of(self, written: str | None) -> str | None:
@@ -110,6 +116,7 @@ def read_header(
         templates=templates,
         vars=values,
         accounts={name: account for name, account in (said.get("accounts") or {}).items() if account},
+        ids=read_id_maps(said["id_map"], file.folder) if said.get("id_map") else None,
         may_hold_expressions=may_hold_expressions(orjson.dumps([defaults, templates])),
         start=0 if own is None or first is None else file.after(first),
         first=1 if own is None or first is None else first.number + 1,

@@ -25,7 +25,7 @@ _NEVER = frozenset(
 )
 _EVERY_FIELD = frozenset(name for table in TABLES.values() for name in table.fields)
 _TEXTS = ("name", "about", "account")
-_OBJECTS = ("defaults", "templates", "vars", "accounts")
+_OBJECTS = ("defaults", "templates", "vars", "accounts", "id_map")
 
 
 def wrong_header(written: Mapping[str, Json]) -> Iterator[LineError]:
@@ -151,9 +151,17 @@ def _wrong_vars(declared: Json) -> Iterator[LineError]:
             )
 
 
+def _wrong_id_map(files: Json) -> Iterator[LineError]:
+    if not isinstance(files, list) or not all(isinstance(path, str) and path for path in files):
+        yield LineError(
+            f"{MARK}.id_map", 'has to be a list of files, such as ["move.run/id_map.jsonl", "voices.csv"]'
+        )
+
+
 _CHECKS: Mapping[str, Callable[[Json], Iterator[LineError]]] = {
     "defaults": _wrong_defaults,
     "templates": _wrong_templates,
     "vars": _wrong_vars,
     "accounts": _wrong_accounts,
+    "id_map": _wrong_id_map,
 }

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from bulkops.jobfile.header import Header
     from bulkops.jobfile.holes import FromResults
+    from bulkops.jobfile.id_maps import IdMaps
     from bulkops.jobfile.reading import RawLine
+    from bulkops.jobfile.tables import Table
     from bulkops.model import Json
     from bulkops.operation import Operation
 
@@ -54,6 +56,10 @@ class Line:
     meta: Mapping[str, Json] | None
     count: int
     dynamic: bool
+    accounts: tuple[str, ...] = ()
+    """All accounts that it names, also those that it only reads."""
+    ids: IdMaps | None = None
+    """What the header's `id_map` says, where the kind has use for it."""
 
     def sources(self) -> frozenset[tuple[str, int | None]]:
         """Return what the line waits for: ids, with a number (from 1) where one operation is meant, and `@TAG`s."""
@@ -68,15 +74,22 @@ class Line:
         collects = [ref for ref in self.refs if isinstance(ref, Collect) and TAG_MARK + ref.tag == source]
         return bool(collects) and all(collect.omit for collect in collects)
 
-    def operation(self, lookup: Callable[[FromResults], Json], copy: int) -> Operation:
+    def operation(
+        self, lookup: Callable[[FromResults], Json], copy: int, account: str | None = None
+    ) -> Operation:
         """Return the line's operation with this number (from 1); `lookup` gives the values of references.
 
+        `account` is the name of the account that it is for, where that is known.
         OperationFailed names the field whose value turned out to be of no use.
         """
-        build: Callable[..., Operation] = self.kind
-        if not self.dynamic:
-            return build(**self.fields)
-        return build(**self._resolved(lookup, copy))
+        table = TABLES[self.op]
+        if not self.dynamic and self.ids is None:
+            return table.build(**self.fields)
+        fields = dict(self.fields) if not self.dynamic else self._resolved(lookup, copy)
+        if self.ids is not None:
+            assert table.id_map is not None
+            fields[table.id_map] = self.ids.over(fields.get(table.id_map) or {}, account)
+        return table.build(**fields)
 
     def _resolved(self, lookup: Callable[[FromResults], Json], copy: int) -> dict[str, Json]:
         table = TABLES[self.op]
@@ -146,6 +159,7 @@ def parse_line(
         raise LineProblems(problems)
     many = table.kind.many
     fields = {key: written[key] for key in table.fields if written.get(key) is not None}
+    account = header.account_of(written.get("account"))
     return Line(
         number,
         offset,
@@ -157,9 +171,19 @@ def parse_line(
         tuple(needs),
         refs,
         tuple(written.get("tags") or ()),
-        header.account_of(written.get("account")),
+        account,
         written.get("on_error") or "block",
         written.get("meta"),
         (written.get(many) or 1) if many else 1,
         bool(unresolved),
+        _named(account, fields, table, header) if account is not None or table.accounts else (),
+        header.ids if table.id_map is not None else None,
     )
+
+
+def _named(account: str | None, fields: dict[str, Json], table: Table, header: Header) -> tuple[str, ...]:
+    """Return the accounts that a line names; fields that do so name them as the accounts file does afterwards."""
+    others = [key for key in table.accounts if key in fields]
+    for key in others:
+        fields[key] = header.account_of(fields[key])
+    return (*(() if account is None else (account,)), *(fields[key] for key in others))

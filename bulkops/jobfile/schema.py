@@ -253,6 +253,11 @@ def _header() -> Definitions:
             "propertyNames": _NAME,
             "additionalProperties": text,
         },
+        "id_map": {
+            "description": "files that say which ids take the places of others: id_map.jsonl, or CSV with old and new",
+            "type": ["array", "null"],
+            "items": TEXT,
+        },
         "vars": {
             "description": "by name, values for `${var:NAME}`; null for one that has to be given with --var",
             "type": ["object", "null"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bulkops.existing import if_exists, make_agent
 from bulkops.operation import Operation, json_object
+from bulkops.readback import as_expected, expectation, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,15 @@ class CreateAgent(Operation):
 
     body: Json = json_object("the agent, as the API wants it", required=True)
     if_exists: str | None = if_exists()
+    expect: Json = expectation()
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        return (yield from make_agent(api, self.body, self.if_exists))
+        made = yield from make_agent(api, self.body, self.if_exists)
+        if self.expect is None:
+            return made
+        return {**made, **(yield from read_back(api, made[api.agent_id_field], self.body, made))}
+
+    def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - as all kinds
+        """See `Operation.passed`."""
+        return as_expected(result) if self.expect is not None else None

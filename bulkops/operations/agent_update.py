@@ -9,6 +9,7 @@ from bulkops.guarding import read_before, wrong_moment
 from bulkops.merging import added_to, adds
 from bulkops.model import Changed
 from bulkops.operation import TEXT, Operation, checked, entity, json_object
+from bulkops.readback import as_expected, expectation, read_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ class UpdateAgent(Operation):
     unchanged_since: str | None = checked(
         "when it has to have been changed last, or earlier", wrong_moment, TEXT
     )
+    expect: Json = expectation()
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
@@ -50,4 +52,11 @@ class UpdateAgent(Operation):
         updated = yield api.agent_update.request(body, agent_id=self.agent_id)
         if before.json is not None:
             yield Changed(self.agent_id, body)
-        return {api.agent_id_field: self.agent_id, **(updated.json or {})}
+        result = {api.agent_id_field: self.agent_id, **(updated.json or {})}
+        if self.expect is None:
+            return result
+        return {**result, **(yield from read_back(api, self.agent_id, body))}
+
+    def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - as all kinds
+        """See `Operation.passed`."""
+        return as_expected(result) if self.expect is not None else None

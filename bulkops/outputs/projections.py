@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
@@ -24,16 +25,28 @@ _MADE = b'"created":[{'
 _DOUBLED = b'"possible_duplicate":true'
 
 
+_MAPS = (b'"source":{', b'"source_id":')
+
+
 def write_results(
-    records: Iterable[bytes], results: Path, created: Path, under_way: Iterable[StepRow] = ()
+    records: Iterable[bytes],
+    results: Path,
+    created: Path,
+    under_way: Iterable[StepRow] = (),
+    *,
+    own: str | None = None,
 ) -> int:
     """Write one line per operation, its record, and one line per entity that was made.
 
     Also what was made by operations that failed later, or have not ended (`under_way`), is told. One pass for
     both: records are read from disk. Return how many operations may have made something twice.
+
+    `id_map.jsonl` beside them tells which id takes the place of which: of what was cloned, and of what was made by
+    lines whose `meta.source_id` says so. `own` is the name of the run's own account. None is written without pairs.
     """
     doubled = 0
-    with atomic_write(results) as of_operations, atomic_write(created) as of_entities:
+    pairs = _id_map(created.with_name("id_map.jsonl"), own)
+    with atomic_write(results) as of_operations, atomic_write(created) as of_entities, pairs as add_pairs:
         for some in _together(records):
             text = b"\n".join([*some, b""])
             of_operations.write(text)
@@ -42,11 +55,50 @@ def write_results(
             # Most records of a large job tell of nothing made; they are not worth parsing.
             if text.find(_MADE) >= 0:
                 of_entities.writelines(map(_created, some))
+                if any(text.find(mark) >= 0 for mark in _MAPS):
+                    add_pairs(some)
         for step in under_way:
             if step.entity is not None:
                 of_entities.write(_made_by(step))
                 of_entities.write(b"\n")
     return doubled
+
+
+@contextmanager
+def _id_map(path: Path, own: str | None) -> Iterator[Callable[[Iterable[bytes]], None]]:
+    """Give what writes the pairs of ids that records tell of to a file, which begins to be with the first one."""
+    with ExitStack() as opened:
+        files: list[BinaryIO] = []
+
+        def add(records: Iterable[bytes]) -> None:
+            for record in records:
+                if record.find(_MADE) < 0 or all(record.find(mark) < 0 for mark in _MAPS):
+                    continue
+                pair = _pair(orjson.loads(record), own)
+                if pair is not None:
+                    if not files:
+                        files.append(opened.enter_context(atomic_write(path)))
+                    files[0].write(orjson.dumps(pair, option=orjson.OPT_APPEND_NEWLINE))
+
+        yield add
+
+
+def _pair(record: Mapping[str, Json], own: str | None) -> dict[str, Json] | None:
+    """Return what an operation made and the id whose place that takes, if it does."""
+    old = _source_of(record)
+    made = record["created"][0]
+    account = record.get("account", own)
+    return None if old is None else {"old": old, "new": made["id"], "kind": made["kind"], "account": account}
+
+
+def _source_of(record: Mapping[str, Json]) -> str | None:
+    """Return the id whose place is taken by what an operation made."""
+    said = (record["meta"] or {}).get("source_id")
+    result = record["result"]
+    source = result.get("source") if isinstance(result, dict) else None
+    if said is None and record["op"].endswith(".clone") and isinstance(source, dict):
+        said = source.get(f"{record['created'][0]['kind']}_id")
+    return said if isinstance(said, str) and said else None
 
 
 def write_failed(rows: Iterable[OperationRow], path: Path) -> None:

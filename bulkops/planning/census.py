@@ -126,8 +126,8 @@ class _Census:
                 if line.count > 1:
                     self.plan.copies[line.id] = line.count
             self._references.note(line, key)
-            if line.account is not None:
-                self.plan.accounts.setdefault(line.account, line.number)
+            for account in line.accounts:
+                self.plan.accounts.setdefault(account, line.number)
             if line.count > 1:
                 self._many[line.number] = line.count
             self._tallies.add(line, key)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulkops.errors import OperationFailed
-from bulkops.model import Await, Pinned, Reply, Request
+from bulkops.model import Await, Load, Pinned, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +76,8 @@ def _drive(api: Profile, operation: Operation) -> Rehearsal:
                 counts = before
             counts[step.endpoint] += 1
             answer = Reply(200, examples[step.endpoint], one_row)
+        elif isinstance(step, Load):
+            answer = Reply(200, api.agent_get.example)
         elif isinstance(step, Await):
             awaited[step.what] += LEAST_LOOKS
             answer = Reply(200, api.watches[step.what].endpoint.example)

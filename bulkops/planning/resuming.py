@@ -201,8 +201,8 @@ class _Resumption:
             self._many[line.number] = line.count
             if line.id is not None:
                 self.plan.copies[line.id] = line.count
-        if line.account is not None:
-            self.plan.accounts.setdefault(line.account, line.number)
+        for account in line.accounts:
+            self.plan.accounts.setdefault(account, line.number)
 
     def _remember(self, found: Fingerprint) -> None:
         plan = self.plan

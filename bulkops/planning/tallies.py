@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bulkops.checkpoint import StepState, digest, operation_key
 from bulkops.model import State
 from bulkops.operation import fields_of
+from bulkops.operations import KINDS
 from bulkops.planning.plan import Load
 from bulkops.planning.rehearsal import Rehearsal, rehearse
 from bulkops.planning.standing import place
@@ -31,11 +32,27 @@ MOST_SNAPSHOTS = 10_000
 class Tally:
     """How many lines there are of one shape: of one kind, with the same fields given."""
 
-    __slots__ = ("account", "each", "files", "left", "lines", "op", "operations", "snapshots")
+    __slots__ = (
+        "account",
+        "each",
+        "files",
+        "left",
+        "lines",
+        "op",
+        "operations",
+        "sent",
+        "snapshots",
+        "source",
+    )
 
-    def __init__(self, op: str, files: list[str], each: Rehearsal, account: str | None) -> None:
+    def __init__(
+        self, op: str, files: list[str], each: Rehearsal, account: str | None, source: str | None
+    ) -> None:
         self.op = op
         self.account = account
+        self.source = source
+        """The account that what its lines share is read from."""
+        self.sent = [name for name in files if fields_of(KINDS[op])[name].is_sent]
         self.each = each
         self.files = files
         self.lines = self.operations = self.left = self.snapshots = 0
@@ -57,12 +74,14 @@ class Tallies:
     def of(self, line: Line) -> Tally:
         """Return the tally of a line's shape."""
         shape = (line.op, *line.fields)
-        if line.account is not None:
-            shape = (*shape, _ACCOUNT, line.account)
+        if line.accounts:
+            shape = (*shape, _ACCOUNT, line.account or "", line.accounts[-1])
         tally = self._by_shape.get(shape)
         if tally is None:
-            files = [name for name, field in fields_of(line.kind).items() if field.is_file]
-            tally = self._by_shape[shape] = Tally(line.op, files, rehearse(self._api, line), line.account)
+            fields = fields_of(line.kind)
+            files = [name for name in line.fields if fields[name].is_file]
+            each = rehearse(self._api, line)
+            tally = self._by_shape[shape] = Tally(line.op, files, each, *_accounts(shape))
         return tally
 
     def add(self, line: Line, key: bytes) -> int:
@@ -88,8 +107,8 @@ class Tallies:
             tally.snapshots += first
             plan.course.add(line, key, left, tally.each, first=first, before=plan.selection.before)
             if plan.duplicates is not None:
-                plan.duplicates.add(line, tally.files)
-            for name in tally.files:
+                plan.duplicates.add(line, tally.sent)
+            for name in tally.sent:
                 size = _size(line.fields[name])
                 plan.upload_bytes += left * size
                 plan.largest_upload = max(plan.largest_upload, size)
@@ -100,7 +119,7 @@ class Tallies:
         rows = self._plan.job.rows_of(line.number)
         if rows is None or line.kind.snapshot is None or len(self._read) >= MOST_SNAPSHOTS:
             return True
-        known = hash((rows, line.op, line.fields.get(line.kind.snapshot)))
+        known = hash((rows, line.op, line.fields.get(line.kind.snapshot), line.accounts))
         first = known not in self._read
         self._read.add(known)
         return first
@@ -116,9 +135,9 @@ class Tallies:
                 plan.left[tally.op] += tally.left
                 before = plan.selection.before
                 requests = tally.left * tally.each.each_time(before=before)
-                requests += tally.snapshots * tally.each.shared
-                plan.requests += requests
-                plan.requests_by_kind[tally.op] += requests
+                shared = tally.snapshots * tally.each.shared
+                plan.requests += requests + shared
+                plan.requests_by_kind[tally.op] += requests + shared
                 plan.looks += tally.left * tally.each.looks
                 for times, asked in (
                     (tally.left, tally.each.asked),
@@ -131,6 +150,8 @@ class Tallies:
                     load = plan.loads.setdefault(tally.account, Load())
                     load.requests += requests
                     load.looks += tally.left * tally.each.looks
+                if tally.source is not None:
+                    plan.loads.setdefault(tally.source, Load()).requests += shared
         for op, total in plan.operations.items():
             ended = sum(count for (of, _), count in plan.states.items() if of == op)
             plan.states[op, State.NOT_STARTED] = total - ended
@@ -143,8 +164,8 @@ class Tallies:
     def take(self, shapes: Sequence[list[Json]]) -> None:
         """Count lines that were counted before and are all done; `undo` takes back those that are not."""
         for shape, files, each, lines, operations in shapes:
-            account = shape[-1] if _ACCOUNT in shape else None
-            tally = self._by_shape[tuple(shape)] = Tally(shape[0], files, Rehearsal(*each), account)
+            tally = Tally(shape[0], files, Rehearsal(*each), *_accounts(shape))
+            self._by_shape[tuple(shape)] = tally
             tally.lines, tally.operations = lines, operations
             self._plan.states[tally.op, State.DONE] += operations
 
@@ -169,6 +190,11 @@ class Tallies:
                 if state is not State.NOT_STARTED:
                     plan.again.add(name)
         return left
+
+
+def _accounts(shape: Sequence[str]) -> tuple[str | None, str | None]:
+    """Return the account of a shape, and the one that is read from; None for the run's own."""
+    return (shape[-2] or None, shape[-1]) if _ACCOUNT in shape else (None, None)
 
 
 def _under_way(reader: Reader | None) -> dict[bytes, str]:

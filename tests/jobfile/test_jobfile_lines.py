@@ -110,7 +110,7 @@ def test_all_problems_of_a_line_come_at_once() -> None:
         '`tags` has to be a list of texts, such as ["handbook"]',
         '`needs` has to be a list of ids and tags, such as ["tenant-1", "@handbook"]',
         "`on_error` has to be one of block, continue, halt",
-        "`agent_id` is missing; agent.clone needs it",
+        "`agent_id` is missing; agent.clone needs it, or `file` with an exported agent",
     ]
 
 

@@ -1,0 +1,79 @@
+"""Ids by other ids, as files tell them that a header names: `id_map.jsonl` of other runs, and tables of one's own."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bulkops.api.profile import is_entity_id
+from bulkops.errors import JobError, Problem
+from bulkops.jobfile.problems import LineError, shown
+from bulkops.jobfile.sources import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+    from pathlib import Path
+
+    from bulkops.model import Json
+
+
+@dataclass(slots=True)
+class IdMaps:
+    """Ids of one account by ids of others; of rows that do not name their account, under None."""
+
+    of: dict[str | None, dict[str, str]] = field(default_factory=dict)
+
+    def over(self, own: Mapping[str, str], account: str | None) -> Mapping[str, str]:
+        """Return what is said of an account, under what a line says itself."""
+        maps: list[MutableMapping[str, str]] = [dict(own)]
+        maps += [self.of[name] for name in dict.fromkeys((account, None)) if name in self.of]
+        return ChainMap(*maps)
+
+
+def read_id_maps(paths: Iterable[str], folder: Path) -> IdMaps:
+    """Return what files say, whose relative paths start at a folder; JobError with what is wrong.
+
+    A file that ends in `.csv` has columns `old` and `new`; any other one has objects with these, one on a line. Where
+    `account` stands beside them, only for that account they hold. One id may not be mapped to two.
+    """
+    found, problems, places = IdMaps(), list[Problem](), dict[tuple[str | None, str], str]()
+    for path in paths:
+        kind = "csv" if path.lower().endswith(".csv") else "jsonl"
+        try:
+            with opened({kind: path}, folder) as source:
+                assert source is not None, "only a listing has no rows yet"
+                for number, row in enumerate(source.rows, 2 if kind == "csv" else 1):
+                    place = f"{path}, row {number}"
+                    try:
+                        account, old, new = _read(row)
+                    except LineError as error:
+                        problems.append(Problem(shown(path, 1000), number, error.field, error.message))
+                        continue
+                    ids = found.of.setdefault(account, {})
+                    if ids.setdefault(old, new) != new:
+                        what = f"maps {shown(old)} to {shown(new)}, and {places[account, old]} to {ids[old]}; keep one"
+                        problems.append(Problem(shown(path, 1000), number, "old", what))
+                    places.setdefault((account, old), place)
+        except LineError as error:
+            problems.append(Problem(shown(path, 1000), None, None, error.message))
+        except JobError as unreadable:
+            problems += unreadable.problems
+    if problems:
+        raise JobError(problems)
+    return found
+
+
+def _read(row: Mapping[str, Json]) -> tuple[str | None, str, str]:
+    """Return account, old and new id of a row."""
+    old, account = row.get("old"), row.get("account") or None
+    new: Any = row.get("new")
+    if not isinstance(old, str) or not old:
+        raise LineError("old", "is missing: each row says an id, and in `new` the one that takes its place")
+    if not is_entity_id(new):
+        raise LineError(
+            "new", f"has to be the id that takes the place of {shown(old)}, and is {shown(str(new))!r}"
+        )
+    if account is not None and not isinstance(account, str):
+        raise LineError("account", "has to be the name of an account")
+    return account, old, new

@@ -1,0 +1,66 @@
+"""Ids of one account in what is copied to another: where they stand, and which take their places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from bulkops.api.profile import IdPath
+    from bulkops.model import Json
+
+
+def mapped(value: Json, ids: Mapping[str, str]) -> Json:
+    """Return a value in which every whole text that is an id of the map is what the map says; nothing is changed."""
+    if isinstance(value, str):
+        return ids.get(value, value)
+    if isinstance(value, dict):
+        return {key: mapped(part, ids) for key, part in value.items()}
+    if isinstance(value, list):
+        return [mapped(part, ids) for part in value]
+    return value
+
+
+def without(value: Json, paths: Iterable[str]) -> Json:
+    """Return an object without what stands at dotted paths; one that leads nowhere takes nothing away."""
+    for path in paths:
+        value = _without(value, path.split("."))
+    return value
+
+
+def _without(value: Json, keys: Sequence[str]) -> Json:
+    first, *rest = keys
+    if not isinstance(value, dict) or first not in value:
+        return value
+    if not rest:
+        return {key: part for key, part in value.items() if key != first}
+    return {**value, first: _without(value[first], rest)}
+
+
+def ids_at(places: Iterable[IdPath], whole: Json) -> Iterator[tuple[str, str, str]]:
+    """Yield the ids in a configuration, each with its path and the kind of thing that it names.
+
+    A place holds an id, a list of them, or a list of objects that say theirs in `id`.
+    """
+    for place in places:
+        value = whole
+        for key in place.path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        rows = value if isinstance(value, list) else [value]
+        for number, row in enumerate(rows):
+            found = row.get("id") if isinstance(row, dict) else row
+            if isinstance(found, str) and found:
+                yield f"{place.path}.{number}" if isinstance(value, list) else place.path, place.kind, found
+
+
+def texts_at(value: Json, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every whole text of a value with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from texts_at(part, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from texts_at(part, f"{path}.{number}")

@@ -1,0 +1,304 @@
+"""Agents copied from one account to another: read here, with other ids there, and compared afterwards."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from tests.e2e.e2e_accounts import EU, US, names, two_accounts, world
+from tests.e2e.e2e_commands import KEY, agent, check_ending, results, run_folder, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.e2e_commands import Desk
+
+HEADER: dict[str, Any] = {"accounts": {"source": "us", "target": "eu"}}
+PROMPT = {
+    "prompt": "Use tool_old.",
+    "tool_ids": ["tool_old"],
+    "knowledge_base": [{"id": "doc_old", "type": "file"}],
+}
+SOURCE = {
+    "name": "Support",
+    "conversation_config": {
+        "agent": {"prompt": PROMPT, "language": "en"},
+        "tts": {"voice_id": "voice_old", "speed": 1.0},
+    },
+    "unheard_of": {"transfer_to": "tool_old"},
+}
+MAP = {"tool_old": "tool_new", "doc_old": "doc_new", "voice_old": "voice_old"}
+
+
+def source(desk: Desk) -> str:
+    """Make the agent that is copied; return its id."""
+    made = world(desk, US).create_agent("Support", orjson.dumps(SOURCE), now=0.0)
+    return made.agent_id
+
+
+def body(desk: Desk, agent_id: str, key: str = EU) -> Any:
+    """Return the configuration of an agent."""
+    return json.loads(world(desk, key).agents[agent_id].body)
+
+
+def clone(agent_id: str, **more: Any) -> dict[str, Any]:
+    """Return a line that copies it to the other account."""
+    return {
+        "op": "agent.clone",
+        "id": "c",
+        "agent_id": agent_id,
+        "from": "source",
+        "account": "target",
+        **more,
+    }
+
+
+def test_a_clone_from_another_account(desk: Desk) -> None:
+    """The source is only read; ids are mapped wherever they are a whole text; all else is the same."""
+    two_accounts(desk)
+    old = source(desk)
+    tool = {"name": "t", "description": "d", "url": "https://a.example", "method": "GET", "parameters": {}}
+    lines = [
+        {"$job": HEADER},
+        {
+            "op": "tool.create",
+            "id": "t",
+            "account": "target",
+            "body": tool,
+            "meta": {"source_id": "tool_old"},
+        },
+        clone(old, map={**MAP, "tool_old": "${ref:t#tool_id}"}, expect={"readback": "equal"}),
+    ]
+    before = len(world(desk, US).effects)
+    job = desk.job(lines)
+    ended = desk.run(job)
+    assert ended.code == 0, ended.err
+    check_ending(job, ended)
+    assert len(world(desk, US).effects) == before
+    rows = {row["id"]: row for row in results(job)}
+    new = rows["c"]["result"]["agent_id"]
+    tool_id = rows["t"]["result"]["tool_id"]
+    wanted = json.loads(
+        json.dumps(SOURCE).replace('"tool_old"', f'"{tool_id}"').replace("doc_old", "doc_new")
+    )
+    assert body(desk, new) == wanted
+    assert rows["c"]["result"]["source"] == {"agent_id": old, "account": "us"}
+    assert (rows["c"]["passed"], rows["c"]["result"]["differences"]) == (True, [])
+    assert table(run_folder(job) / "id_map.jsonl") == [
+        {"old": "tool_old", "new": tool_id, "kind": "tool", "account": "eu"},
+        {"old": old, "new": new, "kind": "agent", "account": "eu"},
+    ]
+    # What this run has written maps the ids of the next one.
+    said = {**HEADER, "id_map": ["job.run/id_map.jsonl", "voices.csv"]}
+    (desk.folder / "voices.csv").write_text("old,new\nvoice_old,voice_eu\ndoc_old,doc_eu\n")
+    job = desk.job([{"$job": said}, clone(old, map={"doc_old": "doc_own"}, copies=2)], "second.jsonl")
+    ended = desk.run(job)
+    assert ended.code == 0, ended.err
+    for row in results(job):
+        made = body(desk, row["result"]["agent_id"])["conversation_config"]
+        prompt = made["agent"]["prompt"]
+        assert prompt["tool_ids"] == [tool_id]
+        assert prompt["knowledge_base"] == [{"id": "doc_own", "type": "file"}]
+        assert made["tts"]["voice_id"] == "voice_eu"
+
+
+def test_what_is_unmapped_fails(desk: Desk) -> None:
+    """A copy for another account that still has ids of the first fails with their paths; nothing is created."""
+    two_accounts(desk)
+    old = source(desk)
+    job = desk.job([{"$job": HEADER}, clone(old, map={"tool_old": "tool_new"})])
+    ended = desk.run(job)
+    assert ended.code == 3
+    [row] = results(job)
+    assert row["error"]["code"] == "unmapped"
+    for words in (
+        "conversation_config.agent.prompt.knowledge_base.0: document doc_old",
+        "conversation_config.tts.voice_id: voice voice_old",
+    ):
+        assert words in row["error"]["message"]
+    assert "tool_ids" not in row["error"]["message"]
+    assert names(desk, EU) == []
+    # Left out, or set to something else, they need no map.
+    path = "conversation_config.agent.prompt"
+    fixed = clone(
+        old,
+        map={"tool_old": "tool_new"},
+        unset=[f"{path}.knowledge_base", "no.such.path"],
+        set={"conversation_config": {"tts": {"voice_id": "voice_eu"}}},
+    )
+    desk.job([{"$job": HEADER}, fixed])
+    assert desk.run(job).code == 0
+    made = body(desk, results(job)[0]["result"]["agent_id"])["conversation_config"]
+    assert "knowledge_base" not in made["agent"]["prompt"]
+    assert made["tts"] == {"voice_id": "voice_eu", "speed": 1.0}
+
+
+def test_a_clone_from_a_file(desk: Desk) -> None:
+    """A clone is made from an exported file; all copies of a line are of the file as it was first read."""
+    (desk.folder / "agent.json").write_text(
+        json.dumps({"agent_id": "agent_far", "created_at": "x", **SOURCE})
+    )
+    line = {"op": "agent.clone", "file": "agent.json", "name": "N${copy}", "copies": 2, "map": MAP}
+    job = desk.job([line])
+    ended = desk.run(job)
+    assert ended.code == 0, ended.err
+    wanted = json.loads(json.dumps(SOURCE).replace('"tool_old"', '"tool_new"').replace("doc_old", "doc_new"))
+    for number, row in enumerate(results(job), 1):
+        made = body(desk, row["result"]["agent_id"], KEY)
+        assert made == {**wanted, "name": f"N{number}"}
+    pairs = table(run_folder(job) / "id_map.jsonl")
+    assert [pair["old"] for pair in pairs] == ["agent_far", "agent_far"]
+    assert desk.bulkops("plan", job).out.count("to send: 0 requests") == 1
+    (desk.folder / "bad.json").write_text("[1]")
+    job = desk.job([{**line, "file": "bad.json"}], "bad.jsonl")
+    assert desk.run(job).code == 3
+    assert results(job)[0]["error"]["code"] == "bad_file"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"op": "agent.clone"}, "`agent_id` is missing; agent.clone needs it, or `file`"),
+        ({"op": "agent.clone", "agent_id": "a", "file": "here.json"}, "`file` stands beside `agent_id`"),
+        (
+            {"op": "agent.clone", "file": "here.json", "from": "us"},
+            "`from` says in which account an agent is",
+        ),
+        ({"op": "agent.clone", "file": "nowhere.json"}, "`file` names"),
+        (
+            {"op": "agent.clone", "agent_id": "a", "from": "su"},
+            "`account` is 'su', which is no account of yours",
+        ),
+        ({"op": "agent.clone", "agent_id": "a", "map": {"x": "a b"}}, "`map` says what is no id for 'x'"),
+        (
+            {"op": "agent.clone", "agent_id": "a", "map": {"x": "${ref:y#z}"}},
+            "waits for 'y', and no line has that id",
+        ),
+        ({"op": "agent.clone", "agent_id": "a", "unset": "x"}, "`unset` has to be a list of dotted paths"),
+        (
+            {"op": "agent.clone", "agent_id": "a", "expect": {"readback": "x"}},
+            '`expect` has to be {"readback": "equal"}',
+        ),
+    ],
+)
+def test_clones_that_cannot_be_meant(desk: Desk, line: dict[str, Any], words: str) -> None:
+    """What cannot be meant is an error of the plan, with line and field."""
+    two_accounts(desk)
+    (desk.folder / "here.json").write_text("{}")
+    ended = desk.run(desk.job([line]))
+    assert (ended.code, desk.sent) == (2, 0)
+    assert words in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.csv", "old,new\nx,y\nx,z\n", "a.csv, line 3: `old` maps x to z, and a.csv, row 2 to y; keep one"),
+        ("a.csv", "old,knew\nx,y\n", "a.csv, line 2: `new` has to be the id that takes the place of x"),
+        ("a.jsonl", '{"old": "x", "new": "y"}\n{"new": "y"}\n', "a.jsonl, line 2: `old` is missing"),
+        ("a.jsonl", '{"old": "x", "new": "../y"}\n', "a.jsonl, line 1: `new` has to be the id"),
+        ("a.jsonl", '{"old": ', "a.jsonl, line 1: the line is not JSON"),
+        (None, "", "a.csv"),
+    ],
+)
+def test_id_maps_that_cannot_be_used(desk: Desk, name: str | None, text: str, words: str) -> None:
+    """A file of ids that cannot be used is an error with file, row and remedy, before anything is sent."""
+    if name is not None:
+        (desk.folder / name).write_text(text)
+    job = desk.job([{"$job": {"id_map": [name or "a.csv"]}}, agent(0)])
+    ended = desk.run(job)
+    assert (ended.code, desk.sent) == (2, 0), ended.err
+    assert words in ended.err
+
+
+def test_ids_of_another_account_do_not_count(desk: Desk) -> None:
+    """Where a row of a map names its account, it holds for lines of that account only."""
+    two_accounts(desk)
+    old = source(desk)
+    rows = [{"old": key, "new": f"{key}_{name}", "account": name} for key in MAP for name in ("eu", "us")]
+    (desk.folder / "ids.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    job = desk.job([{"$job": {**HEADER, "id_map": ["ids.jsonl"]}}, clone(old)])
+    assert desk.run(job).code == 0
+    made = body(desk, results(job)[0]["result"]["agent_id"])
+    assert made["conversation_config"]["tts"]["voice_id"] == "voice_old_eu"
+    job = desk.job([{"$job": {**HEADER, "id_map": ["ids.jsonl"]}}, clone(old, account=None)], "own.jsonl")
+    assert desk.run(job).code == 3
+    assert results(job)[0]["error"]["code"] == "unmapped"
+
+
+def test_a_difference_fails_the_check(desk: Desk) -> None:
+    """What is read back and is not as it was asked for fails the check (exit 8); the agent is there, and known."""
+    shim = desk.shim(
+        "sitecustomize",
+        "from bulkops.sending.recorded import Recorded\n"
+        "send = Recorded.send\n"
+        "async def twisted(self, attempt):\n"
+        "    heard = await send(self, attempt)\n"
+        "    if attempt.request.endpoint == 'agent.get' and heard.json and 'conversation_config' in heard.json:\n"
+        "        heard.json['conversation_config']['agent']['language'] = 'fr'\n"
+        "    return heard\n"
+        "Recorded.send = twisted\n",
+    )
+    job = desk.job([agent(0, expect={"readback": "equal"}), agent(1)])
+    ended = desk.run(job, env=shim)
+    assert ended.code == 8, ended.err
+    told = check_ending(job, ended)
+    assert told["checks"] == {"passed": 0, "failed": 1}
+    row = results(job)[0]
+    assert (row["status"], row["passed"]) == ("done", False)
+    difference = {"path": "conversation_config.agent.language", "asked": "en", "found": "fr"}
+    assert row["result"]["differences"] == [difference]
+    assert len(table(run_folder(job) / "created.jsonl")) == 2
+    assert "passed" not in results(job)[1]
+
+
+def test_an_update_that_is_read_back(desk: Desk) -> None:
+    """An update asks only for what it says: null asks that something is gone, and the rest does not count."""
+    patch = {"conversation_config": {"agent": {"language": None, "first_message": "Hi"}}, "gone": {"x": None}}
+    line = {
+        "op": "agent.update",
+        "agent_id": "${ref:a0#agent_id}",
+        "body": patch,
+        "expect": {"readback": "equal"},
+    }
+    job = desk.job([agent(0), {**line, "id": "u"}])
+    ended = desk.run(job)
+    assert ended.code == 0, ended.err
+    assert results(job)[1]["passed"] is True
+
+
+def test_a_stamp_is_no_difference(desk: Desk) -> None:
+    """A name that ends with a stamp is the name that was asked for."""
+    job = desk.job([agent(0, expect={"readback": "equal"})])
+    ended = desk.run(job, "--stamp", "suffix")
+    assert ended.code == 0, results(job)
+
+
+def test_a_source_is_pinned_by_account(desk_at: Callable[..., Desk]) -> None:
+    """Rows that copy agents of one id from two accounts copy each from its own, read once."""
+    desk = desk_at(conversations=1)
+    two_accounts(desk)
+    for key, language in ((US, "en-us"), (EU, "en-eu")):
+        seeded = json.dumps({"name": "Seeded", "conversation_config": {"agent": {"language": language}}})
+        world(desk, key).update_agent("agent_seed_0001", "Seeded", seeded.encode(), now=0.0)
+    (desk.folder / "rows.csv").write_text("id,of\n1,us\n2,eu\n3,us\n4,eu\n")
+    line = {"op": "agent.clone", "id": "${row:id}", "agent_id": "agent_seed_0001", "from": "${row:of}"}
+    job = desk.job([{"$each": {"csv": "rows.csv"}, "line": line}])
+    told = json.loads(desk.bulkops("plan", job, "--json").out)
+    assert {name: each["requests"] for name, each in told["accounts"].items()} == {
+        "default": 4,
+        "us": 1,
+        "eu": 1,
+    }
+    ended = desk.run(job)
+    assert ended.code == 0, ended.err
+    assert desk.sent == 6
+    own = KEY
+    languages = [
+        body(desk, row["result"]["agent_id"], own)["conversation_config"]["agent"]["language"]
+        for row in results(job)
+    ]
+    assert languages == ["en-us", "en-eu", "en-us", "en-eu"]
