@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulkops.cli.parsing import say
 from bulkops.cli.written import out_of, write_job
 from bulkops.errors import UsageError
+from bulkops.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,4 +51,41 @@ def _export(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
     return lines, "{:,} conversations" if plain else "a conversation for each row"
 
 
-_WRITERS = {"upload": _upload, "clone": _clone, "export": _export}
+def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
+    from bulkops.accounts import Wanted, account_names, accounts_path, find_account
+    from bulkops.bounding import places
+    from bulkops.cli import orders
+    from bulkops.pace.places import state_folder
+    from bulkops.settings import Settings
+    from bulkops.told import silent
+    from bulkops.writing import migrate
+    from bulkops.writing.account import read_agents
+
+    environ = orders.environment()
+    source, target = getattr(options, "from"), options.to
+    if source == target:
+        raise UsageError("--from and --to name the same account; a copy within it is a job with agent.clone")
+    if target not in account_names(environ):
+        raise UsageError(f"there is no account {target!r} in {accounts_path(environ)}")
+    id_maps = [Path(path) for path in options.id_map or ()]
+    tools = migrate.read_tools(Path(options.tools) if options.tools else None)
+    mapped = migrate.read_mapped(id_maps, target)
+    api = orders.profile(options)
+    wanted = Wanted(account=source, base_url=options.base_url, rate=options.rate)
+    settings = Settings(api=api, account=find_account(api, wanted, environ))
+    kept = places(state_folder(environ), [settings.account], silent)
+    found = read_agents(settings, options.agent, kept, {*tools, *mapped})
+    agents, left_out = migrate.left_to_move(found, mapped)
+    tools, replaced = migrate.hide_secrets(tools)
+    folder = Path(options.documents) if options.documents else None
+    documents = migrate.find_documents(folder, (use for agent in agents for use in agent.uses))
+    move = migrate.Move(agents, tools, documents, mapped)
+    migrate.check_mapped(move, f"{source} → {target}")
+    for words in (*left_out, *replaced):
+        say(safe_text(words, 1000))
+    model = None if options.no_index else options.model
+    lines = migrate.migrate_lines(move, source, target, start=start, model=model)
+    return lines, "{:,} lines"
+
+
+_WRITERS = {"upload": _upload, "clone": _clone, "export": _export, "migrate": _migrate}

@@ -225,19 +225,21 @@ WRITTEN = (
     Option("--out", takes=str, metavar="FILE", about="the job file to write; default: stdout"),
     Option("--force", about="replace a job file that is there"),
 )
+MODEL = Option(
+    "--model",
+    takes=str,
+    metavar="MODEL",
+    default="e5_mistral_7b",
+    about="the embedding model (e5_mistral_7b)",
+)
+NO_INDEX = Option("--no-index", about="only upload")
 NEW = {
     "upload": Verb(
         "upload the documents of a folder, and index them",
         (("FOLDER", "the folder; those in it too"),),
         options=(
-            Option(
-                "--model",
-                takes=str,
-                metavar="MODEL",
-                default="e5_mistral_7b",
-                about="the embedding model (e5_mistral_7b)",
-            ),
-            Option("--no-index", about="only upload"),
+            MODEL,
+            NO_INDEX,
             Option(
                 "--include",
                 takes=str,
@@ -287,6 +289,37 @@ NEW = {
             ),
             *WRITTEN,
         ),
+    ),
+    "migrate": Verb(
+        "copy the agents of one account to another, with what they use; reads the first, and writes to none",
+        (("[AGENT…]", "the ids of the agents; default: all of the account"),),
+        options=(
+            Option("--from", takes=str, metavar="NAME", required=True, about="the account to read"),
+            Option("--to", takes=str, metavar="NAME", required=True, about="the account to copy to"),
+            Option(
+                "--tools",
+                takes=str,
+                metavar="FILE",
+                about="bodies of tools as JSON lines, each with the `source_id` that agents know it by",
+            ),
+            Option(
+                "--documents",
+                takes=str,
+                metavar="FOLDER",
+                about="the folder with the files of documents, named by their ids or as the documents are",
+            ),
+            Option(
+                "--id-map",
+                takes=str,
+                metavar="FILE",
+                several=True,
+                about="what takes the place of which id: id_map.jsonl of another run, or CSV with old and new",
+            ),
+            MODEL,
+            NO_INDEX,
+            *WRITTEN,
+        ),
+        account_and_pace=tuple(option for option in ACCOUNT if option.name in {"api", "base_url", "rate"}),
     ),
 }
 
@@ -370,7 +403,9 @@ VERBS = {
             OF_REHEARSAL,
         ),
     ),
-    "new": Verb("write a job file, for review: from a folder, a CSV file, a list of ids", (), NEW),
+    "new": Verb(
+        "write a job file, for review: from a folder, a CSV file, a list of ids, an account", (), NEW
+    ),
     "kinds": Verb(
         "list the kinds of operations and their fields", (("[KIND]", "only this one"),), options=(JSON,)
     ),

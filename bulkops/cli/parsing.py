@@ -77,7 +77,7 @@ class Option:
 
 
 class Verb:
-    """What a command takes: arguments (those in brackets may be left out) and groups of options.
+    """What a command takes: arguments (those in brackets may be left out, `[A…]` are any number) and groups of options.
 
     One that has `verbs` takes one of them as its first word, and then what that one takes.
     """
@@ -256,10 +256,13 @@ class _Reading:
         for missing in names[len(given) :]:
             if not missing.startswith("["):
                 self._refuse(f"{missing} is missing: bulkops {self._command} {' '.join(names)}")
+        many = names[-1:] and names[-1].endswith("…]")
+        if many:
+            given = [*given[: len(names) - 1], given[len(names) - 1 :]]  # type: ignore[list-item] # the last takes all
         if len(given) > len(names):
             self._refuse(f"{given[len(names)]!r} is one argument too many")
         padded = [*given, *[None] * (len(names) - len(given))]
-        return {name.strip("[]").lower(): text for name, text in zip(names, padded, strict=True)}
+        return {name.strip("[]…").lower(): text for name, text in zip(names, padded, strict=True)}
 
     def _refuse(self, message: str) -> NoReturn:
         _refuse(self._command, message)
