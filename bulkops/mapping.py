@@ -22,6 +22,36 @@ def mapped(value: Json, ids: Mapping[str, str]) -> Json:
     return value
 
 
+def replaced(value: Json, ids: Mapping[str, str | None]) -> Json:
+    """Return a value in which every whole text that is an id of the map is what the map says; nothing is changed.
+
+    In lists an id that the map has null for is taken out, and one that is there already is not put in again; so it is
+    with objects that say theirs in `id`.
+    """
+    if isinstance(value, str):
+        return ids.get(value) or value
+    if isinstance(value, dict):
+        return {key: replaced(part, ids) for key, part in value.items()}
+    if not isinstance(value, list):
+        return value
+    there = {_named(part) for part in value}
+    kept: list[Json] = []
+    for part in value:
+        named = _named(part)
+        if named is not None and named in ids:
+            new = ids[named]
+            if new is None or (new in there and new != named):
+                continue
+            there.add(new)
+        kept.append(replaced(part, ids))
+    return kept
+
+
+def _named(part: Json) -> str | None:
+    named = part.get("id") if isinstance(part, dict) else part
+    return named if isinstance(named, str) else None
+
+
 def without(value: Json, paths: Iterable[str]) -> Json:
     """Return an object without what stands at dotted paths; one that leads nowhere takes nothing away."""
     for path in paths:

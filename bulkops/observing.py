@@ -93,7 +93,7 @@ class Observer:
                 "requests": plan.requests,
                 "polls": plan.looks if foreseen is None else foreseen.looks,
                 "bytes": plan.upload_bytes,
-                "seconds": None if foreseen is None else round(foreseen.seconds, 3),
+                "seconds": plan.finish(settings.accounts) if foreseen is None else round(foreseen.seconds, 3),
             },
             limit={"requests": tier.limit, "seconds": tier.period, "source": settings.account.tier_source},
             time_scale=settings.time_scale,

@@ -154,10 +154,15 @@ def run(order: Order) -> Ending:
         observer = Observer(
             report=report, progress=order.progress, events=events, job=order.named, metrics=order.metrics
         )
-        # Several accounts at once go beyond what is played in thought.
-        foreseen = None if settings.others else foresee(
-            plan, settings.account, order.api, in_flight=settings.in_flight, time_scale=settings.time_scale
-        )  # fmt: skip
+        foreseen = None
+        if not settings.others:
+            foreseen = foresee(
+                plan,
+                settings.account,
+                order.api,
+                in_flight=settings.in_flight,
+                time_scale=settings.time_scale,
+            )
         observer.begin(plan, settings, foreseen)
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.cli.written import out_of, write_job
 from bulkops.errors import UsageError
 from bulkops.reporting.text import safe_text
+from bulkops.reporting.words import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bulkops.cli.parsing import Options
 
@@ -21,7 +23,10 @@ def run(options: Options) -> int:
     out = out_of(options)
     start = out.absolute().parent if out is not None else Path.cwd()
     lines, what = _WRITERS[options.verb](options, start)
-    write_job(out, lines, what.format)
+    if lines is None:
+        say(what)
+    else:
+        write_job(out, lines, what.format)
     return 0
 
 
@@ -30,7 +35,24 @@ def _upload(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
 
     model = None if options.no_index else options.model
     include = options.include or ["*"]
-    return upload_lines(Path(options.folder), start=start, model=model, include=include), "{:,} documents"
+    lines = upload_lines(
+        Path(options.folder), start=start, model=model, include=include, if_exists=options.if_exists
+    )
+    return lines, "{:,} documents"
+
+
+def _replace(options: Options, start: Path) -> tuple[Iterator[bytes] | None, str]:
+    from bulkops.writing.replace import replacement
+
+    model = None if options.no_index else options.model
+    found = replacement(
+        Path(options.folder), options.include or ["*"], orders.ledgers(options), removes=options.remove
+    )
+    for note in found.told():
+        say(note)
+    if not found:
+        return None, "nothing has changed: there is no job to write"
+    return found.lines(start, model), f"{number(len(found.changed), 'document')} to replace"
 
 
 def _clone(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
@@ -88,4 +110,10 @@ def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
     return lines, "{:,} lines"
 
 
-_WRITERS = {"upload": _upload, "clone": _clone, "export": _export, "migrate": _migrate}
+_WRITERS: dict[str, Callable[[Options, Path], tuple[Iterator[bytes] | None, str]]] = {
+    "upload": _upload,
+    "replace": _replace,
+    "clone": _clone,
+    "export": _export,
+    "migrate": _migrate,
+}

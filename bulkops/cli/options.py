@@ -233,6 +233,13 @@ MODEL = Option(
     about="the embedding model (e5_mistral_7b)",
 )
 NO_INDEX = Option("--no-index", about="only upload")
+INCLUDE = Option(
+    "--include",
+    takes=str,
+    metavar="GLOB",
+    several=True,
+    about="only files that match, such as '*.md'",
+)
 NEW = {
     "upload": Verb(
         "upload the documents of a folder, and index them",
@@ -240,13 +247,33 @@ NEW = {
         options=(
             MODEL,
             NO_INDEX,
+            INCLUDE,
             Option(
-                "--include",
+                "--if-exists",
                 takes=str,
-                metavar="GLOB",
-                several=True,
-                about="only files that match, such as '*.md'",
+                metavar="create|skip",
+                choices=("create", "skip"),
+                about="what the lines say of a document with the same content and name; skip lets later runs know it",
             ),
+            *WRITTEN,
+        ),
+    ),
+    "replace": Verb(
+        "replace the documents of a folder that have changed, in every agent that has them, without a gap",
+        (("FOLDER", "the folder; those in it too"),),
+        options=(
+            Option(
+                "--ledger",
+                takes=str,
+                metavar="RUN",
+                several=True,
+                required=True,
+                about="the run folder, or the results.jsonl, of a run that uploaded them; may be repeated, later count",
+            ),
+            Option("--remove", about="also take documents out of the agents that have no file in the folder"),
+            MODEL,
+            NO_INDEX,
+            INCLUDE,
             *WRITTEN,
         ),
     ),

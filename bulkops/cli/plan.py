@@ -48,9 +48,14 @@ def run(options: Options) -> int:
             base=base,
             given=orders.given(options),
         )
-        api = orders.profile(options)
-        own, others = orders.find_accounts(options, plan, environ, with_key=False)
-        view = View(plan, own, api, None if others else _foreseen(options, plan, own), others)
+        account, others = orders.find_accounts(options, plan, environ, with_key=False)
+        view = View(
+            plan,
+            account,
+            orders.profile(options),
+            None if others else _foreseen(options, plan, account),
+            others,
+        )
         seen = None
         if getattr(options, "online", False):
             from bulkops.cli.online import look
@@ -82,14 +87,25 @@ class View:
     account: Account
     api: Profile
     foreseen: Foreseen | None
-    """With several accounts, each goes by its rate alone."""
+    """What is to be expected of a run with one account; of several, each is told for itself."""
     others: Mapping[str, Account]
-    """Those that lines name beside the run's own."""
+    """The accounts that lines name beside the run's own."""
+
+    @property
+    def accounts(self) -> dict[str, Account]:
+        """All accounts, the run's own first."""
+        return {self.account.name: self.account, **self.others}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it takes: as long as the slowest account."""
+        if self.others:
+            return self.plan.finish(self.accounts)
+        return None if self.foreseen is None else self.foreseen.seconds
 
     def risks(self) -> list[Risk]:
         """Return what is to be known besides the numbers."""
-        seconds = None if self.foreseen is None else self.foreseen.seconds
-        return list(risks(self.plan, self.api, self.account, seconds))
+        return list(risks(self.plan, self.api, self.account, self.seconds))
 
     def assumed(self) -> dict[str, float]:
         """Return what the time follows from and nobody has told, in seconds."""
@@ -131,17 +147,16 @@ def as_json(view: View) -> Json:
             "seconds": account.tier.period,
             "source": account.tier_source,
         },
-        "seconds": None if foreseen is None else round(foreseen.seconds, 1),
+        "seconds": None if view.seconds is None else round(view.seconds, 1),
         "seconds_range": None if foreseen is None else [round(foreseen.least, 1), round(foreseen.most, 1)],
         "assumed": view.assumed(),
         "duplicates": {} if plan.duplicates is None else plan.duplicates.counts(),
         "risks": [{"what": risk.what, "count": risk.count, "told": risk.told} for risk in view.risks()],
     }
     if view.others:
-        accounts = {account.name: account, **view.others}
-        seconds = plan.finish(accounts)
-        told["seconds"] = None if seconds is None else round(seconds, 1)
-        told["accounts"] = {name: _of_account(plan, each, account.name) for name, each in accounts.items()}
+        told["accounts"] = {
+            name: _of_account(plan, each, account.name) for name, each in view.accounts.items()
+        }
     return told
 
 
@@ -199,7 +214,7 @@ def as_lines(view: View) -> list[str]:
     if plan.depth > 1:
         lines.append(f"longest chain: {plan.depth:,} lines, each waits for the one before")
     if view.others:
-        lines += _by_account(plan, {view.account.name: view.account, **view.others})
+        lines += _by_account(plan, view.accounts)
     if foreseen is not None:
         lines += _time(view, foreseen)
     return lines + [f"note: {risk.told}" for risk in view.risks()]

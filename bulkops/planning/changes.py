@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulkops.mapping import replaced
 from bulkops.merging import merge_patch
 from bulkops.model import value
 
@@ -70,7 +71,10 @@ def changes(concern: Concern, agent: Json) -> list[Difference]:
     line = concern.line
     if line.op != "agent.update":
         return []
-    return list(differences(agent, merge_patch(agent, line.fields["body"])))
+    # What others have to make first is not there to be shown.
+    body = line.fields.get("body") or {}
+    ids = {old: new for old, new in (line.fields.get("replace") or {}).items() if isinstance(new, str | None)}
+    return list(differences(agent, merge_patch(replaced(agent, ids), body)))
 
 
 def differences(old: Json, new: Json, path: tuple[str, ...] = ()) -> Iterator[Difference]:

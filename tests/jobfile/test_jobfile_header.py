@@ -86,7 +86,8 @@ def test_defaults_are_checked(tmp_path: Path) -> None:
         "`$job.defaults.agent.clone.copys` cannot be a default of agent.clone; did you mean `copies`?",
         (
             "`$job.defaults.agent.clone.id` cannot be a default of agent.clone; "
-            "known are account, agent_id, copies, expect, file, from, map, meta, name, on_error, set, tags, unset"
+            "known are account, agent_id, copies, expect, file, from, if_exists, map, meta, name, on_error, set, "
+            "tags, unset"
         ),
         "`$job.defaults.agent.clone.copies` has to be a whole number from 1 to 100000",
         "`$job.defaults.agent.clone.on_error` has to be one of block, continue, halt",

@@ -132,7 +132,7 @@ def test_templates_are_checked(tmp_path: Path) -> None:
         f"{place}b.name` has to be a text that is not empty",
         (
             f"{place}b.body` is not a field of agent.clone; known are account, agent_id, copies, expect, "
-            "file, from, map, meta, name, needs, on_error, op, set, tags, unset"
+            "file, from, if_exists, map, meta, name, needs, on_error, op, set, tags, unset"
         ),
         f'{place}c` has to be an object with keys of a line, such as {{"op": "agent.clone"}}',
         (

@@ -1,0 +1,138 @@
+"""A job that replaces the documents of a folder which have changed, in every agent that has them, without a gap."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from bulkops.errors import UsageError
+from bulkops.jobfile.problems import shown
+from bulkops.writing.upload import documents_in, said_once, upload_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bulkops.model import Json
+
+_TAG: Final = "replacement"
+_UPLOAD: Final = b'"document.upload"'
+
+
+@dataclass(slots=True)
+class Replacement:
+    """What is to be done about the documents of a folder; `gone` are names and ids of those without a file."""
+
+    folder: Path
+    changed: list[tuple[Path, str]] = field(default_factory=list)
+    """Files with the ids of the documents that they replace."""
+    new: list[Path] = field(default_factory=list)
+    unchanged: int = 0
+    gone: dict[str, str] = field(default_factory=dict)
+    removes: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.new or (self.removes and self.gone))
+
+    def lines(self, start: Path, model: str | None) -> Iterator[bytes]:
+        """Yield the lines of the job, header first, for a job file in the folder `start`."""
+        about = (
+            f"Uploads what has changed in {self.folder.name}, waits until it can be searched, and only then has each "
+            "agent that used an old document use the new one, all in one change. The old documents stay, since the API "
+            "cannot delete them; `meta.replaces` in the results names them."
+        )
+        once = said_once(model, "skip")
+        once["defaults"]["document.upload"]["tags"] = [_TAG]
+        yield orjson.dumps({"$job": {"name": f"replace {self.folder.name}", "about": about, **once}})
+        ids: dict[str, str | None] = dict.fromkeys(self.gone.values()) if self.removes else {}
+        for number, (path, old) in enumerate(self.changed, 1):
+            line = {
+                "id": f"document-{number}",
+                **upload_line(path, self.folder, start),
+                "meta": {"replaces": old},
+            }
+            ids[old] = f"${{ref:{line['id']}#document_id}}"
+            yield orjson.dumps(line)
+        for path in self.new:
+            yield orjson.dumps(upload_line(path, self.folder, start))
+        if ids:
+            line = {
+                "op": "agent.update",
+                "id": "agent:${row:agent_id}",
+                "agent_id": "${row:agent_id}",
+                "replace": ids,
+            }
+            if self.changed or self.new:
+                line["needs"] = [f"@{_TAG}"]
+            yield orjson.dumps({"$each": {"op": "agent.list"}, "line": line})
+
+    def told(self) -> list[str]:
+        """Return what the user has to know besides."""
+        notes = [f"{self.unchanged:,} unchanged"] if self.unchanged else []
+        if self.new:
+            names = _some([path.relative_to(self.folder).as_posix() for path in self.new])
+            notes.append(f"{len(self.new):,} new, uploaded and given to no agent: {names}")
+        if self.gone:
+            what = (
+                "taken out of the agents" if self.removes else "left in the agents (--remove takes them out)"
+            )
+            notes.append(f"{len(self.gone):,} without a file, {what}: {_some(list(self.gone))}")
+        return notes
+
+
+def replacement(
+    folder: Path, include: Sequence[str], ledgers: Sequence[Path], *, removes: bool
+) -> Replacement:
+    """Compare a folder with what earlier runs uploaded, whose results are the `ledgers`; the later ones count.
+
+    UsageError when the folder or the results cannot be read, or no document of the folder was uploaded by them.
+    """
+    found = Replacement(folder, removes=removes)
+    known = _documents(ledgers)
+    for path in documents_in(folder, include):
+        before = known.pop(path.relative_to(folder).as_posix(), None)
+        if before is None:
+            found.new.append(path)
+        elif before[1] == _digest(path):
+            found.unchanged += 1
+        else:
+            found.changed.append((path, before[0]))
+    found.gone = {name: entity for name, (entity, _) in known.items()}
+    if not found.changed and not found.unchanged:
+        raise UsageError(
+            f"the runs that --ledger names uploaded no document of {folder} under its path; name the run that did"
+        )
+    return found
+
+
+def _documents(ledgers: Sequence[Path]) -> dict[str, tuple[str, str | None]]:
+    """Return the documents by name: the id, and the content where the run has looked at it."""
+    known: dict[str, tuple[str, str | None]] = {}
+    for path in ledgers:
+        try:
+            with path.open("rb") as file:
+                for record in file:
+                    if record.find(_UPLOAD) < 0:
+                        continue
+                    told: Mapping[str, Json] = orjson.loads(record)
+                    if told["op"] == "document.upload" and told["status"] == "done":
+                        result = told["result"]
+                        known[result["name"]] = (result["document_id"], result.get("sha256"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"--ledger: {path} cannot be read as results of a run: {error}") from None
+    return known
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(shown(name) for name in names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - five show which they are

@@ -1,0 +1,161 @@
+"""Documents replaced without a gap: `bulkops new replace`, and `replace` in an agent.update."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from tests.e2e.e2e_commands import KEY, end_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.e2e_commands import Desk
+
+
+def knowledge(documents: list[Any]) -> dict[str, Any]:
+    """Return a configuration with these documents."""
+    return {"conversation_config": {"agent": {"prompt": {"knowledge_base": documents}}}}
+
+
+def documents_of(desk: Desk) -> dict[str, list[Any]]:
+    """Return the ids of the documents of each agent, by its name."""
+    assert desk.server is not None
+    bodies = {agent.name: orjson.loads(agent.body) for agent in desk.server.world(KEY).agents.values()}
+    return {
+        name: body["conversation_config"]["agent"]["prompt"]["knowledge_base"]
+        for name, body in bodies.items()
+        if "knowledge_base" in body["conversation_config"].get("agent", {}).get("prompt", {})
+    }
+
+
+def handbook(desk: Desk, **texts: str) -> None:
+    """Write the files of the handbook."""
+    folder = desk.folder / "handbook"
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.md").write_text(text)
+
+
+def begin(desk: Desk) -> dict[str, str]:
+    """Upload a handbook of three, and make two agents that use it and one that does not; return the ids by name."""
+    handbook(desk, a="one", b="two", c="three")
+    made = desk.bulkops("new", "upload", "handbook", "--if-exists", "skip", "--out", "first.jsonl")
+    assert made.code == 0, made.err
+    assert desk.bulkops("run", "first.jsonl", *desk.target).code == 0
+    rows = map(orjson.loads, (desk.folder / "first.run" / "results.jsonl").read_bytes().splitlines())
+    ids = {row["id"]: row["result"]["document_id"] for row in rows}
+    agents = {
+        "all": [ids["a.md"], ids["b.md"], ids["c.md"], "doc_static"],
+        "one": [{"type": "file", "id": ids["b.md"]}],
+        "none": ["doc_static"],
+    }
+    lines = [
+        {"op": "agent.create", "body": {"name": name, **knowledge(documents)}}
+        for name, documents in agents.items()
+    ]
+    assert desk.bulkops("run", desk.job(lines, "agents.jsonl"), *desk.target).code == 0
+    return ids
+
+
+def test_what_has_changed_is_replaced(desk: Desk) -> None:
+    """Changed files are uploaded and take the places of the old ones; the rest is neither uploaded nor touched."""
+    old = begin(desk)
+    handbook(desk, b="TWO", d="four")
+    made = desk.bulkops("new", "replace", "handbook", "--ledger", "first.run", "--out", "second.jsonl")
+    assert made.code == 0, made.err
+    assert "2 unchanged" in made.err
+    assert "1 new, uploaded and given to no agent: d.md" in made.err
+    ended = desk.bulkops("run", "second.jsonl", *desk.target)
+    assert ended.code == 0, ended.err
+    rows = [
+        orjson.loads(row) for row in (desk.folder / "second.run" / "results.jsonl").read_bytes().splitlines()
+    ]
+    (uploaded,) = [row for row in rows if row["id"] == "b.md"]
+    new = uploaded["result"]["document_id"]
+    assert uploaded["meta"] == {"replaces": old["b.md"]}
+    assert documents_of(desk) == {
+        "all": [old["a.md"], new, old["c.md"], "doc_static"],
+        "one": [{"type": "file", "id": new}],
+        "none": ["doc_static"],
+    }
+    assert desk.server is not None
+    assert sum(effect.kind == "agent.update" for effect in desk.server.effects) == 2
+    again = desk.bulkops("new", "replace", "handbook", "--ledger", "first.run", "--ledger", "second.run")
+    assert (again.code, again.out) == (0, "")
+    assert "nothing has changed" in again.err
+
+
+def test_what_has_no_file_any_more_can_be_taken_out(desk: Desk) -> None:
+    """Only when that is asked for."""
+    old = begin(desk)
+    (desk.folder / "handbook" / "c.md").unlink()
+    words = ("new", "replace", "handbook", "--ledger", "first.run", "--out", "second.jsonl")
+    told = desk.bulkops(*words)
+    assert "1 without a file, left in the agents (--remove takes them out): c.md" in told.err
+    assert not (desk.folder / "second.jsonl").exists()
+    assert desk.bulkops(*words, "--remove").code == 0
+    assert desk.bulkops("run", "second.jsonl", *desk.target).code == 0
+    assert documents_of(desk)["all"] == [old["a.md"], old["b.md"], "doc_static"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_any_moment_agents_have_a_whole_set(desk: Desk, seed: int) -> None:
+    """At every kill each agent has either all the old documents or all the new ones; in the end the new ones."""
+    old = begin(desk)
+    handbook(desk, a="ONE", b="TWO", c="THREE")
+    assert (
+        desk.bulkops("new", "replace", "handbook", "--ledger", "first.run", "--out", "second.jsonl").code == 0
+    )
+    chance = random.Random(seed)
+
+    def sets() -> Iterator[tuple[bool, int]]:
+        before = set(old.values())
+        for documents in documents_of(desk).values():
+            ids = [each["id"] if isinstance(each, dict) else each for each in documents]
+            mine = [each for each in ids if each != "doc_static"]
+            yield len({each in before for each in mine}) <= 1, len(mine)
+
+    for _ in range(4):
+        with desk.start("run", "second.jsonl", *desk.target) as process:
+            time.sleep(chance.uniform(0.3, 1.2))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert all(whole for whole, _ in sets())
+    with desk.start("run", "second.jsonl", *desk.target) as process:
+        assert end_of(process).code == 0
+    assert [number for _, number in sets()] == [3, 1, 0]
+    assert not set(old.values()) & {
+        str(each) for documents in documents_of(desk).values() for each in documents
+    }
+    assert desk.server is not None
+    assert sum(effect.kind == "document.upload" for effect in desk.server.effects) == 6
+
+
+def test_a_ledger_of_other_documents_is_refused(desk: Desk) -> None:
+    """Nothing of the folder was uploaded by that run, so nothing can be replaced."""
+    begin(desk)
+    (desk.folder / "other").mkdir()
+    (desk.folder / "other" / "z.md").write_text("z")
+    told = desk.bulkops("new", "replace", "other", "--ledger", "first.run")
+    assert told.code == 2
+    assert "uploaded no document of other under its path" in told.err
+
+
+def test_an_update_says_what_to_change(desk: Desk) -> None:
+    """Without a body and without ids to replace, a line is refused; ids have to be ids."""
+    job = desk.job(
+        [
+            {"op": "agent.update", "agent_id": "a"},
+            {"op": "agent.update", "agent_id": "a", "replace": {"x": 1}},
+        ]
+    )
+    told = desk.bulkops("plan", job)
+    assert told.code == 2
+    assert "`body` is missing; agent.update needs it, or `replace` with ids" in told.err
+    assert "`replace` says what is no id for 'x'; write another id, or null to take it out" in told.err
