@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from bulkops.checkpoint.folder import make_private_folder
-from bulkops.jobfile import LISTED, JobFile, listings_of, read_header, rows_of
+from bulkops.jobfile import LISTED, Header, JobFile, listings_of, read_header
 from bulkops.model import value
 from bulkops.outputs.atomic import atomic_write
 from bulkops.reporting.progress import Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.api.profile import Profile
-    from bulkops.jobfile import Given
+    from bulkops.jobfile import Given, Listing
 
 _LINE: Final = "rows"
 
@@ -28,22 +28,24 @@ _LINE: Final = "rows"
 class Reading:
     """The reading of one listing: the small job that does it, and where its rows are kept afterwards."""
 
-    listing: str
+    listing: Listing
     job: Path
     folder: RunFolder
     kept: Path
 
-    def prepare(self, account: str | None) -> None:
+    def prepare(self, header: Header) -> None:
         """Write the job. What a run that was ended early has read is of another moment, and is dropped."""
         make_private_folder(self.job.parent)
         shutil.rmtree(self.folder.path, ignore_errors=True)
-        lines = {"$job": {"name": self.listing, "account": account}}, {"op": self.listing, "id": _LINE}
+        said = {"name": self.listing.op, "account": header.account, "accounts": header.accounts}
+        line = {"op": self.listing.op, "id": _LINE, "account": self.listing.account}
+        lines = {"$job": said}, line
         with atomic_write(self.job) as file:
             file.writelines(orjson.dumps(line) + b"\n" for line in lines)
 
     def take(self, api: Profile) -> None:
         """Keep the rows that were read, behind those that are kept already; each thing once, as it was first seen."""
-        id_field = api.listings()[self.listing].id_field
+        id_field = api.listings()[self.listing.op].id_field
         known: set[str] = set()
         with atomic_write(self.kept) as file:
             for path in (self.kept, self.folder.path / "lists" / f"{_LINE}.jsonl"):
@@ -73,13 +75,12 @@ def readings(
     """Yield, prepared, the readings that a job needs: of what is not kept yet, or with `again` of all."""
     with JobFile.open(job) as file:
         wanted = listings_of(file)
-        account = read_header(file, environ, given).account if wanted else None
+        header = read_header(file, environ, given) if wanted else Header()
     for listing in wanted:
-        listed = folder / LISTED
-        own = RunFolder(listed / f"{listing}.run")
-        reading = Reading(listing, listed / f"{listing}.job.jsonl", own, rows_of(listing, listed))
+        kept = listing.file(folder / LISTED)
+        reading = Reading(listing, kept.with_suffix(".job.jsonl"), RunFolder(kept.with_suffix(".run")), kept)
         if again or not reading.kept.exists():
-            reading.prepare(account)
+            reading.prepare(header)
             yield reading
 
 

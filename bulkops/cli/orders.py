@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,9 +146,12 @@ def rehearsed_accounts(
     """Return the accounts of a rehearsal: made up, since no real key may reach it, each with a world of its own."""
     own = find_account(profile(options), wanted(options), environ, time_scale=options.time_scale)
     own = replace(own, name=options.account or plan.header.account or own.name)
-    names = sorted(plan.accounts.keys() - {own.name})
-    keys = [Secret(f"{own.key.reveal()}-{number}") for number in range(2, len(names) + 2)]
-    return own, {name: replace(own, name=name, key=key) for name, key in zip(names, keys, strict=True)}
+    # By the name alone, so that it is the same world for the small job that reads a listing.
+    keys = {
+        name: f"{own.key.reveal()}-{blake2b(name.encode(), digest_size=6).hexdigest()}"
+        for name in plan.accounts.keys() - {own.name}
+    }
+    return own, {name: replace(own, name=name, key=Secret(key)) for name, key in keys.items()}
 
 
 def make_settings(options: Options, plan: Plan, *, environ: dict[str, str]) -> Settings:

@@ -11,7 +11,7 @@ from bulkops.jobfile.marks import TAG_MARK
 from bulkops.jobfile.problems import LineError, LineProblems, closest, nearest, problems_text, shown
 from bulkops.jobfile.reading import JobFile, RawLine
 from bulkops.jobfile.sifting import Fingerprint, LineSet, fingerprint, sifted
-from bulkops.jobfile.sources import rows_of
+from bulkops.jobfile.sources import Listing
 from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.uploads import wrong_file
 
@@ -29,6 +29,7 @@ __all__ = [
     "LineError",
     "LineProblems",
     "LineSet",
+    "Listing",
     "RawLine",
     "Ref",
     "closest",
@@ -43,7 +44,6 @@ __all__ = [
     "pick",
     "problems_text",
     "read_header",
-    "rows_of",
     "said_once",
     "shown",
     "sifted",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bulkops.jobfile.reading import RawLine
+    from bulkops.jobfile.sources import Listing
     from bulkops.model import Json
 
 WRITTEN_OUT: Final = "lines.jsonl"
@@ -64,9 +65,9 @@ def open_job(
         yield held.enter_context(JobFile(job.path, os.dup(out.fileno()), origins))
 
 
-def listings_of(job: JobFile) -> list[str]:
+def listings_of(job: JobFile) -> list[Listing]:
     """Return the listings, each once, whose rows the `$each` of a job file name; those that are wrong are left out."""
-    found: dict[str, None] = {}
+    found: dict[Listing, None] = {}
     for raw in job.lines() if _holds_each(job) else ():
         written = _each_of(raw)
         try:
@@ -165,11 +166,12 @@ class _Expansion:
         try:
             _check(written)
             self._check_place(written[EACH])
-            self._origins.listings |= listing_of(written[EACH]) is not None
+            listing = listing_of(written[EACH])
+            self._origins.listings |= listing is not None
             with opened(written[EACH], self._job.folder, self._listed) as source:
                 if source is None:
                     RowTemplate(written.get("line"), None)
-                    self._origins.unread.append((number, written[EACH]["op"]))
+                    self._origins.unread.append((number, str(listing)))
                     self._origins.rowless = True
                     return
                 template = RowTemplate(written.get("line"), source.columns)

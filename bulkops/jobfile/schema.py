@@ -274,6 +274,7 @@ def _source() -> Schema:
     choice: Schema = {"anyOf": [plain, {"type": "array", "items": plain, "minItems": 1}]}
     asked = {word: choice if word == "not" else {"type": ["string", "number"]} for word in CONDITIONS}
     options: dict[str, Schema] = {
+        "account": {"description": "the account whose listing it is", **TEXT, "type": ["string", "null"]},
         "delimiter": {"type": ["string", "null"], "minLength": 1, "maxLength": 1, "pattern": '[^"\r\n]'},
         "encoding": {**TEXT, "type": ["string", "null"], "examples": ["utf-8", "cp1252"]},
         "types": {"type": ["object", "null"], "additionalProperties": {"enum": list(TYPES)}},

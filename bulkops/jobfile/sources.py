@@ -6,11 +6,13 @@ import csv
 import glob
 import os
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile.exact import parse_exactly
+from bulkops.jobfile.marks import MARKS
 from bulkops.jobfile.problems import LineError, nearest, shown
 from bulkops.jobfile.reading import LONGEST_LINE, JobFile
 from bulkops.jobfile.strict import parse_object
@@ -27,7 +29,7 @@ OPTIONS: Final = {
     "csv": ("delimiter", "encoding", "types", "where"),
     "jsonl": ("where",),
     "glob": ("where",),
-    "op": ("where",),
+    "op": ("account", "where"),
 }
 LISTINGS: Final = tuple(name for name, kind in KINDS.items() if kind.lists)
 """The kinds whose rows an `$each` may have."""
@@ -64,15 +66,25 @@ def opened(said: Json, base: Path, listed: Path | None = None) -> Iterator[Sourc
         yield source.only(said["where"]) if source is not None and said.get("where") else source
 
 
-def listing_of(said: Json) -> str | None:
+class Listing(NamedTuple):
+    """A listing of the API that an `$each` names, and the account whose it is; None for the run's own."""
+
+    op: str
+    account: str | None
+
+    def file(self, listed: Path) -> Path:
+        """Return where its rows are in the folder that has those of all."""
+        # A name of an account may hold what no file's name does.
+        of = "" if self.account is None else f".{blake2b(self.account.encode(), digest_size=6).hexdigest()}"
+        return listed / f"{self.op}{of}.jsonl"
+
+    def __str__(self) -> str:
+        return self.op if self.account is None else f"{self.op} of {shown(self.account)}"
+
+
+def listing_of(said: Json) -> Listing | None:
     """Return the listing that an `$each` names, None for other sources; LineError with what is wrong."""
-    kind = _kind_of(said)
-    return said[kind] if kind == "op" else None
-
-
-def rows_of(listing: str, listed: Path) -> Path:
-    """Return where the rows of a listing are in the folder that has those of all."""
-    return listed / f"{listing}.jsonl"
+    return Listing(said["op"], said.get("account")) if _kind_of(said) == "op" else None
 
 
 @contextmanager
@@ -82,9 +94,12 @@ def _source(kind: str, said: Mapping[str, Any], base: Path, listed: Path | None)
         yield Source(shown(named, _LONGEST_NAME), FILE_COLUMNS, _files(named, base))
         return
     path = base / named
-    if kind == "op" and (listed is None or not (path := rows_of(named, listed)).exists()):
-        yield None
-        return
+    if kind == "op":
+        listing = Listing(named, said.get("account"))
+        named = str(listing)
+        if listed is None or not (path := listing.file(listed)).exists():
+            yield None
+            return
     with _file_at(path, kind, named) as file:
         if kind in ("jsonl", "op"):
             yield Source(shown(named, _LONGEST_NAME), None, _objects(file))
@@ -130,12 +145,20 @@ def _kind_of(said: Json) -> str:
     named = said[kind]
     if not isinstance(named, str) or not named or "\0" in named:
         raise LineError(f"$each.{kind}", f"has to be a text that is not empty, such as {example}")
-    if kind == "op" and named not in LISTINGS:
-        raise LineError("$each.op", f"is no listing; {nearest(named, LISTINGS)}")
+    if kind == "op":
+        _check_listing(said)
     if kind == "csv":
         _check_options(said)
     check_where(said.get("where"))
     return kind
+
+
+def _check_listing(said: Mapping[str, Json]) -> None:
+    if said["op"] not in LISTINGS:
+        raise LineError("$each.op", f"is no listing; {nearest(said['op'], LISTINGS)}")
+    account = said.get("account")
+    if account is not None and (wrong := MARKS["account"](account)):
+        raise LineError("$each.account", wrong)
 
 
 def _check_options(said: Mapping[str, Json]) -> None:

@@ -95,3 +95,35 @@ def test_a_listing_that_cannot_be_read_ends_the_run(desk: Desk) -> None:
     assert ended.code == 7
     assert not (desk.folder / "job.run" / "results.jsonl").exists()
     assert desk.bulkops("run", job, *desk.target).code == 0
+
+
+def test_the_listing_of_another_account(desk: Desk) -> None:
+    """A listing can be that of another account, which the header may call otherwise; each is kept for itself."""
+    for name, key in (("a", "key-of-a"), ("b", "key-of-b")):
+        (desk.folder / f"{name}.key").write_text(key)
+        (desk.folder / f"{name}.key").chmod(0o600)
+    config = desk.folder / "home" / "config" / "bulkops"
+    config.mkdir(parents=True)
+    text = "".join(f'[accounts.{name}]\napi_key_file = "{desk.folder}/{name}.key"\n' for name in "ab")
+    (config / "accounts.toml").write_text(text)
+    seed = [{"op": "agent.create", "account": "b", "body": {**BODY, "name": "of b"}}]
+    assert desk.bulkops("run", desk.job(seed, "seed.jsonl"), *desk.target, "--account", "a").code == 0
+    copy = {
+        "$each": {"op": "agent.list", "account": "source", "where": {"name": {"prefix": "of "}}},
+        "line": {
+            "op": "agent.clone",
+            "id": "c:${row:agent_id}",
+            "agent_id": "${row:agent_id}",
+            "from": "source",
+        },
+    }
+    own = {"$each": {"op": "agent.list"}, "line": {"op": "agent.get", "agent_id": "${row:agent_id}"}}
+    job = desk.job([{"$job": {"account": "a", "accounts": {"source": "b"}}}, copy, own])
+    ended = desk.bulkops("run", job, *desk.target)
+    assert ended.code == 0, ended.err
+    assert "reading the rows of agent.list of source" in ended.err
+    assert desk.server is not None
+    assert "of b" in {agent.name for agent in desk.server.world("key-of-a").agents.values()}
+    kept = [path.name for path in (desk.folder / "job.run" / "listed").iterdir()]
+    assert len(kept) == 2
+    assert "agent.list.jsonl" in kept
