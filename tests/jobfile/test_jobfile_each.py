@@ -454,6 +454,26 @@ def test_every_table_arrives(rows: list[list[str]]) -> None:
     assert found == rows
 
 
+@given(
+    st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=4), min_size=2, max_size=2), max_size=6),
+    st.integers(0, 6),
+)
+def test_the_same_rows_make_the_same_lines(rows: list[list[str]], first: int) -> None:
+    """Expansion is deterministic: twice the same bytes, and rows that are appended change none of those before them."""
+    import tempfile
+
+    def lines(some: list[list[str]]) -> list[bytes]:
+        out = io.StringIO()
+        csv.writer(out).writerows([["a", "b"], *some])
+        with tempfile.TemporaryDirectory() as folder:
+            line = {"op": "agent.get", "agent_id": "${row:a}", "meta": {"b": "${row:b} ${row:a}"}}
+            with open_job(over_csv(Path(folder), out.getvalue(), line)) as job:
+                return [raw.raw for raw in job.lines()]
+
+    assert lines(rows) == lines(rows)
+    assert lines(rows)[: len(rows[:first])] == lines(rows[:first])
+
+
 def test_a_template_says_all_that_is_wrong_with_it() -> None:
     """All columns that are not there are told at once."""
     with pytest.raises(LineProblems) as refused:
