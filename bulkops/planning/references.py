@@ -163,13 +163,12 @@ class References:
         seen: set[str] = set()
         if of_tags:
             self._find_members(of_tags, seen)
+        seen.update(tag for tag, members in of_tags.items() if members.met)
         for tag, members in of_tags.items():
             if not members.met and tag not in self._tags_of_bad and not plan.job.rowless:
-                yield (
-                    abs(self._asked[TAG_MARK + tag]),
-                    None,
-                    f"waits for all lines with the tag {tag!r}, and there are none; {nearest(tag, seen)}",
-                )
+                hint = nearest(tag, seen) if seen else "give lines the tag"
+                what = f"waits for all lines with the tag {tag!r}, and there are none; {hint}"
+                yield abs(self._asked[TAG_MARK + tag]), None, what
         lines = (
             group_of(plan, source, index, goes_on=self.goes_on(source))
             for source, index in self.asked
