@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bulkops.planning.course import Stretch
     from bulkops.settings import Account
 
-MOST_TURNS = 20_000
+MOST_TURNS = 2_000
 MOST_LOOKS = 1_000
 """Of longer jobs the turns are not played: the rate decides, and what ends after the last request hardly counts."""
 PLAYED = 1_500

@@ -158,8 +158,9 @@ def parse_line(
     if problems:
         raise LineProblems(problems)
     many = table.kind.many
-    fields = {key: written[key] for key in table.fields if written.get(key) is not None}
-    account = header.account_of(written.get("account"))
+    known = table.fields
+    fields = {key: value for key, value in written.items() if key in known and value is not None}
+    account = None if written.get("account") is None else header.account_of(written["account"])
     return Line(
         number,
         offset,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from bulkops.jobfile import Line
     from bulkops.planning.rehearsal import Rehearsal
 
-MOST_STRETCHES = 10_000
-"""Of longer jobs the order is not kept: there the rate alone decides."""
+MOST_OPERATIONS = 2_000
+"""Of longer jobs the order is not kept: there the rate alone decides, and it would cost each of their lines."""
 
 
 @dataclass(slots=True)
@@ -43,14 +43,19 @@ class Stretch:
 
 
 class Course:
-    """The stretches of a job; `whole` is False where it had too many, and then there are none."""
+    """The stretches of a job; `whole` is False where it is too long, and then there are none."""
 
     def __init__(self) -> None:
         self._stretches: list[Stretch] = []
+        self._operations = 0
         self.whole = True
 
     def add(self, line: Line, key: bytes, left: int, each: Rehearsal, *, first: bool, before: bool) -> None:
         """Put a line at the end that has so many operations left; `first`: it also takes what they share."""
+        self._operations += left
+        if self._operations > MOST_OPERATIONS:
+            self.whole = False
+            self._stretches.clear()
         if not self.whole:
             return
         stretch = Stretch(
@@ -63,11 +68,8 @@ class Course:
         )
         if self._stretches and self._stretches[-1].goes_on(stretch):
             self._stretches[-1].operations += left
-        elif len(self._stretches) < MOST_STRETCHES:
-            self._stretches.append(stretch)
         else:
-            self.whole = False
-            self._stretches.clear()
+            self._stretches.append(stretch)
 
     def __iter__(self) -> Iterator[Stretch]:
         return iter(self._stretches)

@@ -105,7 +105,8 @@ class Tallies:
                 plan.note_deletes(line, left)
             first = bool(tally.each.shared) and self._is_first(line)
             tally.snapshots += first
-            plan.course.add(line, key, left, tally.each, first=first, before=plan.selection.before)
+            if plan.course.whole:
+                plan.course.add(line, key, left, tally.each, first=first, before=plan.selection.before)
             if plan.duplicates is not None:
                 plan.duplicates.add(line, tally.sent)
             for name in tally.sent:
