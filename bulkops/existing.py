@@ -33,8 +33,8 @@ def if_exists() -> Any:
 def make_agent(api: Profile, body: dict[str, Json], way: str | None) -> Steps:
     """Yield the steps that create an agent, or do what `if_exists` says about the one that has its name.
 
-    The result of one that was there says `existed`. OperationFailed with the code `exists` for `error`, `ambiguous`
-    where several have the name, `no_name` where the body has none.
+    The result of one that was there says `existed`, and of one that was changed `updated`. OperationFailed with the
+    code `exists` for `error`, `ambiguous` where several have the name, `no_name` where the body has none.
     """
     if way in (None, "create"):
         created = yield api.agent_create.request(body)
@@ -59,4 +59,5 @@ def make_agent(api: Profile, body: dict[str, Json], way: str | None) -> Steps:
         yield api.agent_update.request(body, agent_id=ids[0])
         if before.json is not None:
             yield Changed(ids[0], body)
-    return {api.agent_id_field: ids[0], api.name_field: name, "existed": True}
+    updated = {"updated": True} if way == "update" else {}
+    return {api.agent_id_field: ids[0], api.name_field: name, "existed": True, **updated}

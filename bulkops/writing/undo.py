@@ -12,6 +12,8 @@ import orjson
 from bulkops.checkpoint.changes import changes_of
 from bulkops.jobfile.reading import LONGEST_LINE
 from bulkops.model import State
+from bulkops.operations.agent_clone import CloneAgent
+from bulkops.operations.agent_create import CreateAgent
 from bulkops.operations.agent_delete import DeleteAgent
 from bulkops.operations.agent_update import UpdateAgent
 from bulkops.writing.undoing import Left, Touch, taken_back
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 _CHANGING = frozenset({UpdateAgent.kind, DeleteAgent.kind})
+_FINDING = frozenset({CreateAgent.kind, CloneAgent.kind})
+"""Kinds that may change an agent which is there, in place of making one."""
 _LASTING = {"agent.simulate": ("simulation", "simulation_id"), "document.index": ("index", "document_id")}
 """What leaves something behind that is told in its result only: what that is called, and the field of its id."""
 _NOT_ENDED = 2**62
@@ -85,7 +89,7 @@ class _Survey:
         for place, row in self._reader.in_time():
             record = orjson.loads(row.record)
             self._take_made(place, row, record)
-            if row.kind in _CHANGING:
+            if row.kind in _CHANGING or _has_found(row, record):
                 for agent in self._changed_by(row, record):
                     self._note(agent, place)
         for number, (key, steps) in enumerate(groupby(self._reader.open_steps(), key=lambda step: step.key)):
@@ -129,7 +133,7 @@ class _Survey:
         row = self._reader.at(place)
         record = orjson.loads(row.record)
         doubt = _doubt(record)
-        if row.kind not in _CHANGING:
+        if {"kind": self._agents, "id": agent} in record["created"]:
             return Touch(record, made=True, doubt=doubt)
         answers, changes = changes_of(self._reader.pins_of(row.key))
         before = next((answer for answer in answers if self._ids([answer]) == {agent}), None)
@@ -140,9 +144,12 @@ class _Survey:
         """Return the agents that an operation has changed, or may have."""
         answers, changes = changes_of(self._reader.pins_of(row.key))
         touched = {change.id for change in changes}
+        result = record["result"] or {}
+        if row.kind not in _CHANGING:
+            # What a clone has read is no agent that it changes.
+            return touched | {result[self._api.agent_id_field]} if "updated" in result else touched
         if row.state is not State.DONE:
             return touched | (self._ids(answers) if _doubt(record) is not None else set())
-        result = record["result"] or {}
         agent = result.get(self._api.agent_id_field)
         return touched if agent is None or "gone" in result else touched | {agent}
 
@@ -151,6 +158,11 @@ class _Survey:
 
     def _note(self, agent: str, place: int) -> None:
         self._scratch.execute("INSERT OR IGNORE INTO touch VALUES (?, ?)", (agent, place))
+
+
+def _has_found(row: OperationRow, record: Mapping[str, Json]) -> bool:
+    """Tell whether an operation may have changed an agent that was there, in place of making one."""
+    return row.kind in _FINDING and (not record["created"] or "existed" in (record["result"] or {}))
 
 
 def _doubt(record: Mapping[str, Json]) -> str | None:

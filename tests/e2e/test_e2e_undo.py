@@ -328,3 +328,50 @@ def test_an_undo_replaces_no_file_by_itself(desk: Desk) -> None:
     refused = desk.bulkops("undo", job, "--out", job)
     assert refused.code == 2
     assert "give --force to replace it" in refused.err
+
+
+def test_what_was_there_and_was_updated_is_taken_back(desk: Desk) -> None:
+    """What `if_exists: update` has changed is changed back; what `skip` has found is none of the run's doing."""
+    there = old(desk, 3)
+    before = world(desk)
+    greeting: dict[str, Any] = {"conversation_config": {"agent": {"language": "de"}}}
+    way = {"if_exists": "update"}
+    lines = [
+        {"op": "agent.create", "id": "made", "body": {"name": "Agent 0", **greeting}, **way},
+        {
+            "op": "agent.clone",
+            "id": "cloned",
+            "agent_id": there[2],
+            "name": "Agent 1",
+            "set": greeting,
+            **way,
+        },
+        {"op": "agent.create", "id": "found", "body": {"name": "Agent 2", **greeting}, "if_exists": "skip"},
+        agent("x", id="new", if_exists="skip"),
+        {
+            "op": "agent.create",
+            "id": "again",
+            "body": {"name": "Agent x", **greeting},
+            **way,
+            "needs": ["new"],
+        },
+    ]
+    job = desk.job(lines)
+    assert desk.run(job).code == 0
+    assert world(desk) != before
+    told = {row["id"]: row["result"].get("updated") for row in results(job)}
+    assert told == {"made": True, "cloned": True, "found": None, "new": None, "again": True}
+    undone = undo(desk, job)
+    assert "1 to delete, 2 to change back" in undone.err
+    assert desk.run(*UNDO).code == 0
+    assert world(desk) == before
+
+
+def test_what_was_there_and_was_updated_unread_is_told(desk: Desk) -> None:
+    """With --no-before nobody knows how an agent was that `if_exists: update` has changed: it is listed."""
+    old(desk, 1)
+    body = {"name": "Agent 0", "conversation_config": {}}
+    job = desk.job([{"op": "agent.create", "id": "made", "body": body, "if_exists": "update"}])
+    assert desk.run(job, "--no-before").code == 0
+    assert "nothing that could be taken back" in desk.bulkops("undo", job).err
+    assert "--no-before" in table(run_folder(job) / "undo_left.jsonl")[0]["why"]
