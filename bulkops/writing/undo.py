@@ -151,7 +151,7 @@ class _Survey:
         if row.state is not State.DONE:
             return touched | (self._ids(answers) if _doubt(record) is not None else set())
         agent = result.get(self._api.agent_id_field)
-        return touched if agent is None or "gone" in result else touched | {agent}
+        return touched if agent is None or result.keys() & {"gone", "unchanged"} else touched | {agent}
 
     def _ids(self, answers: list[Json]) -> set[str]:
         return {answer[self._api.agent_id_field] for answer in answers if isinstance(answer, dict)}

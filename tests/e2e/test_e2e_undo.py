@@ -375,3 +375,13 @@ def test_what_was_there_and_was_updated_unread_is_told(desk: Desk) -> None:
     assert desk.run(job, "--no-before").code == 0
     assert "nothing that could be taken back" in desk.bulkops("undo", job).err
     assert "--no-before" in table(run_folder(job) / "undo_left.jsonl")[0]["why"]
+
+
+def test_what_was_left_alone_is_nothing_to_take_back(desk: Desk) -> None:
+    """An update with `replace` that found none of the ids has changed nothing, so nothing of it is told."""
+    there = old(desk, 1)
+    job = desk.job([{"op": "agent.update", "agent_id": there[0], "replace": {"doc_a": "doc_b"}}])
+    assert desk.run(job).code == 0
+    undone = desk.bulkops("undo", job)
+    assert "nothing that could be taken back" in undone.err
+    assert "not taken back" not in undone.err
