@@ -303,7 +303,8 @@ async def _send(
                 Pinboard(checkpoint, sender, plan.job.rows_of, settings.upload_root), stamp, named,
                 reads_before=plan.selection.before,
                 directory=Directory(
-                    settings.api, sender, checkpoint, stamps=settings.stamps, earlier=order.ledgers
+                    settings.api, sender, checkpoint, settings.account.name,
+                    stamps=settings.stamps, earlier=order.ledgers,
                 ),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:

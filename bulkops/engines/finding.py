@@ -37,6 +37,7 @@ class Directory:
     """The things of each account by kind and name. Who finds none is the only one to make it, until that has ended.
 
     Agents are listed. Documents cannot be: those are known that this run has uploaded, and those of `earlier` results.
+    `account` is that of the run, whose results do not name it.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Directory:
         api: Profile,
         sender: Sender,
         checkpoint: Checkpoint,
+        account: str,
         *,
         stamps: bool = False,
         earlier: Sequence[Path] = (),
@@ -51,6 +53,7 @@ class Directory:
         self._api = api
         self._sender = sender
         self._checkpoint = checkpoint
+        self._account = account
         self._stamps = stamps
         self._earlier = earlier
         self._known: dict[tuple[str, str], dict[str, list[Json]]] = {}
@@ -120,16 +123,16 @@ class Directory:
         async with self._reading:
             if (account, kind) not in self._known:
                 listing = self._api.listing_of(kind)
-                known = self._uploaded() if listing is None else self._listed(account, listing)
+                known = self._uploaded(account) if listing is None else self._listed(account, listing)
                 self._known[account, kind] = await known
         return self._known[account, kind]
 
-    async def _uploaded(self) -> dict[str, list[Json]]:
+    async def _uploaded(self, account: str) -> dict[str, list[Json]]:
         await self._checkpoint.flush()
 
         def read() -> dict[str, list[Json]]:
             with self._checkpoint.reader() as reader:
-                return uploaded(reader, self._earlier)
+                return uploaded(reader, self._earlier, account, self._account)
 
         try:
             return await to_thread.run_sync(read)

@@ -32,16 +32,17 @@ def mark(sha256: str, name: str) -> str:
     return hashlib.blake2b(f"{sha256} {name}".encode(), digest_size=16).hexdigest()
 
 
-def uploaded(own: Reader, earlier: Iterable[Path]) -> dict[str, list[Json]]:
-    """Return the documents by `mark`: of the results of earlier runs, and over them those of this one.
+def uploaded(own: Reader, earlier: Iterable[Path], account: str, runs: str) -> dict[str, list[Json]]:
+    """Return the documents of an account by `mark`: of the results of earlier runs, and over them those of this one.
 
-    They take some 300 bytes each. OSError when results cannot be read.
+    What names no account is of the one that `runs` the job. They take some 300 bytes each. OSError when results cannot
+    be read.
     """
     found: dict[str, list[Json]] = {}
     for path in earlier:
         with path.open("rb") as file:
-            found.update(_documents(file))
-    found.update(_documents(own.records()))
+            found.update(_documents(file, account, runs))
+    found.update(_documents(own.records(), account, runs))
     return found
 
 
@@ -54,12 +55,14 @@ def told_of(known: Json) -> dict[str, Json]:
     )
 
 
-def _documents(records: Iterable[bytes]) -> Iterator[tuple[str, list[Json]]]:
+def _documents(records: Iterable[bytes], account: str, runs: str) -> Iterator[tuple[str, list[Json]]]:
     for record in records:
         # Most say nothing of the kind; they are not worth parsing.
         if record.find(_MARK) < 0:
             continue
         told = orjson.loads(record)
+        if told.get("account", runs) != account:
+            continue
         result = told["result"]
         if told["op"] == "document.upload" and told["status"] == "done" and "sha256" in result:
             model, status = result.get("embedding_model"), result.get("status")

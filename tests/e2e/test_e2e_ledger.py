@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.e2e.e2e_accounts import EU, US, two_accounts, world
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -89,3 +91,26 @@ def test_a_ledger_that_is_not_there_is_told(desk: Desk, named: str) -> None:
     assert ended.code == 2
     assert f"--ledger: {named} is no run folder and no results.jsonl" in ended.err
     assert not made(desk)
+
+
+def test_a_document_of_another_account_is_none(desk: Desk) -> None:
+    """A document is known to the account that it was uploaded to: in the same run, later on, and from a ledger."""
+    two_accounts(desk)
+    write(desk, a="one")
+    here, there = ({"op": "document.upload", "file": "a.md", "account": name} for name in ("us", "eu"))
+    lines = [SKIP, {**here, "id": "us"}, {**there, "id": "eu", "needs": ["us"]}]
+    job = desk.job(lines)
+    assert desk.bulkops("run", job, *desk.target).code == 0
+    lines += [
+        {**here, "id": "us again"},
+        {**there, "id": "eu again"},
+        {"op": "document.upload", "id": "own", "file": "a.md"},
+    ]
+    assert desk.bulkops("run", desk.job(lines), *desk.target).code == 0
+    ended = results(desk, job)
+    assert [name for name in ended if "existed" in ended[name]] == ["us again", "eu again"]
+    later = desk.job([SKIP, {**here, "id": "us"}, {**there, "id": "eu"}], "later.jsonl")
+    assert desk.bulkops("run", later, *desk.target, "--ledger", "job.run").code == 0
+    for name, key in (("us", US), ("eu", EU)):
+        [document] = world(desk, key).documents
+        assert {ended[name]["document_id"], results(desk, later)[name]["document_id"]} == {document}

@@ -299,7 +299,7 @@ class Job:
                 run.files,
                 pins,
                 reads_before=run.plan.selection.before,
-                directory=Directory(REFERENCE, run.sender, self.checkpoint),
+                directory=Directory(REFERENCE, run.sender, self.checkpoint, "default"),
             )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)
