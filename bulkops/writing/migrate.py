@@ -152,6 +152,8 @@ def migrate_lines(move: Move, source: str, target: str, *, start: Path, model: s
     said: dict[str, Json] = {
         "name": plain(f"migrate {source} to {target}"),
         "about": plain(f"The agents of {source}, with what they use, for {target}. {source} is only read."),
+        # Without it the run would want a key of the account `default`, to which none of the lines go.
+        "account": target,
         "accounts": {"source": source, "target": target},
         "defaults": {
             "tool.create": {"account": "target"},

@@ -133,6 +133,21 @@ def test_a_migration(desk: Desk) -> None:
     assert ended.rows[1]["map"] == {"tool_1": ids["tool_1"], first: ids[first]}
 
 
+@pytest.mark.parametrize("key", ["", US, EU])
+def test_a_migration_needs_the_keys_of_its_two_accounts_alone(desk: Desk, key: str) -> None:
+    """A migration is planned, run and taken back without another account, whatever key is in the environment."""
+    desk.env["ELEVENLABS_API_KEY"] = key
+    two_accounts(desk)
+    made(desk, "First")
+    new(desk, "--out", "move.jsonl")
+    ended = desk.run("move.jsonl")
+    assert ended.code == 0, ended.err
+    assert names(desk, EU) == ["First"]
+    assert desk.bulkops("undo", "move.jsonl", "--out", "undo.jsonl").code == 0
+    assert desk.run("undo.jsonl", "--yes").code == 0
+    assert not world(desk, EU).agents
+
+
 def test_what_is_unmapped_is_listed(desk: Desk) -> None:
     """While an id is unmapped no job is written: each is listed, with what it is and who uses it."""
     two_accounts(desk)
