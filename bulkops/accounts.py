@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile
 
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
+DEFAULT_ACCOUNT = "default"
+"""The account of a run that names none; it need not stand in the accounts file."""
 KEY_COMMAND_TIMEOUT = 60.0
 PERCENT = 100
 _TEXTS = frozenset({"base_url", "tier", "rate", "reserve", "poll_share", "api_key_file", "api_key_command"})
@@ -82,7 +84,7 @@ def find_account(
     if name is not None and name not in entries:
         known = ", ".join(sorted(entries)) or "none"
         raise UsageError(f"there is no account {name!r} in {accounts_path(environ)} (it has: {known})")
-    entry = entries.get(name or "default", {})
+    entry = entries.get(name or DEFAULT_ACCOUNT, {})
     base_url = wanted.base_url or entry.get("base_url") or api.base_url
     check_base_url(base_url)
     tier, source = _tier(api, wanted, entry)
@@ -91,7 +93,7 @@ def find_account(
     reserve = parse_reserve(wanted.reserve or entry.get("reserve") or "0%")
     share = wanted.poll_share or entry.get("poll_share")
     return Account(
-        name=name or "default",
+        name=name or DEFAULT_ACCOUNT,
         base_url=base_url,
         key=key,
         tier=scaled(tier, time_scale),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ORIGIN, KEY, MEANT = "origin", "key", "account"
 """The words of `meta` that say it: of the run's own account as they are, of others with a name behind."""
+OWN = "own_account"
+"""The word that names the run's own account."""
 
 
 def belonging(
@@ -27,7 +29,7 @@ def belonging(
     The key's mark is an HMAC under the random id of the checkpoint, 8 bytes of it: it tells whether a key is
     the same one, and nothing about the key.
     """
-    kept = {}
+    kept = {OWN: settings.account.name}
     for account, end in _accounts(settings):
         mark = hmac.digest(bytes.fromhex(checkpoint_id), account.key.reveal().encode(), "sha256")[:8]
         kept[ORIGIN + end] = f"{settings.api.name} {account.base_url.rstrip('/')}"

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulkops.accounts import DEFAULT_ACCOUNT
 from bulkops.api import PROFILES
-from bulkops.checkpoint.belonging import ORIGIN
+from bulkops.checkpoint.belonging import ORIGIN, OWN
 from bulkops.checkpoint.locking import under_way
 from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.cli.written import out_of, write_job
-from bulkops.errors import JobError, UsageError
-from bulkops.jobfile import JobFile
-from bulkops.jobfile.header import said_once
+from bulkops.errors import UsageError
 from bulkops.outputs.atomic import atomic_write
 from bulkops.reporting.words import number
 from bulkops.writing.undo import undo_lines
@@ -65,7 +64,7 @@ def run(options: Options) -> int:
         of_job = counted(undo_lines(reader, api, leave, guarded=not options.even_if_changed))
         first = next(of_job, None)
         if first is not None:
-            write_job(out, chain([_header(job), first], of_job), lambda _: _what(lines))
+            write_job(out, chain([_header(job, reader.meta(OWN)), first], of_job), lambda _: _what(lines))
     if first is None:
         say(f"{job}: there is nothing that could be taken back")
     if removed:
@@ -78,24 +77,15 @@ def run(options: Options) -> int:
     return 0
 
 
-def _header(job: Path) -> bytes:
+def _header(job: Path, account: str | None) -> bytes:
     said: dict[str, Json] = {
         "name": f"undo {job.stem}",
         "about": f"Takes back what {job.name} did, the last first; what it leaves stands in {LEFT} of its run folder.",
     }
-    if (account := _account_of(job)) is not None:
+    # A run without accounts has one of this name as well, which nobody has to have in a file.
+    if account is not None and account != DEFAULT_ACCOUNT:
         said["account"] = account
     return orjson.dumps({"$job": said})
-
-
-def _account_of(job: Path) -> str | None:
-    """Return the account that a job names, as far as it can still be read."""
-    try:
-        with JobFile.open(job) as file:
-            account: str | None = said_once(file).get("account")
-            return account
-    except JobError:
-        return None
 
 
 def _what(lines: Counter[str]) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.e2e.e2e_accounts import EU, two_accounts
+from tests.e2e.e2e_accounts import world as world_of
 from tests.e2e.e2e_commands import KEY, agent, agents, end_of, results, run_folder, states, table, until
 
 if TYPE_CHECKING:
@@ -385,3 +387,16 @@ def test_what_was_left_alone_is_nothing_to_take_back(desk: Desk) -> None:
     undone = desk.bulkops("undo", job)
     assert "nothing that could be taken back" in undone.err
     assert "not taken back" not in undone.err
+
+
+@pytest.mark.parametrize("header", [None, "us"])
+def test_an_undo_goes_to_the_account_of_the_run(desk: Desk, header: str | None) -> None:
+    """A run whose account a flag chose is taken back in that account, also where the header names another one."""
+    two_accounts(desk)
+    job = desk.job([{"$job": {"account": header}} if header else {"$job": {"name": "any"}}, agent("x")])
+    assert desk.run(job, "--account", "eu").code == 0
+    made = results(job)[0]["result"]["agent_id"]
+    assert made in world_of(desk, EU).agents
+    undo(desk, job)
+    assert desk.run(*UNDO).code == 0
+    assert made not in world_of(desk, EU).agents
