@@ -282,6 +282,8 @@ class Plan:
 
     def check_deletes(self, most: int | None) -> None:
         """Raise UsageError when more is left to delete than that."""
+        if most is not None and most < 0:
+            raise UsageError(f"--max-delete takes a number from 0, not {most}")
         if most is not None and self.deletes > most:
             raise UsageError(
                 f"the job deletes {deletes_words(self)}, and --max-delete is {most:,}; nothing was sent."

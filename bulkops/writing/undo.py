@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulkops.checkpoint.changes import changes_of
+from bulkops.jobfile.marks import is_plain_name
 from bulkops.jobfile.reading import LONGEST_LINE
 from bulkops.model import State
 from bulkops.operations.agent_clone import CloneAgent
@@ -31,6 +32,9 @@ _FINDING = frozenset({CreateAgent.kind, CloneAgent.kind})
 _LASTING = {"agent.simulate": ("simulation", "simulation_id"), "document.index": ("index", "document_id")}
 """What leaves something behind that is told in its result only: what that is called, and the field of its id."""
 _NOT_ENDED = 2**62
+_ANY = "*"
+"""In the place of an account: what has begun and not ended does not say in which."""
+LONGEST_NAME = 60
 _SORTING_KIB = 32 * 1024
 _CANNOT = "the API cannot delete it"
 _IN_DOUBT = "it is in doubt what became of it; settle that first"
@@ -51,21 +55,23 @@ def undo_lines(
         scratch.execute("PRAGMA journal_mode=OFF")
         scratch.execute(f"PRAGMA cache_size={-_SORTING_KIB}")
         scratch.execute(
-            "CREATE TABLE touch (agent TEXT, place INTEGER, PRIMARY KEY (agent, place)) WITHOUT ROWID"
+            "CREATE TABLE touch (agent TEXT, account TEXT, place INTEGER, PRIMARY KEY (agent, account, place))"
+            " WITHOUT ROWID"
         )
         scratch.execute("BEGIN")
         survey = _Survey(reader, api, scratch, left)
         survey.take()
-        latest = "SELECT agent FROM touch GROUP BY agent ORDER BY max(place) DESC"
-        for (agent,) in scratch.execute(latest):
-            touches = survey.touches_of(agent)
+        latest = "SELECT agent, account FROM touch GROUP BY agent, account ORDER BY max(place) DESC"
+        for agent, account in scratch.execute(latest):
+            touches = survey.touches_of(agent, account)
             line = taken_back(agent, touches, api, guarded=guarded)
             if isinstance(line, dict) and len(orjson.dumps(line)) > LONGEST_LINE:
                 line = Left("it is larger than a line of a job may be")
             if isinstance(line, Left):
                 left(_told("agent", agent, touches[-1].by, line.why))
             elif line is not None:
-                yield line
+                # Two accounts may have agents with one id, which are two agents.
+                yield line if account in ("", _ANY) else {**line, "id": _id_in(account, agent)}
 
 
 class _Survey:
@@ -91,7 +97,7 @@ class _Survey:
             self._take_made(place, row, record)
             if row.kind in _CHANGING or _has_found(row, record):
                 for agent in self._changed_by(row, record):
-                    self._note(agent, place)
+                    self._note(agent, place, record.get("account"))
         for number, (key, steps) in enumerate(groupby(self._reader.open_steps(), key=lambda step: step.key)):
             self._take_begun(_NOT_ENDED + number, key, list(steps))
 
@@ -100,7 +106,7 @@ class _Survey:
         doubt = _doubt(record)
         for made in record["created"]:
             if made["kind"] == self._agents:
-                self._note(made["id"], place)
+                self._note(made["id"], place, record.get("account"))
             else:
                 self._left(_told(made["kind"], made["id"], record, doubt or _CANNOT))
         if doubt is not None and not record["created"] and row.kind not in _CHANGING:
@@ -120,11 +126,14 @@ class _Survey:
         if not touched:
             self._left(_told(kind, made, _unended(steps[-1].endpoint), _BEGUN))
         for agent in touched:
-            self._note(agent, place)
+            self._note(agent, place, _ANY)
 
-    def touches_of(self, agent: str) -> list[Touch]:
-        """Return what was done to an agent, in the order of time."""
-        places = self._scratch.execute("SELECT place FROM touch WHERE agent = ? ORDER BY place", (agent,))
+    def touches_of(self, agent: str, account: str) -> list[Touch]:
+        """Return what was done to an agent of an account, in the order of time."""
+        places = self._scratch.execute(
+            "SELECT place FROM touch WHERE agent = ? AND account IN (?, ?) ORDER BY place",
+            (agent, account, _ANY),
+        )
         return [self._touch(agent, place) for (place,) in places.fetchall()]
 
     def _touch(self, agent: str, place: int) -> Touch:
@@ -156,8 +165,14 @@ class _Survey:
     def _ids(self, answers: list[Json]) -> set[str]:
         return {answer[self._api.agent_id_field] for answer in answers if isinstance(answer, dict)}
 
-    def _note(self, agent: str, place: int) -> None:
-        self._scratch.execute("INSERT OR IGNORE INTO touch VALUES (?, ?)", (agent, place))
+    def _note(self, agent: str, place: int, account: str | None) -> None:
+        """Note it; records name no account where it is the run's own."""
+        self._scratch.execute("INSERT OR IGNORE INTO touch VALUES (?, ?, ?)", (agent, account or "", place))
+
+
+def _id_in(account: str, agent: str) -> str:
+    named = account if is_plain_name(account) else account.encode().hex()
+    return f"undo:{named[:LONGEST_NAME]}:{agent}"
 
 
 def _has_found(row: OperationRow, record: Mapping[str, Json]) -> bool:

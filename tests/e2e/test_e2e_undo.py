@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from tests.e2e.e2e_accounts import EU, two_accounts
+from tests.e2e.e2e_accounts import EU, US, two_accounts
 from tests.e2e.e2e_accounts import world as world_of
 from tests.e2e.e2e_commands import KEY, agent, agents, end_of, results, run_folder, states, table, until
 
@@ -400,3 +400,22 @@ def test_an_undo_goes_to_the_account_of_the_run(desk: Desk, header: str | None) 
     undo(desk, job)
     assert desk.run(*UNDO).code == 0
     assert made not in world_of(desk, EU).agents
+
+
+def test_agents_of_two_accounts_are_taken_back_each(desk: Desk) -> None:
+    """An id that there is in two accounts stands for two agents: each is taken back in its own."""
+    two_accounts(desk)
+    seed = "agent_seed_0001"
+    lines = [
+        {"op": "agent.update", "id": name, "agent_id": seed, "account": name, "body": {"name": f"of {name}"}}
+        for name in ("us", "eu")
+    ]
+    job = desk.job(lines)
+    before = [agent.name for key in (US, EU) for agent in world_of(desk, key).agents.values()]
+    assert desk.run(job).code == 0
+    now = [agent.name for key in (US, EU) for agent in world_of(desk, key).agents.values()]
+    assert now == ["of us", "of eu"]
+    assert desk.bulkops("undo", job, "--out", "back.jsonl").code == 0
+    ended = desk.run(desk.folder / "back.jsonl")
+    assert ended.code == 0, ended.err
+    assert [agent.name for key in (US, EU) for agent in world_of(desk, key).agents.values()] == before
