@@ -31,6 +31,8 @@ class Replacement:
     """Files with the ids of the documents that they replace."""
     new: list[Path] = field(default_factory=list)
     unchanged: int = 0
+    outdated: dict[str, str] = field(default_factory=dict)
+    """Ids of documents that were replaced before, each with that of the last one under its name."""
     gone: dict[str, str] = field(default_factory=dict)
     removes: bool = False
 
@@ -48,17 +50,21 @@ class Replacement:
         once["defaults"]["document.upload"]["tags"] = [_TAG]
         yield orjson.dumps({"$job": {"name": f"replace {self.folder.name}", "about": about, **once}})
         ids: dict[str, str | None] = dict.fromkeys(self.gone.values()) if self.removes else {}
+        new: dict[str, str] = {}
         for number, (path, old) in enumerate(self.changed, 1):
             line = {
                 "id": f"document-{number}",
                 **upload_line(path, self.folder, start),
                 "meta": {"replaces": old},
             }
-            ids[old] = f"${{ref:{line['id']}#document_id}}"
+            ids[old] = new[old] = f"${{ref:{line['id']}#document_id}}"
             yield orjson.dumps(line)
         for path in self.new:
             yield orjson.dumps(upload_line(path, self.folder, start))
         if ids:
+            # An agent that missed an earlier replacement still has what was replaced then.
+            for outdated, last in self.outdated.items():
+                ids[outdated] = None if last in ids and ids[last] is None else new.get(last, last)
             line = {
                 "op": "agent.update",
                 "id": "agent:${row:agent_id}",
@@ -91,7 +97,7 @@ def replacement(
     UsageError when the folder or the results cannot be read, or no document of the folder was uploaded by them.
     """
     found = Replacement(folder, removes=removes)
-    known = _documents(ledgers)
+    known = _documents(ledgers, found.outdated)
     for path in documents_in(folder, include):
         before = known.pop(path.relative_to(folder).as_posix(), None)
         if before is None:
@@ -108,8 +114,9 @@ def replacement(
     return found
 
 
-def _documents(ledgers: Sequence[Path]) -> dict[str, tuple[str, str | None]]:
-    """Return the documents by name: the id, and the content where the run has looked at it."""
+def _documents(ledgers: Sequence[Path], outdated: dict[str, str]) -> dict[str, tuple[str, str | None]]:
+    """Return the documents by name: the last id, and its content where the run has looked at it; note earlier ids."""
+    earlier: dict[str, set[str]] = {}
     known: dict[str, tuple[str, str | None]] = {}
     for path in ledgers:
         try:
@@ -120,9 +127,14 @@ def _documents(ledgers: Sequence[Path]) -> dict[str, tuple[str, str | None]]:
                     told: Mapping[str, Json] = orjson.loads(record)
                     if told["op"] == "document.upload" and told["status"] == "done":
                         result = told["result"]
-                        known[result["name"]] = (result["document_id"], result.get("sha256"))
+                        name, entity = result["name"], result["document_id"]
+                        earlier.setdefault(name, set()).add(entity)
+                        known[name] = (entity, result.get("sha256"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"--ledger: {path} cannot be read as results of a run: {error}") from None
+    for name, ids in earlier.items():
+        last = known[name][0]
+        outdated.update(dict.fromkeys(ids - {last}, last))
     return known
 
 

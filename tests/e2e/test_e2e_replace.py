@@ -104,6 +104,23 @@ def test_what_has_no_file_any_more_can_be_taken_out(desk: Desk) -> None:
     assert documents_of(desk)["all"] == [old["a.md"], old["b.md"], "doc_static"]
 
 
+def test_an_agent_that_missed_a_replacement_gets_the_last_one(desk: Desk) -> None:
+    """A document that was replaced twice is replaced also where an agent still has the first one."""
+    old = begin(desk)
+    words = ("new", "replace", "handbook", "--ledger", "first.run")
+    handbook(desk, b="TWO")
+    assert desk.bulkops(*words, "--out", "second.jsonl").code == 0
+    assert desk.bulkops("run", "second.jsonl", *desk.target).code == 0
+    late = {"op": "agent.create", "body": {"name": "late", **knowledge([old["b.md"]])}}
+    assert desk.bulkops("run", desk.job([late], "late.jsonl"), *desk.target).code == 0
+    handbook(desk, a="ONE")
+    assert desk.bulkops(*words, "--ledger", "second.run", "--out", "third.jsonl").code == 0
+    assert desk.bulkops("run", "third.jsonl", *desk.target).code == 0
+    (last,) = documents_of(desk)["late"]
+    assert last != old["b.md"]
+    assert documents_of(desk)["all"][1] == last
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment_agents_have_a_whole_set(desk: Desk, seed: int) -> None:
     """At every kill each agent has either all the old documents or all the new ones; in the end the new ones."""
