@@ -59,10 +59,10 @@ class Checkpoint(Protocol):
     async def records_of(self, keys: bytes) -> list[bytes]:
         """Return the records of those operations that have ended, in this order; the keys stand one after the other."""
 
-    async def pin(self, key: bytes, request: bytes, reply: bytes) -> None:
+    async def pin(self, key: bytes, request: bytes, reply: bytes, *, anew: bool = False) -> None:
         """Remember an answer that all operations of a line see, or one of them; durable when it returns.
 
-        `key` is that of the line or the operation. The first answer stays.
+        `key` is that of the line or the operation. The first answer stays, unless it is `anew`.
         """
 
     async def pinned(self, key: bytes, request: bytes) -> bytes | None:

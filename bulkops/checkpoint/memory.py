@@ -99,8 +99,10 @@ class MemoryCheckpoint:
         await _turn()
         return found
 
-    async def pin(self, key: bytes, request: bytes, reply: bytes) -> None:
-        """Remember the answer that all operations of a line see, or one of them; the first one stays."""
+    async def pin(self, key: bytes, request: bytes, reply: bytes, *, anew: bool = False) -> None:
+        """Remember the answer that all operations of a line see, or one of them; the first one stays, unless `anew`."""
+        if anew:
+            self._pins.pop((key, request), None)
         self._pins.setdefault((key, request), reply)
         await _turn()
 

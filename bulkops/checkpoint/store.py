@@ -125,12 +125,12 @@ class SqliteCheckpoint:
         found: list[bytes] = await self._call(partial(tables.records_of, keys=keys))
         return found
 
-    async def pin(self, key: bytes, request: bytes, reply: bytes) -> None:
+    async def pin(self, key: bytes, request: bytes, reply: bytes, *, anew: bool = False) -> None:
         """Remember an answer that all operations of a line see, or one of them; durable when it returns.
 
-        `key` is that of the line or the operation. The first answer stays.
+        `key` is that of the line or the operation. The first answer stays, unless it is `anew`.
         """
-        put = partial(tables.put_pin, line_key=key, request=request, reply=reply)
+        put = partial(tables.put_pin, line_key=key, request=request, reply=reply, anew=anew)
         await self._call(put)
 
     async def pinned(self, key: bytes, request: bytes) -> bytes | None:

@@ -140,10 +140,12 @@ def reopen(connection: sqlite3.Connection, key: bytes, steps: Sequence[StepRow])
     put_steps(connection, steps)
 
 
-def put_pin(connection: sqlite3.Connection, line_key: bytes, request: bytes, reply: bytes) -> None:
-    """Remember an answer unless one is remembered already."""
+def put_pin(
+    connection: sqlite3.Connection, line_key: bytes, request: bytes, reply: bytes, *, anew: bool = False
+) -> None:
+    """Remember an answer unless one is remembered already, or `anew` in its place."""
     connection.execute(
-        "INSERT OR IGNORE INTO pin VALUES (?, ?, ?, ?)",
+        f"INSERT OR {'REPLACE' if anew else 'IGNORE'} INTO pin VALUES (?, ?, ?, ?)",
         (line_key, request, reply, pin_sum(line_key, request, reply)),
     )
 

@@ -79,8 +79,15 @@ class Pins(Protocol):
 class Finds(Protocol):
     """What there is already."""
 
+    @property
+    def listens(self) -> bool:
+        """Return whether it has to hear of what takes effect."""
+
     async def find(self, account: str, step: Find, key: bytes, /, *, begun: bool) -> Json:
         """Return what there is; with none the operation may make one."""
+
+    def heard(self, account: str, request: Request, made: str | None, /) -> None:
+        """Hear of a request that took effect."""
 
     def ended(self, key: bytes, made: str | None, /, *, doubtful: bool) -> None:
         """Hear what an operation has made that found none, at its end; or that it may have made something."""
@@ -307,6 +314,8 @@ class Drive:
             self.making.end(place)
         running.attempts += heard.life.attempt
         _own(running, request, heard.entity)
+        if self.directory is not None and self.directory.listens:
+            self.directory.heard(running.account, request, heard.entity)
         if request.makes is not None:
             self._let_go(running)
         return Reply(200, heard.json or {}, heard.headers)

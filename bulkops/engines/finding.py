@@ -57,6 +57,13 @@ class Directory:
         self._stamps = stamps
         self._earlier = earlier
         self._known: dict[tuple[str, str], dict[str, list[Json]]] = {}
+        self._names_of: dict[str, dict[str, str]] = {}
+        """By account the names of its agents, once something was deleted or renamed."""
+        self._meanwhile: list[tuple[str, Request, str | None]] = []
+        self._listing: set[str] = set()
+        """The accounts whose listing is being read."""
+        self.listens = False
+        """Whether it has to hear of what is made, changed and deleted, as names are looked for."""
         self._reading = anyio.Lock()
         self._claims: dict[_Place, _Claim] = {}
         self._claimed: dict[bytes, _Place] = {}
@@ -89,12 +96,14 @@ class Directory:
         """Return the content that an operation uploads; once it has begun, that which it began to upload."""
         kept = await self._checkpoint.pinned(key, CONTENT) if begun else None
         if kept is not None:
-            return kept.decode()
+            content: str = orjson.loads(kept)
+            return content
         try:
             found = await to_thread.run_sync(content_digest, file)
         except OSError as error:
             raise OperationFailed("no_file", f"{file} cannot be read: {error.strerror}") from None
-        await self._checkpoint.pin(key, CONTENT, found.encode())
+        # The file may have been edited since an attempt that had no effect.
+        await self._checkpoint.pin(key, CONTENT, orjson.dumps(found), anew=True)
         return found
 
     def ended(self, key: bytes, made: str | None, *, doubtful: bool) -> None:
@@ -107,9 +116,45 @@ class Directory:
         if doubtful:
             return
         account, kind, name = place
-        if made is not None and (account, kind) in self._known:
-            self._known[account, kind].setdefault(name, []).append(made)
+        known = self._known.get((account, kind))
+        if made is not None and known is not None and made not in known.setdefault(name, []):
+            known[name].append(made)
         del self._claims[place], self._claimed[key]
+
+    def heard(self, account: str, request: Request, made: str | None) -> None:
+        """Hear of a request that took effect, so that what the listing told stays true."""
+        kind = self._api.agent_list.lists
+        names = self._known.get((account, kind))
+        if names is None:
+            if account in self._listing:
+                # It is being read, and may or may not have it.
+                self._meanwhile.append((account, request, made))
+            return
+        body = request.body if isinstance(request.body, dict) else {}
+        name = body.get(self._api.name_field)
+        if request.endpoint == self._api.agent_create.name and made is not None:
+            self._put(account, names, made, name)
+        elif request.endpoint == self._api.agent_update.name and isinstance(name, str):
+            entity = request.path.rpartition("/")[2]
+            self._drop(account, names, entity)
+            self._put(account, names, entity, name)
+        elif request.endpoint == self._api.agent_delete.name:
+            self._drop(account, names, request.path.rpartition("/")[2])
+
+    def _put(self, account: str, names: dict[str, list[Json]], entity: str, name: Json) -> None:
+        if isinstance(name, str):
+            bare = unstamped(name) if self._stamps else name
+            if entity not in names.setdefault(bare, []):
+                names[bare].append(entity)
+            if account in self._names_of:
+                self._names_of[account][entity] = bare
+
+    def _drop(self, account: str, names: dict[str, list[Json]], entity: str) -> None:
+        if account not in self._names_of:
+            self._names_of[account] = {each: name for name, ids in names.items() for each in ids}
+        name = self._names_of[account].pop(entity, None)
+        if name is not None:
+            names[name].remove(entity)
 
     async def _unclaimed(self, place: _Place, key: bytes, name: str) -> None:
         """Wait until nobody else is about to make the same."""
@@ -123,8 +168,10 @@ class Directory:
         async with self._reading:
             if (account, kind) not in self._known:
                 listing = self._api.listing_of(kind)
-                known = self._uploaded(account) if listing is None else self._listed(account, listing)
-                self._known[account, kind] = await known
+                if listing is None:
+                    self._known[account, kind] = await self._uploaded(account)
+                else:
+                    self._known[account, kind] = await self._listed(account, listing)
         return self._known[account, kind]
 
     async def _uploaded(self, account: str) -> dict[str, list[Json]]:
@@ -140,6 +187,19 @@ class Directory:
             raise OperationFailed("no_ledger", f"{error.filename} cannot be read: {error.strerror}") from None
 
     async def _listed(self, account: str, listing: Listing) -> dict[str, list[Json]]:
+        self.listens = True
+        self._listing.add(account)
+        try:
+            found = self._known[account, listing.lists] = await self._begun_anew(account, listing)
+            for each in self._meanwhile:
+                self.heard(*each)
+        finally:
+            self._listing.discard(account)
+            self._meanwhile.clear()
+        return found
+
+    async def _begun_anew(self, account: str, listing: Listing) -> dict[str, list[Json]]:
+        """Read a listing, again where it moved meanwhile."""
         for attempt in range(1, MOST_ATTEMPTS + 1):
             try:
                 return await self._read(account, listing)

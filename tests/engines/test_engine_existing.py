@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
 
+from bulkops.api import REFERENCE
+from bulkops.checkpoint.memory import MemoryCheckpoint
+from bulkops.engines.finding import Directory
+from bulkops.model import Find
 from bulkops.planning import Selection
 from tests.engines.engine_bench import AGENT, Job, Server, counts
 from tests.engines.test_engine_dependants import create, failing
@@ -159,3 +165,57 @@ def test_a_retry_looks_again(tmp_path: Path) -> None:
     """What failed because it was there is done once that is gone, and looked for in a new listing."""
     job, _, _ = after_seeding(tmp_path, ["A"], [named("a", "A", "error")])
     assert counts(run_jumping(lambda: job.run(Server(), Selection(failed=True)))) == {"done": 1}
+
+
+def test_what_others_make_is_found(tmp_path: Path) -> None:
+    """What a plain line makes after the listing was read is there for those that look for its name."""
+    lines = [
+        named("a", "A", "skip"),
+        {**named("b", "B", None), "needs": ["a"]},
+        {**named("c", "B", "skip"), "needs": ["b"]},
+    ]
+    job, server, run = after_seeding(tmp_path, [], lines)
+    assert counts(run) == {"done": 3}
+    assert len(server.world.agents) == 2
+    assert job.rows()[2]["result"]["agent_id"] == job.rows()[1]["result"]["agent_id"]
+
+
+def test_what_was_deleted_is_not_found(tmp_path: Path) -> None:
+    """An agent that the run has deleted is not taken for one that is there."""
+    delete = {"op": "agent.delete", "id": "d", "agent_id": "${ref:a#agent_id}"}
+    lines = [named("a", "A", "skip"), delete, {**named("b", "A", "skip"), "needs": ["d"]}]
+    job, server, run = after_seeding(tmp_path, ["A"], lines)
+    assert counts(run) == {"done": 3}
+    assert [agent.agent_id for agent in server.world.agents.values()] == [job.rows()[2]["result"]["agent_id"]]
+
+
+def test_what_was_renamed_goes_by_its_new_name(tmp_path: Path) -> None:
+    """After a line has renamed an agent, the old name is free and the new one taken."""
+    rename = {"op": "agent.update", "id": "r", "agent_id": "${ref:a#agent_id}", "body": {"name": "B"}}
+    after = [{**named("old", "A", "skip"), "needs": ["r"]}, {**named("new", "B", "skip"), "needs": ["r"]}]
+    job, server, run = after_seeding(tmp_path, ["A"], [named("a", "A", "skip"), rename, *after])
+    assert counts(run) == {"done": 4}
+    assert sorted(agent.name for agent in server.world.agents.values()) == ["A", "B"]
+    assert "existed" not in job.rows()[2]["result"]
+    assert job.rows()[3]["result"]["agent_id"] == job.rows()[0]["result"]["agent_id"]
+
+
+def test_the_content_is_that_of_the_last_attempt(tmp_path: Path) -> None:
+    """A file that was edited after a refusal is known by what was uploaded then, also after a kill."""
+    file = tmp_path / "a.md"
+    step = Find("document", "a", "document.upload", str(file))
+
+    async def found(text: str, *, begun: bool) -> Any:
+        file.write_text(text)
+        return (await directory.find("default", step, b"k" * 16, begun=begun))["sha256"]
+
+    async def attempts() -> list[Any]:
+        return [
+            await found("one", begun=False),
+            await found("two", begun=False),
+            await found("3", begun=True),
+        ]
+
+    directory = Directory(REFERENCE, Mock(), MemoryCheckpoint(), "default")
+    digests = asyncio.run(attempts())
+    assert digests[0] != digests[1] == digests[2]
