@@ -101,7 +101,7 @@ def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
     tools, replaced = migrate.hide_secrets(tools)
     folder = Path(options.documents) if options.documents else None
     documents = migrate.find_documents(folder, (use for agent in agents for use in agent.uses))
-    move = migrate.Move(agents, tools, documents, mapped)
+    move = migrate.Move(api, agents, tools, documents, mapped)
     migrate.check_mapped(move, f"{source} → {target}")
     for words in (*left_out, *replaced):
         say(safe_text(words, 1000))

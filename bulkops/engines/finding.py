@@ -179,7 +179,7 @@ class Directory:
 
         def read() -> dict[str, list[Json]]:
             with self._checkpoint.reader() as reader:
-                return uploaded(reader, self._earlier, account, self._account)
+                return uploaded(self._api, reader, self._earlier, account, self._account)
 
         try:
             return await to_thread.run_sync(read)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from bulkops.api.profile import Profile
     from bulkops.checkpoint import Reader
     from bulkops.model import Json
 
@@ -32,7 +33,9 @@ def mark(sha256: str, name: str) -> str:
     return hashlib.blake2b(f"{sha256} {name}".encode(), digest_size=16).hexdigest()
 
 
-def uploaded(own: Reader, earlier: Iterable[Path], account: str, runs: str) -> dict[str, list[Json]]:
+def uploaded(
+    api: Profile, own: Reader, earlier: Iterable[Path], account: str, runs: str
+) -> dict[str, list[Json]]:
     """Return the documents of an account by `mark`: of the results of earlier runs, and over them those of this one.
 
     What names no account is of the one that `runs` the job. They take some 300 bytes each. OSError when results cannot
@@ -41,8 +44,8 @@ def uploaded(own: Reader, earlier: Iterable[Path], account: str, runs: str) -> d
     found: dict[str, list[Json]] = {}
     for path in earlier:
         with path.open("rb") as file:
-            found.update(_documents(file, account, runs))
-    found.update(_documents(own.records(), account, runs))
+            found.update(_documents(api, file, account, runs))
+    found.update(_documents(api, own.records(), account, runs))
     return found
 
 
@@ -55,7 +58,9 @@ def told_of(known: Json) -> dict[str, Json]:
     )
 
 
-def _documents(records: Iterable[bytes], account: str, runs: str) -> Iterator[tuple[str, list[Json]]]:
+def _documents(
+    api: Profile, records: Iterable[bytes], account: str, runs: str
+) -> Iterator[tuple[str, list[Json]]]:
     for record in records:
         # Most say nothing of the kind; they are not worth parsing.
         if record.find(_MARK) < 0:
@@ -65,8 +70,8 @@ def _documents(records: Iterable[bytes], account: str, runs: str) -> Iterator[tu
             continue
         result = told["result"]
         if told["op"] == "document.upload" and told["status"] == "done" and "sha256" in result:
-            model, status = result.get("embedding_model"), result.get("status")
+            model, status = result.get(api.index_model_field), result.get(api.watches["index"].status_field)
             yield (
-                mark(result["sha256"], result["name"]),
-                [(result["document_id"], model and sys.intern(model), status and sys.intern(status))],
+                mark(result["sha256"], result[api.name_field]),
+                [(result[api.document_id_field], model and sys.intern(model), status and sys.intern(status))],
             )

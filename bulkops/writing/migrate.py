@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from bulkops.api.profile import Profile
     from bulkops.model import Json
     from bulkops.writing.account import Agent, Use
 
@@ -47,6 +48,7 @@ class Tool:
 class Move:
     """What is moved: agents, bodies of tools, files of documents by id, and the ids that are mapped already."""
 
+    api: Profile
     agents: Sequence[Agent]
     tools: Mapping[str, Tool]
     documents: Mapping[str, Path]
@@ -197,10 +199,10 @@ def _clone(agent: Agent, move: Move) -> dict[str, Json]:
 
 def _ref(use: Use, move: Move) -> str:
     if use.id in move.tools:
-        return f"${{ref:tool:{use.id}#tool_id}}"
+        return f"${{ref:tool:{use.id}#{move.api.tool_create.entity}}}"
     if use.id in move.documents:
-        return f"${{ref:document:{use.id}#document_id}}"
-    return f"${{ref:agent:{use.id}#agent_id}}"
+        return f"${{ref:document:{use.id}#{move.api.document_id_field}}}"
+    return f"${{ref:agent:{use.id}#{move.api.agent_id_field}}}"
 
 
 def _edges(move: Move) -> dict[str, list[str]]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _CHANGING = frozenset({UpdateAgent.kind, DeleteAgent.kind})
 _FINDING = frozenset({CreateAgent.kind, CloneAgent.kind})
 """Kinds that may change an agent which is there, in place of making one."""
-_LASTING = {"agent.simulate": ("simulation", "simulation_id"), "document.index": ("index", "document_id")}
-"""What leaves something behind that is told in its result only: what that is called, and the field of its id."""
+_LASTING = {"agent.simulate": "simulation", "document.index": "index"}
+"""What leaves something behind that is told in its result only, and what that is called."""
 _NOT_ENDED = 2**62
 _ANY = "*"
 """In the place of an account: what has begun and not ended does not say in which."""
@@ -112,7 +112,8 @@ class _Survey:
         if doubt is not None and not record["created"] and row.kind not in _CHANGING:
             self._left(_told(row.kind.partition(".")[0], None, record, doubt))
         elif row.state is State.DONE and row.kind in _LASTING:
-            kind, field = _LASTING[row.kind]
+            kind = _LASTING[row.kind]
+            field = self._api.endpoints()[row.kind].entity or self._api.document_id_field
             self._left(_told(kind, record["result"].get(field), record, _CANNOT))
 
     def _take_begun(self, place: int, key: bytes, steps: list[StepRow]) -> None:

@@ -94,14 +94,13 @@ def _deletion(
 ) -> dict[str, Json] | Left:
     """Return the line that deletes an agent which the run made."""
     told = maker.by["result"] or {}
+    born = told.get(api.agent_list.created_field)
     guard: dict[str, Json] | None = None
     if changing and all(touch.changes for touch in changing):
         guard = {"expected": _own(_left_by(changing[-1]), api)}
-    elif (
-        not changing and told.get(api.agent_id_field) == agent and moment(told.get("created_at")) is not None
-    ):
+    elif not changing and told.get(api.agent_id_field) == agent and moment(born) is not None:
         # Its body need not be known: it was changed since when it says so.
-        guard = {"unchanged_since": told["created_at"]}
+        guard = {"unchanged_since": born}
         if api.name_field in told:
             guard["expected"] = {api.name_field: told[api.name_field]}
     if guarded and guard is None:
