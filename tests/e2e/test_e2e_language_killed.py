@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.crash.crash_sizes import size
 from tests.e2e.e2e_commands import end_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def world(desk: Desk, key: str) -> tuple[Counter[tuple[str, str]], dict[str, Any
     return Counter((effect.kind, effect.name) for effect in found.effects), agents
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(size(1, 20)))
 def test_a_killed_job_has_the_effects_of_an_undisturbed_one(desk_at: Callable[..., Desk], seed: int) -> None:
     """Killed at random moments and run again until it is done: the same things are there, each once, and alike."""
     desk = desk_at(latency=0.03)

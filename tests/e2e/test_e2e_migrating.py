@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.crash.crash_sizes import size
 from tests.e2e.e2e_accounts import EU, US, names, two_accounts, world
 from tests.e2e.e2e_commands import check_ending, end_of, results, run_folder, table
 
@@ -194,7 +195,7 @@ def test_migrations_that_cannot_be_written(desk: Desk, words: tuple[str, ...], m
     assert message in ended.err
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(size(1, 20)))
 def test_a_migration_killed_at_random_moments(desk_at: Callable[..., Desk], seed: int) -> None:
     """Killed again and again, with lost answers: each agent is there once and equal, and the source was only read."""
     chance = random.Random(seed)

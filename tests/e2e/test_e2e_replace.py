@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.crash.crash_sizes import size
 from tests.e2e.e2e_commands import KEY, end_of
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def test_an_agent_that_missed_a_replacement_gets_the_last_one(desk: Desk) -> Non
     assert documents_of(desk)["all"][1] == last
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(size(1, 20)))
 def test_killed_at_any_moment_agents_have_a_whole_set(desk: Desk, seed: int) -> None:
     """At every kill each agent has either all the old documents or all the new ones; in the end the new ones."""
     old = begin(desk)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from tests.crash.crash_sizes import size
 from tests.e2e.e2e_accounts import EU, US, two_accounts
 from tests.e2e.e2e_accounts import world as world_of
 from tests.e2e.e2e_commands import KEY, agent, agents, end_of, results, run_folder, states, table, until
@@ -260,7 +261,7 @@ def test_a_run_that_was_never_finished_is_taken_back(desk: Desk) -> None:
     assert world(desk) == before
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(size(1, 20)))
 def test_killed_at_any_moment_it_is_taken_back_all_the_same(desk_at: Callable[..., Desk], seed: int) -> None:
     """After kills of the run and of the run of its undo, both resumed, the account is as it was before."""
     chance = random.Random(seed)

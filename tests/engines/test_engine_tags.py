@@ -193,7 +193,7 @@ def needed(lines: list[dict[str, Any]], line: dict[str, Any]) -> list[dict[str, 
     return [other for other in lines if other["id"] in names or tags & set(other["tags"])]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=LINES, order=st.randoms(use_true_random=False), killed=st.none() | st.floats(0.05, 2.0))
 def test_any_job_with_tags_comes_out_as_its_lines_say(
     tmp_path: Path, drawn: list[dict[str, Any]], order: Any, killed: float | None
