@@ -17,6 +17,10 @@ BulkopsError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class BulkopsError(Exception):
@@ -127,6 +131,15 @@ class CheckpointError(Stop):
     """The checkpoint cannot be read or written; nothing is sent after it."""
 
     exit_code = 74
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield what was raised, without the groups around it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 class Locked(BulkopsError):

@@ -25,7 +25,7 @@ from bulkops.engines.drive import Drive
 from bulkops.engines.finding import Directory
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
-from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError
+from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError, leaves
 from bulkops.foreseeing import foresee
 from bulkops.jobfile import LISTED, Given, JobFile, open_job
 from bulkops.listed import Notes, readings
@@ -375,17 +375,10 @@ def _project(reader: Reader, order: Order, report: Report, stop: Stop | None, ow
 
 def _reason(group: BaseExceptionGroup[BaseException]) -> Stop:
     """Return what ended a run out of everything that was raised at once; what is no error of ours is raised."""
-    leaves = list(_leaves(group))
+    raised = list(leaves(group))
     for kind in (CheckpointError, Stop):
-        for leaf in leaves:
+        for leaf in raised:
             if isinstance(leaf, kind):
                 return leaf
-    ours = next((leaf for leaf in leaves if isinstance(leaf, BulkopsError)), None)
+    ours = next((leaf for leaf in raised if isinstance(leaf, BulkopsError)), None)
     raise ours if ours is not None else group
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

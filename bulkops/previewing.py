@@ -9,7 +9,7 @@ import anyio
 
 from bulkops import bounding
 from bulkops.checkpoint.memory import MemoryCheckpoint
-from bulkops.errors import InDoubt, OperationFailed, Stop
+from bulkops.errors import InDoubt, OperationFailed, Stop, leaves
 from bulkops.lifecycle import Life
 from bulkops.model import Effect, value
 from bulkops.pace.tiers import allowance_of
@@ -80,7 +80,7 @@ def preview(plan: Plan, settings: Settings, state: Path | None, most: int) -> Pr
         try:
             anyio.run(_read, ids, settings, state, found)
         except BaseExceptionGroup as group:
-            raise next(_stops(group), group) from None
+            raise next((leaf for leaf in leaves(group) if isinstance(leaf, Stop)), group) from None
     seen = [_seen(concern, found[_place(concern, settings)]) for concern in wanted]
     return Preview(seen, len(ids), beyond, unknown)
 
@@ -128,11 +128,3 @@ async def _read_some(
             found[place] = failure
         except InDoubt as doubt:
             found[place] = OperationFailed("unreadable", str(doubt))
-
-
-def _stops(group: BaseExceptionGroup[BaseException]) -> Iterator[Stop]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _stops(error)
-        elif isinstance(error, Stop):
-            yield error

@@ -8,13 +8,11 @@ import anyio
 import orjson
 from anyio import to_thread
 
-from bulkops.engines.ledger import content_digest, mark, told_of, uploaded
+from bulkops.engines.ledger import mark, told_of, uploaded
 from bulkops.errors import OperationFailed
-from bulkops.lifecycle import Life
-from bulkops.listing import list_rows
-from bulkops.model import Effect, Reply, Request, Save
+from bulkops.jobfile.uploads import content_digest
 from bulkops.reconcile import unstamped
-from bulkops.sending import Attempt
+from bulkops.sending.listings import listed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Listing, Profile
     from bulkops.checkpoint import Checkpoint
-    from bulkops.model import Find, Json
+    from bulkops.model import Find, Json, Request
     from bulkops.sending import Sender
 
     _Place = tuple[str, str, str]
@@ -210,24 +208,12 @@ class Directory:
 
     async def _read(self, account: str, listing: Listing) -> dict[str, list[Json]]:
         found: dict[str, list[Json]] = {}
-        steps, answer = list_rows(self._api, listing), None
-        while True:
-            try:
-                step = next(steps) if answer is None else steps.send(answer)
-            except StopIteration:
-                return found
-            if isinstance(step, Save):
-                for row in map(orjson.loads, step.data.splitlines()):
-                    name = row.get(listing.name_field)
-                    if isinstance(name, str):
-                        found.setdefault(unstamped(name) if self._stamps else name, []).append(
-                            row[listing.id_field]
-                        )
-                answer = Reply(200)
-            else:
-                assert isinstance(step, Request)
-                heard = await self._sender.send(Attempt(step, account, b"", 0, Life(Effect.READ)))
-                answer = Reply(200, heard.json, heard.headers)
+        async for row in listed_rows(self._api, listing, self._sender, account):
+            name = row.get(listing.name_field)
+            if isinstance(name, str):
+                bare = unstamped(name) if self._stamps else name
+                found.setdefault(bare, []).append(row[listing.id_field])
+        return found
 
 
 class _Claim:

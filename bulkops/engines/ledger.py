@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 _MARK = b'"sha256":'
-
-
-def content_digest(path: str) -> str:
-    """Return the SHA-256 of a file's bytes, in hex digits; OSError when it cannot be read."""
-    # A pipe that has taken the file's place would keep us waiting for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mark(sha256: str, name: str) -> str:

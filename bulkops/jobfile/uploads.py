@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 
@@ -24,3 +25,11 @@ def wrong_file(path: str) -> str | None:
     if not os.access(path, os.R_OK):
         return f"names {name}, which you are not allowed to read; change its permissions"
     return None
+
+
+def content_digest(path: str) -> str:
+    """Return the SHA-256 of a file's bytes, in hex digits; OSError when it cannot be read."""
+    # A pipe that has taken the file's place would keep us waiting for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

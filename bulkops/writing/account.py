@@ -6,23 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
-import orjson
 
 from bulkops.checkpoint.memory import MemoryCheckpoint
-from bulkops.errors import BulkopsError, OperationFailed, UsageError
+from bulkops.errors import BulkopsError, OperationFailed, UsageError, leaves
 from bulkops.lifecycle import Life
-from bulkops.listing import list_rows
 from bulkops.mapping import ids_at, texts_at
-from bulkops.model import Effect, Reply, Request, Save
+from bulkops.model import Effect
 from bulkops.pace.tiers import allowance_of
 from bulkops.pace.turns import Pace
 from bulkops.sending import Attempt, open_sender
+from bulkops.sending.listings import listed_rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from bulkops.model import Json
-    from bulkops.operation import Steps
     from bulkops.pace.sharing import Place
     from bulkops.sending import Sender
     from bulkops.settings import Settings
@@ -59,7 +57,7 @@ def read_agents(
     try:
         return anyio.run(_read, settings, wanted, kept, frozenset(known))
     except BaseExceptionGroup as group:
-        ours = [error for error in _leaves(group) if isinstance(error, BulkopsError)]
+        ours = [error for error in leaves(group) if isinstance(error, BulkopsError)]
         raise (ours[0] if ours else group) from None
 
 
@@ -76,7 +74,9 @@ async def _read(
     found: dict[str, Agent] = {}
     async with pace, open_sender(settings, settings.accounts, MemoryCheckpoint(), pace) as sender:
         try:
-            listed = [row[settings.api.agent_list.id_field] async for row in _rows(settings, sender)]
+            listing = settings.api.agent_list
+            rows = listed_rows(settings.api, listing, sender, account.name)
+            listed = [row[listing.id_field] async for row in rows]
         except OperationFailed as failure:
             raise UsageError(
                 f"the agents of account {account.name} cannot be listed: {failure.message}"
@@ -97,30 +97,11 @@ async def _read(
     return [found[agent_id] for agent_id in dict.fromkeys(wanted or listed)]
 
 
-async def _rows(settings: Settings, sender: Sender) -> AsyncIterator[Json]:
-    steps: Steps = list_rows(settings.api, settings.api.agent_list)
-    reply: Reply | None = None
-    while True:
-        try:
-            step = next(steps) if reply is None else steps.send(reply)
-        except StopIteration:
-            return
-        reply = Reply(200)
-        if isinstance(step, Request):
-            reply = await _ask(settings, sender, step)
-        elif isinstance(step, Save):
-            for line in step.data.splitlines():
-                yield orjson.loads(line)
-
-
-async def _ask(settings: Settings, sender: Sender, request: Request) -> Reply:
-    heard = await sender.send(Attempt(request, settings.account.name, b"", 0, Life(Effect.READ)))
-    return Reply(200, heard.json, heard.headers)
-
-
 async def _one(settings: Settings, sender: Sender, agent_id: str) -> Json:
     try:
-        return (await _ask(settings, sender, settings.api.agent_get.request(agent_id=agent_id))).json
+        request = settings.api.agent_get.request(agent_id=agent_id)
+        attempt = Attempt(request, settings.account.name, b"", 0, Life(Effect.READ))
+        return (await sender.send(attempt)).json
     except OperationFailed as failure:
         raise UsageError(
             f"agent {agent_id} of account {settings.account.name} cannot be read: {failure.message}"
@@ -150,8 +131,3 @@ def _at(value: Json, path: str) -> Json:
     for key in path.split("."):
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
-    for error in group.exceptions:
-        yield from _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]

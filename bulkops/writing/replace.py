@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,7 @@ import orjson
 
 from bulkops.errors import UsageError
 from bulkops.jobfile.problems import shown
+from bulkops.jobfile.uploads import content_digest
 from bulkops.writing.upload import documents_in, said_once, upload_line
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ def _documents(ledgers: Sequence[Path], outdated: dict[str, str]) -> dict[str, t
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return content_digest(os.fspath(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
