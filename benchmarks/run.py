@@ -37,6 +37,8 @@ SCRIPTS = (
     "pacing",
     "pacing_live",
     "polling",
+    "exporting",
+    "listening",
 )
 
 

@@ -29,7 +29,10 @@ def places(folder: Path | None, accounts: Iterable[Account], told: Told) -> dict
     if folder is None:
         return {}
     return {
-        account.name: place for account in accounts if (place := _place(folder, account, told)) is not None
+        account.name: place
+        for account in accounts
+        # To one without a key nothing is sent.
+        if account.key.reveal() and (place := _place(folder, account, told)) is not None
     }
 
 

@@ -29,6 +29,7 @@ class Answered:
     `readable`: the answer is whole and is what the API documents. `named`: it carries the id of what was made.
     `withheld`: the status came before the body gate was passed. `oversized`: the answer broke its size limit.
     `repeated`: the answer to another request named that id before, so one of the two was not meant for its request.
+    `spent`: it says that the account has nothing left to pay with.
     """
 
     status: int
@@ -37,6 +38,7 @@ class Answered:
     withheld: bool = False
     oversized: bool = False
     repeated: bool = False
+    spent: bool = False
 
 
 @value
@@ -57,6 +59,7 @@ class Verdict(Enum):
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
     KEY_REFUSED = "key refused"
+    SPENT = "nothing left of the account's quota"
     POSTPONED = "postponed"
     AGAIN = "a passing failure"
     UNREACHABLE = "unreachable"
@@ -95,6 +98,8 @@ def _classify_status(effect: Effect, end: Answered, *, once: bool, gone_is_done:
         return _classify_success(effect, end, once=once)
     if status == 404 and gone_is_done:
         return Verdict.DONE
+    if end.spent:
+        return Verdict.SPENT
     if status in _KEY_REFUSED:
         return Verdict.KEY_REFUSED
     if status == 403:

@@ -9,6 +9,7 @@ BulkopsError
 │   ├── KeyRefused        4
 │   ├── Halted            5
 │   ├── Unreachable       7
+│   ├── Spent             7
 │   ├── CheckpointError   74
 │   └── Interrupted       130 / 143
 └── Locked                75
@@ -115,6 +116,12 @@ class Halted(Stop):
 
 class Unreachable(Stop):
     """The server could not be reached for too long."""
+
+    exit_code = 7
+
+
+class Spent(Stop):
+    """The account has nothing left to pay with; the key is good."""
 
     exit_code = 7
 

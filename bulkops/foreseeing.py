@@ -20,6 +20,8 @@ from bulkops.model import value
 from bulkops.pace.margins import margins_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulkops.api.profile import Profile
     from bulkops.engines.looks import Awaited
     from bulkops.planning import Plan
@@ -70,31 +72,73 @@ class Foreseen:
 
 
 def foresee(
-    plan: Plan, account: Account, api: Profile, *, in_flight: int = 16, time_scale: float = 1.0
+    plan: Plan,
+    account: Account,
+    api: Profile,
+    *,
+    in_flight: int = 16,
+    time_scale: float = 1.0,
+    others: Mapping[str, Account] | None = None,
 ) -> Foreseen | None:
     """Return what is to be expected of the rest of a job; None where no limit is known that it could follow from.
 
-    The account's tier is that of our clock, on which the server's runs `time_scale` times as fast.
+    An account's tier is that of our clock, on which the server's runs `time_scale` times as fast. Several accounts (the
+    run's own and `others`) go on at the same time: it takes as long as the slowest of them. Where lines of one wait for
+    those of another, one after the other is the longest that it may take.
     """
-    tier = account.usable
-    if tier.limit is None:
+    accounts = {account.name: account, **(others or {})}
+    parts = [_Part(plan, each, api, accounts) for each in accounts.values()]
+    found = [_foresee(part, in_flight, time_scale) for part in parts]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
         return None
-    turns = plan.requests + plan.looks
+    longest = [each.most for each in known]
+    return Foreseen(
+        max(each.seconds for each in known),
+        max(each.least for each in known),
+        sum(longest) if any(part.waits for part in parts) else max(longest),
+        sum(each.looks for each in known),
+        sum(each.fewest_looks for each in known),
+        sum(each.most_looks for each in known),
+    )
+
+
+class _Part:
+    """What of a plan goes to one of the accounts, the first of which is the run's own."""
+
+    def __init__(self, plan: Plan, account: Account, api: Profile, accounts: Mapping[str, Account]) -> None:
+        own = next(iter(accounts))
+        self.plan, self.account, self.api = plan, account, api
+        load = plan.load(account.name, own)
+        self.requests, self.looks = load.requests, load.looks
+        # A job of one account may name it or not.
+        alone = len(accounts) == 1
+        self.stretches = [each for each in plan.course if alone or (each.account or own) == account.name]
+        here = {name for each in self.stretches for name in each.names}
+        there = {name for each in plan.course for name in each.names} - here
+        self.waits = any(not there.isdisjoint(each.sources) for each in self.stretches)
+        """Whether some of it waits for what goes to another one; of a long job, that is not known."""
+        self.waits |= not alone and not plan.course.whole and len(plan.groups) > 0
+
+
+def _foresee(part: _Part, in_flight: int, time_scale: float) -> Foreseen | None:
+    """Return what is to be expected of one account."""
+    turns = part.requests + part.looks
     if not turns:
         return Foreseen(0.0, 0.0, 0.0, 0, 0, 0)
-    if turns > MOST_TURNS or plan.looks > MOST_LOOKS or not plan.course.whole:
-        return _by_rate(plan, account, api, time_scale)
-    plays = 1 if not plan.looks else max(1, min(MOST_PLAYS, PLAYED // turns))
+    if part.account.usable.limit is None:
+        return None
+    if turns > MOST_TURNS or part.looks > MOST_LOOKS or not part.plan.course.whole:
+        return _by_rate(part, time_scale)
+    plays = 1 if not part.looks else max(1, min(MOST_PLAYS, PLAYED // turns))
 
     def played(guess: Guess, times: int) -> list[tuple[float, int]]:
         # Chance that is the same each time: equal plans are told equal times.
         chances = [Random(seed) for seed in range(times)]  # noqa: S311 - nothing is kept secret by it
-        return [
-            _Played(plan, account, api, guess, in_flight, time_scale, chance).play() for chance in chances
-        ]
+        return [_Played(part, guess, in_flight, time_scale, chance).play() for chance in chances]
 
     usual, good, bad = played(USUAL, plays), played(GOOD, min(3, plays)), played(BAD, min(3, plays))
-    seconds, looks = (median(each[part] for each in usual) for part in (0, 1))
+    seconds, looks = (median(each[place] for each in usual) for place in (0, 1))
     everything = [*usual, *good, *bad]
     return Foreseen(
         seconds / time_scale,
@@ -106,20 +150,21 @@ def foresee(
     )
 
 
-def _by_rate(plan: Plan, account: Account, api: Profile, time_scale: float) -> Foreseen:
+def _by_rate(part: _Part, time_scale: float) -> Foreseen:
     """Return what follows from the number of requests alone."""
-    tier = account.usable
+    plan, account, tier = part.plan, part.account, part.account.usable
     assert tier.limit is not None
     per_second = tier.limit / tier.period
     # benchmarks/polling.py: a thousand documents take 1.0 looks each at the usual share, 1.3 at the larger one.
-    looks, most = plan.looks, round(1.3 * plan.looks)
+    looks, most = part.looks, round(1.3 * part.looks)
     share = account.poll_share or (WANTED_SHARE if len(plan.groups) else USUAL_SHARE)
     likely = most if share > (USUAL_SHARE + WANTED_SHARE) / 2 else looks
-    last = max((api.watches[what].usual for what in plan.awaited), default=0.0) / time_scale
+    awaited = plan.awaited if part.looks else ()
+    last = max((part.api.watches[what].usual for what in awaited), default=0.0) / time_scale
     return Foreseen(
-        (plan.requests + likely) / per_second / USUAL.rate + last,
-        (plan.requests + looks) / per_second / GOOD.rate,
-        (plan.requests + most) / per_second / BAD.rate + 10 * last,
+        (part.requests + likely) / per_second / USUAL.rate + last,
+        (part.requests + looks) / per_second / GOOD.rate,
+        (part.requests + most) / per_second / BAD.rate + 10 * last,
         likely,
         looks,
         most,
@@ -129,17 +174,8 @@ def _by_rate(plan: Plan, account: Account, api: Profile, time_scale: float) -> F
 class _Played:
     """One run in thought. Times are seconds of the server's clock from the begin."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        account: Account,
-        api: Profile,
-        guess: Guess,
-        in_flight: int,
-        time_scale: float,
-        chance: Random,
-    ) -> None:
-        tier = account.usable
+    def __init__(self, part: _Part, guess: Guess, in_flight: int, time_scale: float, chance: Random) -> None:
+        account, tier = part.account, part.account.usable
         assert tier.limit is not None
         self._limit, self._period = tier.limit, tier.period * time_scale
         self._rate = guess.rate * self._limit / self._period
@@ -147,9 +183,9 @@ class _Played:
         self._cushion = margins_for(tier.limit, tier.period).cushion
         self._exclusive, self._share = account.exclusive and guess.told, account.poll_share
         self._guess, self._latency = guess, guess.latency
-        self._in_flight, self._chance, self._api = in_flight, chance, api
-        self._stretches: list[Stretch] = list(plan.course)
-        self._expected = plan.requests + plan.looks
+        self._in_flight, self._chance, self._api = in_flight, chance, part.api
+        self._stretches: list[Stretch] = part.stretches
+        self._expected = part.requests + part.looks
         self._now = self._due = 0.0
         self._sent: list[float] = []
         self._held = 0

@@ -173,7 +173,10 @@ class RetryAfter:
 
 @value
 class StopRun:
-    """Nothing can go on: the key is refused. The request had no effect, its operation stays pending."""
+    """Nothing can go on: the key is refused, or its quota spent.
+
+    The request had no effect, its operation stays pending.
+    """
 
     verdict: Verdict
 
@@ -233,7 +236,7 @@ def _ended(life: Life, event: Ended) -> tuple[Life, Command]:
     match verdict:
         case Verdict.REFUSED | Verdict.FORBIDDEN:
             return over, Refuse(verdict)
-        case Verdict.KEY_REFUSED:
+        case Verdict.KEY_REFUSED | Verdict.SPENT:
             return over, StopRun(verdict)
         case Verdict.ID_UNKNOWN | Verdict.DOUBT:
             return replace(life, phase=Phase.DOUBT, sure=verdict is Verdict.ID_UNKNOWN), Hold(verdict)

@@ -11,7 +11,7 @@ from bulkops.model import Save
 
 if TYPE_CHECKING:
     from bulkops.api.profile import Listing, Profile
-    from bulkops.model import Json
+    from bulkops.model import Json, Reply
     from bulkops.operation import Steps
 
 MOST_PAGES = 1_000_000
@@ -24,12 +24,18 @@ def list_rows(api: Profile, listing: Listing) -> Steps:
     Rows that move to a later page while pages are read are written once. The listing fails rather than end
     early: when it is shorter than the total that the API tells, or the total shrinks while pages are read (rows
     move to pages that were read already), or a page repeats what was seen, or a row has no id. Where the API
-    tells no total, only an empty page is an end.
+    tells neither a total nor that a page is the last, only an empty page is an end.
     """
     seen: set[str] = set()
     total: int | None = None
+    asked: set[tuple[tuple[str, str], ...]] = set()
+    reply: Reply | None = None
     for number in range(1, MOST_PAGES + 1):
-        reply = yield listing.endpoint.request(query=api.paging.query(number))
+        request = listing.page(api.paging, number, reply)
+        if request.query in asked:
+            raise OperationFailed("bad_answer", f"the listing goes in a circle from page {number - 1} on")
+        asked.add(request.query)
+        reply = yield request
         rows = reply.json.get(listing.rows) if isinstance(reply.json, dict) else None
         if not isinstance(rows, list):
             raise OperationFailed("bad_answer", f"page {number} of the listing has no `{listing.rows}`")
@@ -40,9 +46,10 @@ def list_rows(api: Profile, listing: Listing) -> Steps:
         before, total = total, api.paging.total(reply)
         if before is not None and total is not None and total < before:
             raise OperationFailed("cut_listing", f"the listing shrank while it was read; {_AGAIN}")
-        if not rows or (total is not None and len(seen) >= total):
+        ends = api.paging.ends(reply)
+        if ends or (ends is None and (not rows or (total is not None and len(seen) >= total))):
             break
-        if not fresh:
+        if rows and not fresh:
             raise OperationFailed("bad_answer", f"page {number} of the listing repeats what came before")
     else:
         raise OperationFailed("cut_listing", f"the listing did not end within {MOST_PAGES:,} pages")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from bulkops.api.profile import IdPath
+    from bulkops.api.profile import IdPath, Profile
     from bulkops.model import Json
 
 
@@ -52,7 +52,13 @@ def _named(part: Json) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def without(value: Json, paths: Iterable[str]) -> Json:
+def sendable(api: Profile, agent: Mapping[str, Json]) -> dict[str, Json]:
+    """Return an agent without what only a server says of it: what is sent to have one like it."""
+    kept = {key: part for key, part in agent.items() if key not in api.agent_assigned}
+    return dict(without(kept, api.agent_unsent))
+
+
+def without(value: Json, paths: Iterable[str]) -> Any:
     """Return an object without what stands at dotted paths; one that leads nowhere takes nothing away."""
     for path in paths:
         value = _without(value, path.split("."))
@@ -82,6 +88,17 @@ def ids_at(places: Iterable[IdPath], whole: Json) -> Iterator[tuple[str, str, st
             found = row.get("id") if isinstance(row, dict) else row
             if isinstance(found, str) and found:
                 yield f"{place.path}.{number}" if isinstance(value, list) else place.path, place.kind, found
+
+
+def agents_at(field: str, whole: Json, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield, as `ids_at` does, what stands under a field of this name, wherever that is: there ids of agents stand."""
+    inside = whole.items() if isinstance(whole, dict) else enumerate(whole) if isinstance(whole, list) else ()
+    for key, part in inside:
+        here = f"{path}.{key}" if path else str(key)
+        if key == field and isinstance(part, str) and part:
+            yield here, "agent", part
+        else:
+            yield from agents_at(field, part, here)
 
 
 def texts_at(value: Json, path: str = "") -> Iterator[tuple[str, str]]:

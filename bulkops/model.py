@@ -116,7 +116,8 @@ class Await:
     `what` names a watch of the profile, `id` the entity. `settled` judges an observation. After `deadline`
     seconds without settling, `errors.Overdue` is raised where the step was yielded.
 
-    When to look is learned from what is `alike`. `file` is what the entity was made of: a larger one may take longer.
+    When to look is learned from what is `alike`; where one answer tells of several, that is also the word for the one
+    that is meant, such as the model of an index. `file` is what the entity was made of: a larger one may take longer.
     """
 
     what: str

@@ -62,14 +62,8 @@ class Observer:
     _samples: int = 0
     _sampled: float = field(default_factory=time.monotonic)
     _written: float = float("-inf")
-    _peak: int = 0
-    _others: int = 0
-    _rested_before: float = 0.0
-    """Seconds of pauses that earlier runs with the key had."""
     _used_before: int = 0
     """Requests of earlier runs that still count at the begin."""
-    _rest_until: float = 0.0
-    _rest_cause: str = ""
     _own: str = "default"
     """The name of the run's own account,"""
     _elsewhere: list[Standing] = field(default_factory=list)
@@ -93,7 +87,7 @@ class Observer:
                 "requests": plan.requests,
                 "polls": plan.looks if foreseen is None else foreseen.looks,
                 "bytes": plan.upload_bytes,
-                "seconds": plan.finish(settings.accounts) if foreseen is None else round(foreseen.seconds, 3),
+                "seconds": None if foreseen is None else round(foreseen.seconds, 3),
             },
             limit={"requests": tier.limit, "seconds": tier.period, "source": settings.account.tier_source},
             time_scale=settings.time_scale,
@@ -135,22 +129,15 @@ class Observer:
                 self.events.note("warning", message=message)
             case "paused" | "lengthened":
                 until, reason = time.monotonic() + facts["seconds"], facts["reason"]
-                if (share := self.report.accounts.get(facts.get("account", ""))) is not None:
-                    share.rest_until, share.rest_cause = until, reason
-                else:
-                    self._rest_until, self._rest_cause = until, reason
-                (self.report if share is None else share).pause_reasons[reason] += event == "paused"
+                self._share(facts.get("account")).paused(reason, until, again=event == "paused")
                 self.events.note(event, **facts)
             case _:
                 pass
 
     def resting(self, account: str | None = None) -> tuple[float, str]:
         """Return for how many seconds the pace of an account still rests, and why; without a name, of the run's own."""
-        share = None if account is None else self.report.accounts.get(account)
-        until, cause = (
-            (self._rest_until, self._rest_cause) if share is None else (share.rest_until, share.rest_cause)
-        )
-        return max(0.0, until - time.monotonic()), cause
+        share = self._share(account)
+        return max(0.0, share.rest_until - time.monotonic()), share.rest_cause
 
     def ended(self, kind: str, state: State) -> None:
         """Hear that an operation has ended."""
@@ -167,8 +154,7 @@ class Observer:
 
     async def watch(self, engine: Engine, pace: Pace, sender: Retrying, question: Question) -> None:
         """Tell how it goes on, until cancelled."""
-        beginning = pace.standing(self._own)
-        self._rested_before, self._used_before = beginning.paused_seconds, beginning.granted_last_period
+        self._used_before = self._seen(pace).granted_last_period
         while True:
             await anyio.sleep(TICK)
             standing = self._seen(pace)
@@ -208,11 +194,13 @@ class Observer:
         for name, share in self.report.accounts.items():
             share.see(pace.standing(name))
         standing = pace.standing(self._own)
+        self.report.own.see(standing)
         self._elsewhere = [pace.standing(name) for name in self.report.accounts]
-        self._peak = max(self._peak, standing.granted_last_period)
-        self._others = max(self._others, round(standing.others))
-        self.report.others = max(self.report.others, self._others)
         return standing
+
+    def _share(self, account: str | None) -> Share:
+        """Return the share of an account; of one that is not known by its name, that of the run's own."""
+        return self.report.accounts.get(account or "", self.report.own)
 
     def _all(self, own: Standing) -> tuple[int, int | None, float]:
         """Return how many requests of a period, of how many, went to all accounts; the period is that of the own."""
@@ -225,11 +213,11 @@ class Observer:
 
     def _sample(self, engine: Engine, standing: Standing) -> None:
         now = time.monotonic()
-        peak, (_, limit, _) = self._peak, self._all(standing)
-        for share in self.report.accounts.values():
-            peak += share.sampled(now - self._sampled)
-        if standing.limit is not None:
-            self.report.allowed += standing.limit * (now - self._sampled) / standing.period
+        _, limit, _ = self._all(standing)
+        others = self.report.own.others_lately
+        peak = sum(
+            share.sampled(now - self._sampled) for share in (self.report.own, *self.report.accounts.values())
+        )
         self.events.note(
             "sample",
             seconds=round(now - self._sampled, 3),
@@ -237,19 +225,17 @@ class Observer:
             period=standing.period,
             source=standing.source,
             peak=peak,
-            others=self._others,
+            others=others,
             waiting=standing.waiting + sum(each.waiting for each in self._elsewhere),
             in_flight=self.meter.in_flight,
             awaited=engine.awaited,
             **self.meter.take().to_json(),
         )
         self._samples += 1
-        self._sampled, self._peak, self._others = now, 0, 0
+        self._sampled = now
 
     def _sum_up(self, engine: Engine, standing: Standing, sender: Retrying) -> None:
         report = self.report
-        report.limit, report.period, report.limit_source = standing.limit, standing.period, standing.source
-        report.paused_seconds = standing.paused_seconds - self._rested_before
         # What only waits for its turn was not sent.
         sent = self.meter.total.sent
         report.requests, report.polls, report.retries = sent.total(), sent["poll"], sender.retries
@@ -268,7 +254,7 @@ class Observer:
             standing.waiting + sum(each.waiting for each in self._elsewhere),
             self.meter.in_flight,
             engine.awaited,
-            report.paused_seconds,
+            report.own.paused_seconds,
         )
 
 

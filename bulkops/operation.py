@@ -58,6 +58,8 @@ class Operation(ABC):
     """Whether lists in its fields may be added to what is there (`merging.Added`)."""
     deletes: ClassVar[str | None] = None
     """The field that names what it deletes, which has to be agreed to first."""
+    may_tell: ClassVar[frozenset[str]] = frozenset()
+    """Fields of its own that a result has only sometimes, besides those of the documented answers."""
 
     @classmethod
     def wrong_together(cls, given: Mapping[str, Json]) -> Iterator[tuple[str, str]]:  # noqa: ARG003 - kinds whose fields depend on each other use it

@@ -15,7 +15,7 @@ from anyio import to_thread
 from bulkops import bounding, wall_clock
 from bulkops.checkpoint import StepState, open_reader
 from bulkops.checkpoint.ballast import ballast_size, check_room
-from bulkops.checkpoint.belonging import belonging, check_belongs
+from bulkops.checkpoint.belonging import belonging, check_belongs, told
 from bulkops.checkpoint.locking import LockWish, run_lock
 from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.rescue import OPENING, usual_folder
@@ -41,6 +41,7 @@ from bulkops.reconcile import stamp_of
 from bulkops.reporting.events import EventLog
 from bulkops.reporting.redacting import Redacting, install_excepthook
 from bulkops.reporting.report import Job, Report, exit_code, summary
+from bulkops.reporting.share import Share
 from bulkops.sending import Named, ServerClock, open_sender
 from bulkops.signals import asked_by_signal, obey_signals
 from bulkops.stalling import StallDetector
@@ -91,8 +92,6 @@ class Order:
     metrics: Path | None = None
     ask: Ask | None = None
     """Asks the user about what the API cannot tell."""
-    ledgers: tuple[Path, ...] = ()
-    """The `results.jsonl` of earlier runs: what they uploaded need not be uploaded again."""
     relist: bool = False
     """Read the listings again whose rows the job names."""
     max_delete: int | None = None
@@ -144,32 +143,24 @@ def run(order: Order) -> Ending:
         redact = Redacting([account.key for account in settings.accounts.values()])
         install_excepthook(redact)
         events = held.enter_context(_event_log(order, redact, settings))
-        report = Report(
-            totals=plan.operations, started=time.time(), limit=settings.account.tier.limit,
-            period=settings.account.tier.period, limit_source=settings.account.tier_source,
-            reserve=settings.account.reserve,
-        )  # fmt: skip
+        report = Report(totals=plan.operations, started=time.time(), own=Share.of(settings.account))
         for (kind, state), count in plan.states.items():
             report.add(kind, state, count)
         observer = Observer(
             report=report, progress=order.progress, events=events, job=order.named, metrics=order.metrics
         )
-        foreseen = None
-        if not settings.others:
-            foreseen = foresee(
-                plan,
-                settings.account,
-                order.api,
-                in_flight=settings.in_flight,
-                time_scale=settings.time_scale,
-            )
+        foreseen = foresee(
+            plan, settings.account, order.api,
+            in_flight=settings.in_flight, time_scale=settings.time_scale, others=settings.others,
+        )  # fmt: skip
         observer.begin(plan, settings, foreseen)
         if plan.edited and order.selection.changed is None:
             order.progress.note(edited_words(plan.edited))
+        for told in (*map(str, plan.undocumented), *(words for _, words in plan.trap_words())):
+            order.progress.note(told)
         stop = _work(order, plan, settings, files, observer, question, open_steps)
         report.ended = time.time()
-        own = settings.account.name
-        code = _wrap_up(order, report, stop, own, whole=order.base is None and not plan.gone)
+        code = _wrap_up(order, report, stop, settings, whole=order.base is None and not plan.gone)
         observer.finish(code)
     return Ending(report, code, stop)
 
@@ -304,7 +295,7 @@ async def _send(
                 reads_before=plan.selection.before,
                 directory=Directory(
                     settings.api, sender, checkpoint, settings.account.name,
-                    stamps=settings.stamps, earlier=order.ledgers,
+                    stamps=settings.stamps, earlier=settings.earlier,
                 ),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
@@ -340,19 +331,22 @@ async def _forgive(stop: Stop | None, sender: Retrying, checkpoint: Checkpoint, 
             report.note(row.kind, State.NOT_STARTED, State.FAILED)
 
 
-def _wrap_up(order: Order, report: Report, stop: Stop | None, own: str, *, whole: bool) -> int:
+def _wrap_up(order: Order, report: Report, stop: Stop | None, settings: Settings, *, whole: bool) -> int:
     """Write the files that are made from the checkpoint, check the counts, and return the exit code."""
     report.stopped = None if stop is None else str(stop)
+    whose = None
     try:
         reader = open_reader(order.folder.checkpoint)
         if reader is not None:
             with reader:
-                _project(reader, order, report, stop, own)
+                _project(reader, order, report, stop, settings.account.name)
+                whose = told(settings, reader.meta("checkpoint_id") or "")
                 if whole and not isinstance(stop, CheckpointError):
                     report.agree(reader.counts())
         report.verify()
         code = exit_code(report, stop)
-        projections.write_summary(summary(report, order.named, code), order.folder.path / "summary.json")
+        said = {**summary(report, order.named, code), "belongs_to": whose}
+        projections.write_summary(said, order.folder.path / "summary.json")
     except (CheckpointError, OSError) as error:
         # The disk that refused the checkpoint refuses these as well; the ending is told all the same.
         failure = stop if isinstance(stop, CheckpointError) else CheckpointError(str(error))

@@ -40,8 +40,9 @@ def indexed(api: Profile, document_id: str, model: str, deadline: float, *, file
     elif watch.status(observation) in watch.failed and api.error_field not in observation:
         # The answer to computing tells that an earlier one failed, the status tells why.
         looked = yield api.document_index_status.request(document_id=document_id)
-        observation = looked.json
+        observation = watch.seen(looked.json, model)
     if watch.status(observation) in watch.failed:
         reason = observation.get(api.error_field) or f"the API answers {watch.status(observation)!r}"
         raise OperationFailed("index_failed", f"the index of {document_id} could not be built: {reason}")
-    return observation
+    # Not every answer says which document it is about.
+    return {api.document_id_field: document_id, **observation}

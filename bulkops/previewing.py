@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,12 +15,12 @@ from bulkops.lifecycle import Life
 from bulkops.model import Effect, value
 from bulkops.pace.tiers import allowance_of
 from bulkops.pace.turns import Pace
-from bulkops.planning.changes import CONCERNED, changes, concerns
+from bulkops.planning.changes import CONCERNED, changes, concerns, mapped_agents
 from bulkops.sending import Attempt, open_sender
 from bulkops.told import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bulkops.model import Json
@@ -42,6 +43,8 @@ class Seen:
     agent: Json
     differences: list[Difference]
     trouble: str | None = None
+    absent: tuple[tuple[str, str], ...] = ()
+    """Where a copy would name an agent that its account does not have, and that agent."""
 
     @property
     def is_there(self) -> bool | None:
@@ -74,25 +77,56 @@ def preview(plan: Plan, settings: Settings, state: Path | None, most: int) -> Pr
             wanted.append(concern)
         else:
             unknown += 1
-    ids = list(dict.fromkeys(_place(concern, settings) for concern in wanted))
     found: dict[_Place, Json] = {}
+    _look(found, [_place(concern, settings) for concern in wanted], settings, state)
+    named = [_named(concern, found, settings) for concern in wanted]
+    _look(found, [place for each in named for _, place in each], settings, state)
+    seen = [
+        replace(_seen(concern, found[_place(concern, settings)]), absent=_absent(each, found))
+        for concern, each in zip(wanted, named, strict=True)
+    ]
+    return Preview(seen, len(found), beyond, unknown)
+
+
+def _look(
+    found: dict[_Place, Json], places: Iterable[_Place], settings: Settings, state: Path | None
+) -> None:
+    """Read the agents that were not looked at yet."""
+    ids = [place for place in dict.fromkeys(places) if place not in found]
     if ids:
         try:
             anyio.run(_read, ids, settings, state, found)
         except BaseExceptionGroup as group:
             raise next((leaf for leaf in leaves(group) if isinstance(leaf, Stop)), group) from None
-    seen = [_seen(concern, found[_place(concern, settings)]) for concern in wanted]
-    return Preview(seen, len(ids), beyond, unknown)
 
 
 def _place(concern: Concern, settings: Settings) -> _Place:
-    return concern.line.account or settings.account.name, concern.agent_id
+    source = concern.line.fields.get("from") if concern.line.op == "agent.clone" else None
+    return source or concern.line.account or settings.account.name, concern.agent_id
+
+
+def _named(concern: Concern, found: Mapping[_Place, Json], settings: Settings) -> list[tuple[str, _Place]]:
+    """Return the agents that a copy will name, with the place where it does."""
+    agent, account = found[_place(concern, settings)], concern.line.account or settings.account.name
+    if not isinstance(agent, dict):
+        return []
+    return [
+        (path, (account, agent_id)) for path, agent_id in mapped_agents(concern, settings.api, agent, account)
+    ]
+
+
+def _absent(named: Iterable[tuple[str, _Place]], found: Mapping[_Place, Json]) -> tuple[tuple[str, str], ...]:
+    return tuple((path, place[1]) for path, place in named if _is_absent(found[place]))
+
+
+def _is_absent(found: Json | OperationFailed) -> bool:
+    return isinstance(found, OperationFailed) and found.status == NOT_FOUND
 
 
 def _seen(concern: Concern, found: Json | OperationFailed) -> Seen:
     if not isinstance(found, OperationFailed):
         return Seen(concern, found, changes(concern, found))
-    if found.status == NOT_FOUND:
+    if _is_absent(found):
         return Seen(concern, None, [])
     return Seen(concern, None, [], found.message)
 

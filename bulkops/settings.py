@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile, Tier
 
 MOST_IN_FLIGHT = 1024
+USUAL_IN_FLIGHT = 16
 ROUNDING = 1e-9
 """A fifth of a hundred is no more than twenty, whatever floating point says."""
 
@@ -127,6 +128,15 @@ class Policies:
         return self.of_kind.get(kind, self.default)
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier run by its `results.jsonl`: the name of its own account, and ours by what it called them."""
+
+    results: Path
+    own: str
+    accounts: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a run goes about its work. All times in seconds, of the clock that the server's periods run on."""
@@ -136,7 +146,7 @@ class Settings:
     """The run's own: that of lines which name none."""
     others: Mapping[str, Account] = field(default_factory=dict)
     """The other accounts that lines name, by their names."""
-    in_flight: int = 16
+    in_flight: int = USUAL_IN_FLIGHT
     halt: Halt | None = None
     max_requests: int | None = None
     """So many requests a run sends at most, looks and retries included."""
@@ -160,6 +170,8 @@ class Settings:
     """The slowest upload that is still given time, in bytes per second."""
     upload_root: Path | None = None
     """Only files below this folder are uploaded; None for any that the user may read."""
+    earlier: tuple[Earlier, ...] = ()
+    """Earlier runs: what they uploaded need not be uploaded again."""
 
     @property
     def accounts(self) -> dict[str, Account]:

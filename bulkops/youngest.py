@@ -79,11 +79,17 @@ class _Reader:
         self._api = api
         self._listing = listing
         self._since = since
+        self._before: Reply | None = None
+        self._asked: set[tuple[tuple[str, str], ...]] = set()
+        self._ends: bool | None = None
+        """Whether the last page that was read says that it is the last one."""
 
     def read(self) -> Generator[Request, Reply, bool]:
         """Read once; return whether nothing can have been missed. `moved` tells whether trying again may help."""
         self.moved = False
         first = yield from self._page(1)
+        if self._ends is not None:
+            return (yield from self._twice(first))
         total = self.total
         if total is None or not first:
             # A listing that does not tell how long it is cannot show that something is not in it.
@@ -103,6 +109,39 @@ class _Reader:
             if not self.newest_first:
                 return (yield from self._downward(end, last, size))
         return (yield from self._upward(first, size, total))
+
+    def _twice(self, first: Sequence[Json]) -> Generator[Request, Reply, bool]:
+        """Read a listing of cursors, twice where it has several pages: nothing tells that one of them has moved.
+
+        Where a page begins behind a row and not at a number, none does; but no API promises that. So what the first
+        reading missed, though younger things were in it, says that it moved.
+        """
+        pages = self.pages
+        if not (yield from self._onward(first)):
+            return False
+        if self.pages == pages:
+            return True
+        known = set(self.found)
+        ages = [age for row in self.found.values() if (age := created_at(row, self._listing)) is not None]
+        if not (yield from self._onward((yield from self._page(1)))):
+            return False
+        for row_id in self.found.keys() - known:
+            age = created_at(self.found[row_id], self._listing)
+            self.moved |= age is None or (bool(ages) and age < max(ages))
+        return not self.moved
+
+    def _onward(self, rows: Sequence[Json]) -> Generator[Request, Reply, bool]:
+        """Read on from page 1 of a listing that itself says where it goes on and ends.
+
+        One that is not in order of age after all is read to its end.
+        """
+        for number in range(2, MOST_PAGES):
+            if self.newest_first and not self._sorted(rows, newest_first=True):
+                self.newest_first = None
+            if self._ends or (self.newest_first and self._reaches_back(rows)):
+                return True
+            rows = [*rows[-1:], *(yield from self._page(number))]
+        return False
 
     def _upward(self, rows: Sequence[Json], size: int, total: int) -> Generator[Request, Reply, bool]:
         """Read on from page 1, which told this total, of a listing whose first row is the newest.
@@ -155,12 +194,19 @@ class _Reader:
 
     def _page(self, number: int) -> Generator[Request, Reply, list[Json]]:
         listing = self._listing
-        reply = yield listing.endpoint.request(query=self._api.paging.query(number))
+        paging = self._api.paging
+        if number == 1:
+            self._asked.clear()
+        request = listing.page(paging, number, self._before)
+        if self._ends is not None and request.query in self._asked:
+            raise OperationFailed("bad_answer", f"the listing goes in a circle from page {number - 1} on")
+        self._asked.add(request.query)
+        reply = self._before = yield request
         rows = reply.json.get(listing.rows) if isinstance(reply.json, dict) else None
         if not isinstance(rows, list):
             raise OperationFailed("bad_answer", f"page {number} of the listing has no `{listing.rows}`")
         self.pages += 1
-        self.total = self._api.paging.total(reply)
+        self.total, self._ends = paging.total(reply), paging.ends(reply)
         if number == 1:
             self.listed_at = reply.headers.get("date")
         for row in rows:

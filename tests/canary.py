@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CANARY = "canary/5f1e9c27+b3d84a60"
 """The beginning of every key that the tests give to the command; it has signs that a URL spells differently."""
-WRITTEN_BY_TESTS = frozenset({"accounts.toml"})
+WRITTEN_BY_TESTS = frozenset({"accounts.toml", "webhook.secret"})
 """The names of files into which a test writes the key on purpose, and the command never anything."""
 
 

@@ -169,3 +169,37 @@ def test_the_pace_takes_as_long_as_foreseen(tmp_path: Path, name: str, *, silent
             return await job(service, lambda: pace.turn("a", RequestClass.WORK), 400)
 
     assert run_jumping(run) == pytest.approx(expected, rel=0.05)
+
+
+def test_several_accounts_go_on_at_once(tmp_path: Path) -> None:
+    """It takes as long as the slowest takes alone; where one waits for another, at most as long as both together."""
+    own, eu = account(100), Account("eu", "http://localhost", Secret(""), Tier("t", 10))
+    few = [get(f"f{number}", account="eu") for number in range(60)]
+    many = [get(f"m{number}") for number in range(120)]
+    both = foreseen(tmp_path, [*few, *many], own, others={"eu": eu})
+    alone, other = (
+        foreseen(tmp_path, [get(f"f{n}") for n in range(60)], account(10)),
+        foreseen(tmp_path, many),
+    )
+    assert (both.seconds, both.least, both.most) == (alone.seconds, alone.least, alone.most)
+    assert other.seconds < alone.seconds
+    waits = [*few, *[{**line, "needs": ["f0"]} for line in many]]
+    chained = foreseen(tmp_path, waits, own, others={"eu": eu})
+    assert chained.most > both.most
+    assert (
+        foresee(
+            plan_of(tmp_path / "job.jsonl"),
+            own,
+            REFERENCE,
+            others={"eu": Account("eu", "http://localhost", Secret(""), Tier("t", None))},
+        )
+        is None
+    )
+
+
+def test_what_is_read_elsewhere_counts_there(tmp_path: Path) -> None:
+    """The source of a clone is a request to its own account."""
+    eu = Account("eu", "http://localhost", Secret(""), Tier("t", 10))
+    clone = {"op": "agent.clone", "id": "c", "agent_id": "a", "from": "eu", "copies": 5}
+    found = foreseen(tmp_path, [clone], account(100), others={"eu": eu})
+    assert found.seconds == foreseen(tmp_path, [get(f"g{n}") for n in range(5)]).seconds

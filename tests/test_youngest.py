@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkops.api import REFERENCE
+from bulkops.api import REFERENCE, Pages
 from bulkops.errors import OperationFailed
 from bulkops.model import Reply
 from bulkops.youngest import created_at, read_youngest
@@ -49,6 +49,7 @@ class Shelf:
 
 def read(shelf: Shelf, since: float | None, *, newest_first: bool | None = None) -> Young:
     """Read a shelf."""
+    assert isinstance(REFERENCE.paging, Pages)
     api = replace(REFERENCE, paging=replace(REFERENCE.paging, size=shelf.size))
     reading = read_youngest(api, LISTING, since, newest_first=newest_first)
     request = next(reading)

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from bulkops.api.profile import Endpoint, Listing, Paging, Profile, RateHeaders, Tier, Watch, is_entity_id
+from bulkops.api.live import LIVE
+from bulkops.api.profile import (
+    Cursors,
+    Endpoint,
+    Listing,
+    Pages,
+    Paging,
+    Profile,
+    RateHeaders,
+    Tier,
+    Watch,
+    Webhook,
+    is_entity_id,
+)
 from bulkops.api.reference import REFERENCE
 
-PROFILES: dict[str, Profile] = {REFERENCE.name: REFERENCE}
+PROFILES: dict[str, Profile] = {api.name: api for api in (REFERENCE, LIVE)}
 
 __all__ = [
+    "LIVE",
     "PROFILES",
     "REFERENCE",
+    "Cursors",
     "Endpoint",
     "Listing",
+    "Pages",
     "Paging",
     "Profile",
     "RateHeaders",
     "Tier",
     "Watch",
+    "Webhook",
     "is_entity_id",
 ]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
 
 from bulkops.errors import OperationFailed
-from bulkops.model import Request, RequestClass
+from bulkops.model import Reply, Request, RequestClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from bulkops.model import Effect, Form, Json, Pinned, Reply
+    from bulkops.model import Effect, Form, Json, Pinned
 
 ENTITY_ID_LENGTH = 120
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -32,7 +32,8 @@ def is_entity_id(text: object) -> bool:
 class Endpoint:
     """One endpoint: how it is called, what a repetition would do, and its documented example answer.
 
-    `makes` and `entity` say what kind of thing it makes and which field of the answer carries its id.
+    `makes` and `entity` say what kind of thing it makes and which field of the answer carries its id. Kinds ask and
+    hear in the words of the reference: `asks` and `hears` are for an API that has others.
     """
 
     name: str
@@ -43,6 +44,21 @@ class Endpoint:
     makes: str | None = None
     entity: str | None = None
     max_answer: int = 8 * 2**20
+    asks: Callable[[Request], Request] | None = None
+    """From the request of a kind to the one that this API takes; pure. OperationFailed for what it cannot say."""
+    hears: Callable[[Json], Json] | None = None
+    """From an answer to one that says the same under our names, too; pure, and good for any JSON."""
+    blank: bool = False
+    """Its answer may be empty, or no object: then it is heard as null."""
+
+    @property
+    def told(self) -> Json:
+        """The documented answer, as it is heard."""
+        return self.heard(self.example)
+
+    def heard(self, answer: Json) -> Json:
+        """Return an answer under our names."""
+        return answer if self.hears is None else self.hears(answer)
 
     def request(
         self,
@@ -73,6 +89,8 @@ class Endpoint:
             pinned,
             fit=fit,
         )
+        if self.asks is not None:
+            request = self.asks(request)
         return request if account is None else replace(request, account=account)
 
     def filled(self, ids: Mapping[str, str]) -> str:
@@ -101,6 +119,12 @@ class Watch:
     """What settles, for people: one of it, and many."""
     usual: float
     """Seconds that it takes to settle, as a rule: what is expected until looks have taught better."""
+    part: Callable[[Json, str], Json] | None = None
+    """Of an observation of several that are alike but for a word (`Await.alike`), that of the one."""
+
+    def seen(self, observation: Json, alike: str) -> Json:
+        """Return what an observation says of the one thing that is awaited."""
+        return observation if self.part is None else self.part(observation, alike)
 
     def request(self, entity_id: str) -> Request:
         """Return the request that looks at one entity."""
@@ -124,23 +148,88 @@ class Watch:
         return self.status(observation) in self.ready | self.failed
 
 
+class Paging(Protocol):
+    """How a listing is walked, page after page."""
+
+    def query(self, number: int, before: Reply | None = None) -> tuple[tuple[str, str], ...]:
+        """Return the query of the page with this number, counted from one; `before` is the answer of the one before.
+
+        OperationFailed where that does not tell where the next one begins.
+        """
+
+    def total(self, reply: Reply) -> int | None:
+        """Return how many rows the whole listing has, or None where the answer does not say."""
+
+    def ends(self, reply: Reply) -> bool | None:
+        """Tell whether a page says that it is the last; None where pages do not say."""
+
+    def last_page(self, answer: Json) -> Reply:
+        """Return the reply with this answer that is a whole listing."""
+
+
 @dataclass(frozen=True, slots=True)
-class Paging:
-    """How a listing is walked (API reference, Pagination)."""
+class Pages:
+    """By the numbers of pages; a header tells how many rows there are (API reference, Pagination)."""
 
     page: str
     per_page: str
     size: int
     total_header: str
 
-    def query(self, number: int) -> tuple[tuple[str, str], ...]:
-        """Return the query of the page with this number, counted from one."""
+    def query(self, number: int, before: Reply | None = None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - as all pagings
+        """See `Paging.query`."""
         return ((self.page, str(number)), (self.per_page, str(self.size)))
 
     def total(self, reply: Reply) -> int | None:
-        """Return how many rows the whole listing has, or None where the answer does not say."""
+        """See `Paging.total`."""
         text = reply.headers.get(self.total_header, "")
         return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None  # noqa: PLR2004 - no listing is longer than 15 digits
+
+    def ends(self, reply: Reply) -> bool | None:  # noqa: ARG002 - as all pagings
+        """See `Paging.ends`."""
+        return None
+
+    def last_page(self, answer: Json) -> Reply:
+        """See `Paging.last_page`."""
+        return Reply(200, answer, {self.total_header: "1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """By cursors: each answer tells whether there is more, and where that begins; none tells how much there is."""
+
+    cursor: str
+    per_page: str
+    size: int
+    next_cursor: str
+    has_more: str
+    longest: int = 4096
+
+    def query(self, number: int, before: Reply | None = None) -> tuple[tuple[str, str], ...]:
+        """See `Paging.query`."""
+        size = (self.per_page, str(self.size))
+        if number == 1 or before is None:
+            return (size,)
+        found = before.json.get(self.next_cursor) if isinstance(before.json, dict) else None
+        if not isinstance(found, str) or not 0 < len(found) <= self.longest:
+            what = f"page {number - 1} of the listing says that there is more, and not where (`{self.next_cursor}`)"
+            raise OperationFailed("bad_answer", what)
+        return (size, (self.cursor, found))
+
+    def total(self, reply: Reply) -> int | None:  # noqa: ARG002 - as all pagings
+        """See `Paging.total`."""
+        return None
+
+    def ends(self, reply: Reply) -> bool | None:
+        """See `Paging.ends`; an answer that does not say whether there is more is no page."""
+        more = reply.json.get(self.has_more) if isinstance(reply.json, dict) else None
+        if not isinstance(more, bool):
+            raise OperationFailed("bad_answer", f"a page of the listing has no `{self.has_more}`")
+        return not more
+
+    def last_page(self, answer: Json) -> Reply:
+        """See `Paging.last_page`."""
+        return Reply(200, {**answer, self.has_more: False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +250,12 @@ class Listing:
     created_field: str | None = None
     newest_first: bool | None = None
     """The order that is documented; None where it has to be learnt from the pages."""
+    query: tuple[tuple[str, str], ...] = ()
+    """What is asked besides the page."""
+
+    def page(self, paging: Paging, number: int, before: Reply | None = None) -> Request:
+        """Return the request for a page, counted from one; `before` is the answer of the page before it."""
+        return self.endpoint.request(query=(*paging.query(number, before), *self.query))
 
     def look(self, entity_id: str) -> Request:
         """Return the request that reads one thing whole."""
@@ -175,6 +270,29 @@ class IdPath:
 
     path: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFields:
+    """Where a conversation holds what, as an answer and as a webhook's event tell it; dotted paths.
+
+    An event may leave out what the answer has: that it is over, when it began and when it ended.
+    """
+
+    id: str
+    agent: str
+    status: str
+    created: str
+    ended: str
+    duration: str
+    """In seconds."""
+    analysis: str
+    over: str
+    """The status of one that is over."""
+    role: str
+    message: str
+    seconds: str
+    """In a turn of a transcript that is a list of them: who speaks, what is said, and when since the begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +316,51 @@ class RateHeaders:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """How the API delivers events: the header that proves where one is from, and where it says what it tells.
+
+    A bare signature is the HMAC-SHA256 of the body in hex. A timestamped one has parts between commas: the second in
+    which it was made (`moment_part`), and the HMAC-SHA256 of that, a full stop and the body (`digest_part`).
+    """
+
+    signature_header: str
+    signature_forms: frozenset[str]
+    """Those that are accepted unless the user says otherwise: `bare`, `timestamped`."""
+    moment_part: str
+    digest_part: str
+    type_field: str
+    data_field: str
+    moment_field: str
+    conversation_id_field: str
+    """Within the data."""
+    post_call: str
+    """The type of the event that brings the transcript of a conversation that has ended."""
+    example: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
-    """So many requests in so many seconds. A limit of None has to be given by the user or the server."""
+    """So many requests in so many seconds. A limit of None has to be given by the user or the server.
+
+    Where it is `open`, none is known to exist, and only what is in flight is bounded until somebody tells another.
+    """
 
     name: str
     limit: int | None
     period: float = 60.0
+    open: bool = False
+
+
+class Refusal(NamedTuple):
+    """What a refusal says: a word for programs, a sentence for people, the request's id; None where it does not."""
+
+    code: str | None
+    message: str | None
+    request_id: str | None = None
+
+
+def _nothing(_op: str, _fields: Mapping[str, Json]) -> Iterable[tuple[str, str]]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,17 +398,35 @@ class Profile:
     agent_id_field: str
     document_id_field: str
     transcript_field: str
+    conversation: ConversationFields
     error_field: str
     evaluation_passed: Callable[[Json], bool | None]
-    error_message: Callable[[Json], tuple[str | None, str | None]]
-    """From the JSON of a refusal to (code, message); None where it does not say."""
+    refusal: Callable[[Json], Refusal]
+    """From the JSON of a refusal to what it says."""
 
     watches: Mapping[str, Watch]
     paging: Paging
     rate_headers: RateHeaders
+    webhook: Webhook
     tiers: Mapping[str, Tier]
     secret_fields: frozenset[str] = field(default_factory=frozenset)
     """Fields of answers that are credentials: they stand in results and checkpoint, nowhere else."""
+    agent_unsent: tuple[str, ...] = ()
+    """Dotted paths of what an agent is answered with and no create takes: left out of a clone."""
+    key_words: Mapping[str, str] = field(default_factory=dict)
+    """By the code of a refused key what that means."""
+    spent_codes: frozenset[str] = frozenset()
+    """Codes of a refused key which say that the key is good and the account has nothing left,"""
+    spent_statuses: frozenset[int] = frozenset()
+    """and statuses that always do."""
+    in_flight: int | None = None
+    """So many requests in flight at most, unless the user says so; None where nothing speaks for another number."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """The base URLs of the places where data may have to stay, by their names."""
+    refuses: Callable[[str, Mapping[str, Json]], Iterable[tuple[str, str]]] = _nothing
+    """From a kind and the fields of its line to what this API cannot be told: a field, and why."""
+    traps: Callable[[str, Mapping[str, Json]], Iterable[tuple[str, str]]] = _nothing
+    """The same for what it can be told and is likely not to be meant."""
 
     def listing_of(self, makes: str | None) -> Listing | None:
         """Return how things of a kind are listed; None where the API has no listing of them."""

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulkops.api.profile import Endpoint, IdPath, Listing, Paging, Profile, RateHeaders, Tier, Watch
+from bulkops.api.profile import (
+    ConversationFields,
+    Endpoint,
+    IdPath,
+    Listing,
+    Pages,
+    Profile,
+    RateHeaders,
+    Refusal,
+    Tier,
+    Watch,
+    Webhook,
+)
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
@@ -19,18 +31,18 @@ def _evaluation_passed(answer: Json) -> bool | None:
     return passed if isinstance(passed, bool) else None
 
 
-def _error_message(answer: Json) -> tuple[str | None, str | None]:
+def _refusal(answer: Json) -> Refusal:
     # The reference documents status codes only; these are the shapes that servers of this family answer with.
     detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
     if isinstance(detail, str):
-        return None, detail
+        return Refusal(None, detail)
     if isinstance(detail, list) and detail:
         detail = detail[0]
     if not isinstance(detail, dict):
-        return None, None
+        return Refusal(None, None)
     code = detail.get("status") or detail.get("code") or detail.get("type")
     message = detail.get("message") or detail.get("msg") or detail.get("error")
-    return (code if isinstance(code, str) else None), (message if isinstance(message, str) else None)
+    return Refusal(code if isinstance(code, str) else None, message if isinstance(message, str) else None)
 
 
 _CREATED_AGENT = {
@@ -209,9 +221,23 @@ REFERENCE = Profile(
     agent_id_field="agent_id",
     document_id_field="document_id",
     transcript_field="transcript",
+    # Get Conversation; Post-Call Webhook. Turns are those of the service today, which the reference does not show.
+    conversation=ConversationFields(
+        id="conversation_id",
+        agent="agent_id",
+        status="status",
+        created="created_at",
+        ended="ended_at",
+        duration="duration_seconds",
+        analysis="analysis",
+        over="completed",
+        role="role",
+        message="message",
+        seconds="time_in_call_secs",
+    ),
     error_field="error",
     evaluation_passed=_evaluation_passed,
-    error_message=_error_message,
+    refusal=_refusal,
     watches={
         "index": Watch(
             endpoint=_INDEX_STATUS,
@@ -233,10 +259,35 @@ REFERENCE = Profile(
         ),
     },
     # Pagination
-    paging=Paging(page="page", per_page="per_page", size=50, total_header="x-total-count"),
+    paging=Pages(page="page", per_page="per_page", size=50, total_header="x-total-count"),
     # Rate Limits
     rate_headers=RateHeaders(
         limit="x-ratelimit-limit", remaining="x-ratelimit-remaining", reset="x-ratelimit-reset"
+    ),
+    # Webhook Events
+    webhook=Webhook(
+        signature_header="elevenlabs-signature",
+        # Documented is the bare form; the service signs with the moment. Neither can be made into the other: a text
+        # that begins with digits and a full stop is no JSON object.
+        signature_forms=frozenset({"bare", "timestamped"}),
+        moment_part="t",
+        digest_part="v0",
+        type_field="type",
+        data_field="data",
+        moment_field="event_timestamp",
+        conversation_id_field="conversation_id",
+        post_call="post_call_transcription",
+        example={
+            "type": "post_call_transcription",
+            "data": {
+                "conversation_id": "conv_xyz789",
+                "agent_id": "agent_abc123",
+                "transcript": "...",
+                "duration_seconds": 120,
+                "analysis": {"sentiment": "positive", "resolution": True, "extracted_data": {}},
+            },
+            "event_timestamp": "2025-11-03T12:02:00Z",
+        },
     ),
     tiers={
         "standard": Tier("standard", 100),

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
+import orjson
+
 from bulkops.checkpoint.rows import StepState
 from bulkops.errors import UsageError
+from bulkops.settings import Earlier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bulkops.checkpoint.interface import Reader
+    from bulkops.model import Json
     from bulkops.settings import Account, Settings
 
 ORIGIN, KEY, MEANT = "origin", "key", "account"
@@ -31,10 +35,52 @@ def belonging(
     """
     kept = {OWN: settings.account.name}
     for account, end in _accounts(settings):
-        mark = hmac.digest(bytes.fromhex(checkpoint_id), account.key.reveal().encode(), "sha256")[:8]
-        kept[ORIGIN + end] = f"{settings.api.name} {account.base_url.rstrip('/')}"
-        kept[KEY + end] = mark.hex()
+        kept[ORIGIN + end] = _origin(settings, account)
+        kept[KEY + end] = _mark(account.key.reveal(), checkpoint_id)
     return kept | {f"{MEANT} {alias}": name for alias, name in (aliases or {}).items()}
+
+
+def told(settings: Settings, checkpoint_id: str) -> dict[str, Json]:
+    """Return what `summary.json` says of whose run it is: for each account a mark of server and key, and the salt."""
+    return {
+        "account": settings.account.name,
+        "salt": checkpoint_id,
+        "marks": {
+            name: _mark(f"{_origin(settings, account)} {account.key.reveal()}", checkpoint_id)
+            for name, account in settings.accounts.items()
+            if account.key.reveal()
+        },
+    }
+
+
+def of_earlier(results: Path, settings: Settings, *, another_key: bool) -> Earlier:
+    """Return an earlier run by its results, with its accounts that this one has as well, whatever each calls them.
+
+    Where its `summary.json` does not say whose it was, the names are taken to mean the same. `another_key`: so they are
+    where none of its accounts is one of ours, which otherwise raises UsageError.
+    """
+    try:
+        whose = orjson.loads(results.with_name("summary.json").read_bytes())["belongs_to"]
+        own, marks, salt = whose["account"], dict(whose["marks"]), whose["salt"]
+        ours = {mark: name for name, mark in told(settings, salt)["marks"].items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return Earlier(results, settings.account.name, {name: name for name in settings.accounts})
+    known = {name: ours[mark] for name, mark in marks.items() if mark in ours}
+    if not known and not another_key:
+        named = ", ".join(sorted(marks))
+        raise UsageError(
+            f"--ledger: {results.parent} is a run with another key or server ({named}), whose documents this account "
+            "does not have; leave it out. If it is a new key of the same account, add --another-key once"
+        )
+    return Earlier(results, own, known or {name: name for name in settings.accounts})
+
+
+def _origin(settings: Settings, account: Account) -> str:
+    return f"{settings.api.name} {account.base_url.rstrip('/')}"
+
+
+def _mark(text: str, checkpoint_id: str) -> str:
+    return hmac.digest(bytes.fromhex(checkpoint_id), text.encode(), "sha256")[:8].hex()
 
 
 def check_belongs(
@@ -75,8 +121,9 @@ def check_belongs(
 
 
 def _accounts(settings: Settings) -> Iterator[tuple[Account, str]]:
-    """Yield every account, with what its words end with."""
-    yield settings.account, ""
+    """Yield every account that something is sent to, with what its words end with."""
+    if settings.account.key.reveal():
+        yield settings.account, ""
     for name, account in settings.others.items():
         yield account, f" {name}"
 

@@ -31,13 +31,15 @@ _SIGNED = 4
 class LockWish:
     """How to take the lock: how many seconds to wait for it, who says that it waits, what to tell others of us.
 
-    `command` is shown to those who find the lock held. `unsafe` takes file systems as well that may not lock.
+    `command` is shown to those who find the lock held, `remedy` is what we are told then. `unsafe` takes file systems
+    as well that may not lock.
     """
 
     patience: float = 0.0
     command: str = ""
     unsafe: bool = False
     note: Callable[[str], None] = lambda _: None
+    remedy: str = "Wait for it to end; `bulkops status` shows where it stands."
 
 
 def run_lock(folder: Path, job: Path, wish: LockWish | None = None) -> RunLock:
@@ -107,12 +109,13 @@ class RunLock:
             make_private_folder(self._folder)
             path = self._folder / "lock"
             lock = taken.enter_context(_opened(path, os.O_RDWR | os.O_CREAT))
-            _take(lock, f"{self._job} is already being run by {_holder(lock)}")
+            _take(lock, f"{self._job} is already being run by {_holder(lock)}. {self._wish.remedy}")
             taken.callback(_unsign, lock)
             if network_file_system(self._job) is None:
                 # A network file system may refuse a lock on a file that is only read; the folder's lock holds.
                 job = taken.enter_context(_opened(self._job, os.O_RDONLY))
-                _take(job, f"{self._job} is already being run with another run folder than {self._folder}")
+                words = f"{self._job} is already being run with another run folder than {self._folder}"
+                _take(job, f"{words}. {self._wish.remedy}")
             _sign(lock, self._wish.command)
             return taken.pop_all()
 
@@ -149,7 +152,7 @@ def _take(descriptor: int, refusal: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Locked(f"{refusal}. Wait for it to end; `bulkops status` shows where it stands.") from None
+        raise Locked(refusal) from None
 
 
 def _holder(descriptor: int) -> str:

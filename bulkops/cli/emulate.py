@@ -12,7 +12,7 @@ from bulkops.errors import UsageError
 
 if TYPE_CHECKING:
     from bulkops.cli.parsing import Options
-    from bulkops.emulator import Emulator, EmulatorSettings, Schedule
+    from bulkops.emulator import Emulator, EmulatorSettings, Schedule, Webhook
 
 INSTALL = "the local server needs more packages; install them with: python -m pip install 'bulkops[emulator]'"
 
@@ -46,6 +46,7 @@ async def _until_told() -> None:
 def of_rehearsal(options: Options) -> Options:
     """Return what a run's own server takes: limit and clock of the run, the rest from the environment, any port."""
     found = read("emulate", Verb("", (), **EMULATOR), [])
+    found.api = options.api
     found.tier, found.rate, found.time_scale = options.tier, options.rate, options.time_scale
     found.port = 0
     return found
@@ -66,6 +67,7 @@ def _settings(options: Options) -> EmulatorSettings:
     limit, period = _limit(options)
     try:
         return EmulatorSettings(
+            api=options.api,
             port=options.port,
             limit=limit,
             period=period,
@@ -77,10 +79,12 @@ def _settings(options: Options) -> EmulatorSettings:
             concurrency=options.concurrency,
             concurrency_queue=options.concurrency_queue,
             concurrency_headers=not options.no_concurrency_headers,
-            foreign=_share(options.foreign, limit / period),
+            foreign=_share(options.foreign, (limit or 0) / period),
             foreign_burst=options.foreign_burst,
             time_scale=options.time_scale,
             conversations=options.conversations,
+            transcripts=options.transcripts,
+            webhook=_webhook(options),
             index_time=options.index_time,
             latency=options.latency,
             seed=options.seed,
@@ -91,7 +95,8 @@ def _settings(options: Options) -> EmulatorSettings:
         raise UsageError(str(error)) from None
 
 
-def _limit(options: Options) -> tuple[int, float]:
+def _limit(options: Options) -> tuple[int | None, float]:
+    """Return requests and the seconds they are for; the live API has no such limit unless one is asked for."""
     from bulkops.accounts import parse_rate
     from bulkops.emulator import TIERS
 
@@ -99,6 +104,8 @@ def _limit(options: Options) -> tuple[int, float]:
         rate = parse_rate(options.rate)
         assert rate.limit is not None
         return rate.limit, rate.period
+    if options.tier is None and options.api == "live":
+        return None, 60.0
     tier = options.tier or "standard"
     if tier not in TIERS:
         raise UsageError(
@@ -114,6 +121,8 @@ def _share(text: str | None, rate: float) -> float:
 
     if text is None:
         return 0.0
+    if not rate:
+        raise UsageError("--foreign is a share of a limit, and the live API has none; give one with --rate")
     if not text.endswith("%"):
         theirs = parse_rate(text)
         assert theirs.limit is not None
@@ -135,6 +144,30 @@ def _schedule(path: str | None) -> Schedule:
         return Schedule.parse(Path(path).read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"the faults in {path} cannot be read: {error.strerror}") from None
+
+
+def _webhook(options: Options) -> Webhook | None:
+    """Return where events go; None for nowhere. Raises ValueError for what it cannot be."""
+    from bulkops.emulator import Webhook
+
+    if options.webhook is None:
+        return None
+    if options.webhook_secret_file is None:
+        raise UsageError("--webhook needs --webhook-secret-file: the events are signed with its first line")
+    return Webhook(
+        url=options.webhook,
+        secret=_first_line(Path(options.webhook_secret_file)),
+        signature=options.webhook_signature or ("timestamped" if options.api == "live" else "bare"),
+        retries=options.webhook_retries,
+        seeded=options.webhook_seeded,
+    )
+
+
+def _first_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes().partition(b"\n")[0].strip()
+    except OSError as error:
+        raise UsageError(f"the secret in {path} cannot be read: {error.strerror}") from None
 
 
 class _Serving(AbstractContextManager["Emulator"]):

@@ -11,6 +11,14 @@ ALGORITHMS = ("fixed", "fixed-from-first", "sliding-log", "sliding-counter", "to
 
 SERVER = (
     Option(
+        "--api",
+        takes=str,
+        metavar="API",
+        default="reference",
+        choices=("reference", "live"),
+        about="what it speaks: the reference (default) or the live API",
+    ),
+    Option(
         "--port", takes=int, metavar="N", default=8765, about="the port on 127.0.0.1 (8765); 0 is a free one"
     ),
     Option(
@@ -22,6 +30,14 @@ SERVER = (
         metavar="N",
         default=200,
         about="conversations each key starts with, conv_seed_0001 and on (200)",
+    ),
+    Option(
+        "--transcripts",
+        takes=str,
+        metavar="SHAPE",
+        default="text",
+        choices=("text", "turns"),
+        about="transcripts as a text (default) or as a list of turns",
     ),
     Option(
         "--index-time",
@@ -95,4 +111,30 @@ OTHERS = (
         "--foreign-burst", takes=int, metavar="N", default=1, about="requests of theirs that come at once (1)"
     ),
 )
-EMULATOR = {"options": SERVER, "limit": LIMIT, "concurrency": CONCURRENCY, "others_on_the_key": OTHERS}
+WEBHOOK = (
+    Option(
+        "--webhook",
+        takes=str,
+        metavar="URL",
+        about="deliver the calls that end there, on this machine: http://127.0.0.1:8787/webhook",
+    ),
+    Option(
+        "--webhook-secret-file", takes=str, metavar="FILE", about="what they are signed with: its first line"
+    ),
+    Option(
+        "--webhook-signature",
+        takes=str,
+        metavar="FORM",
+        choices=("bare", "timestamped"),
+        about="bare (the reference's) or timestamped (t=…,v0=…, the live API's); default: as the API",
+    ),
+    Option("--webhook-retries", about="try a delivery that fails again, as the service does: up to 5 times"),
+    Option("--webhook-seeded", about="deliver the conversations too that each key starts with"),
+)
+EMULATOR = {
+    "options": SERVER,
+    "limit": LIMIT,
+    "concurrency": CONCURRENCY,
+    "others_on_the_key": OTHERS,
+    "webhook": WEBHOOK,
+}

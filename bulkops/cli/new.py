@@ -73,7 +73,7 @@ def _export(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
     return lines, "{:,} conversations" if plain else "a conversation for each row"
 
 
-def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
+def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes] | None, str]:
     from bulkops.accounts import Wanted, account_names, accounts_path, find_account
     from bulkops.bounding import places
     from bulkops.cli import orders
@@ -98,6 +98,10 @@ def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes], str]:
     kept = places(state_folder(environ), [settings.account], silent)
     found = read_agents(settings, options.agent, kept, {*tools, *mapped})
     agents, left_out = migrate.left_to_move(found, mapped)
+    if not agents:
+        for words in left_out:
+            say(safe_text(words, 1000))
+        return None, f"nothing is left to copy from {source} to {target}: there is no job to write"
     tools, replaced = migrate.hide_secrets(tools)
     folder = Path(options.documents) if options.documents else None
     documents = migrate.find_documents(folder, (use for agent in agents for use in agent.uses))

@@ -82,6 +82,7 @@ def _as_json(seen: Seen) -> Json:
         "name": _name(seen),
         "differences": [_difference(each) for each in seen.differences],
         **({"trouble": seen.trouble} if seen.trouble is not None else {}),
+        **({"absent": [{"path": at, "agent_id": named} for at, named in seen.absent]} if seen.absent else {}),
     }
 
 
@@ -99,6 +100,9 @@ def _as_lines(seen: Seen, place: Callable[[int], str]) -> list[str]:
         return [f"{head}: could not be read: {safe_text(seen.trouble)}"]
     if not seen.is_there:
         return [f"{head}: is not there"]
+    if seen.absent:
+        what = "the map says {}, and there is no such agent"
+        return [f"{head}:", *(f"    {safe_text(at)}: {what.format(safe_text(to))}" for at, to in seen.absent)]
     if line.op != "agent.update":
         return [head]
     if not seen.differences:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bulkops.cli.emulator_options import EMULATOR
+from bulkops.cli.listen_options import LISTEN
 from bulkops.cli.parsing import Option, Verb, assignment, duration, not_negative, positive
 
 JOB = (("JOB", "the job file (JSONL)"),)
@@ -44,10 +45,17 @@ ACCOUNT = (
         takes=str,
         metavar="API",
         default="reference",
-        offers=("reference",),
-        about="the API profile (default reference)",
+        offers=("reference", "live"),
+        about="the API profile: reference (default), or live, as the service speaks it today",
     ),
-    Option("--base-url", takes=str, metavar="URL", about="where the API is"),
+    Option("--base-url", takes=str, metavar="URL", about="where the API is, up to and with /v1/convai"),
+    Option(
+        "--residency",
+        takes=str,
+        metavar="PLACE",
+        offers=("global", "us", "eu", "in", "sg"),
+        about="with --api live: where the workspace is, in place of --base-url",
+    ),
     Option(
         "--tier",
         takes=str,
@@ -81,7 +89,11 @@ ONLINE = (
 )
 RUNNING = (
     Option(
-        "-j", "--jobs", takes=int, metavar="N", default=16, about="requests in flight, at most (default 16)"
+        "-j",
+        "--jobs",
+        takes=int,
+        metavar="N",
+        about="requests in flight, at most (default 16; 8 with --api live)",
     ),
     Option(
         "--poll-share",
@@ -350,6 +362,87 @@ NEW = {
     ),
 }
 
+OUT_FOLDER = Option(
+    "--out", takes=str, metavar="DIR", default="exports", about="the folder of the exports (default: exports)"
+)
+_FOR_EXPORTS = ("--jobs", "--poll-share", "--api-key-file", "--halt", "--max-requests", "--max-duration", "--drain",
+    "--timeout", "--give-up-after", "--time-scale")  # fmt: skip
+EXPORT = {
+    "conversations": Verb(
+        "export the conversations that are not exported yet, and say what is missing; from cron, for years",
+        options=(
+            Option(
+                "--ids-from",
+                takes=str,
+                metavar="SOURCE",
+                several=True,
+                about="where conversations are known from: the spool of listen, a file of ids, a run folder; may be "
+                "repeated",
+            ),
+            Option(
+                "--since",
+                takes=str,
+                metavar="TIME",
+                about="created from then on: 2026-11-22, 2026-11-22T08:00:00Z, or watermark:NAME for what came "
+                "since the last time",
+            ),
+            Option(
+                "--until",
+                takes=str,
+                metavar="TIME",
+                about="created before then; a backfill, which leaves watermarks alone",
+            ),
+            Option(
+                "--lookback",
+                takes=duration,
+                metavar="TIME",
+                default=172_800.0,
+                about="conversations named again that are younger than the watermark (or --since) less this are read "
+                "again, for a new analysis (48h)",
+            ),
+            OUT_FOLDER,
+            Option(
+                "--format",
+                takes=str,
+                metavar="FORMAT",
+                default="jsonl",
+                choices=("jsonl", "csv", "parquet"),
+                about="of the rows: jsonl (default), csv or parquet",
+            ),
+            Option("--text", about="write each transcript as text, too"),
+            Option(
+                "--redact",
+                takes=str,
+                metavar="FIELD",
+                several=True,
+                about="a dotted path of what is not to be stored, such as analysis.extracted_data; may be repeated",
+            ),
+            Option("--drop-text", about="store no transcripts"),
+            Option(
+                "--wait",
+                takes=str,
+                metavar="TIME",
+                default="10m",
+                about="how long to wait for conversations that are not over (10m); then they are pending",
+            ),
+            Option("--accept-missing", about="give up what the API does not have; it is not asked for again"),
+        ),
+        account_and_pace=ACCOUNT,
+        running=tuple(option for option in RUNNING if option.flags[-1] in _FOR_EXPORTS),
+        safety=(LOCK_WAIT, RESCUE, ANOTHER_KEY, UNSAFE_FS),
+        telling=TELLING,
+    ),
+    "verify": Verb(
+        "check the files and rows of exports against their manifests; sends nothing",
+        (("DIR", "the folder of the exports"),),
+        options=(JSON,),
+    ),
+    "report": Verb(
+        "write one HTML file about exports: day by day, what is pending and what is missing",
+        (("DIR", "the folder of the exports"),),
+    ),
+}
+
 VERBS = {
     "plan": Verb(
         "validate a job, and say what a run would do; sends nothing, or reads with --online",
@@ -430,6 +523,9 @@ VERBS = {
             OF_REHEARSAL,
         ),
     ),
+    "export": Verb(
+        "export conversations into a data set that can be verified, a little more each time", (), EXPORT
+    ),
     "new": Verb(
         "write a job file, for review: from a folder, a CSV file, a list of ids, an account", (), NEW
     ),
@@ -456,5 +552,10 @@ VERBS = {
     "emulate": Verb(
         "start the local server that speaks the API",
         **EMULATOR,
+    ),
+    "listen": Verb(
+        "receive webhooks, and keep what is delivered in a spool, durably and once",
+        **LISTEN,
+        api=tuple(option for option in ACCOUNT if option.name == "api"),
     ),
 }

@@ -6,18 +6,21 @@ import os
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from bulkops.accounts import Wanted, account_names, find_account, find_others
+from bulkops.accounts import DEFAULT_ACCOUNT, Wanted, account_names, find_account, find_others
 from bulkops.api import PROFILES
 from bulkops.checkpoint import open_reader
+from bulkops.checkpoint.belonging import of_earlier
 from bulkops.cli.parsing import near
 from bulkops.errors import UsageError
 from bulkops.jobfile import Given
 from bulkops.operations import KINDS
-from bulkops.settings import Halt, Policies, Policy, RunFolder, Secret, Settings, run_folder
+from bulkops.settings import USUAL_IN_FLIGHT, Halt, Policies, Policy, RunFolder, Secret, Settings, run_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulkops.api.profile import Profile
     from bulkops.checkpoint.reader import CheckpointReader
     from bulkops.cli.parsing import Options
@@ -75,11 +78,17 @@ def reader_of(place: JobPlace) -> CheckpointReader:
     raise UsageError(f"{place.job} was not run yet: there is no checkpoint in {place.folder.path}")
 
 
-def given(options: Options) -> Given:
-    """Return what the options give the job beside its file; of one var given twice, the last."""
+def given(options: Options, environ: Mapping[str, str]) -> Given:
+    """Return what the options give the job beside its file; of one var given twice, the last.
+
+    And the accounts that lines may name: those of the accounts file, and the run's own. A rehearsal takes any.
+    """
     named = (text.partition("=") for text in options.var or ())
     header = Path(options.header) if options.header else None
-    return Given({name: value for name, _, value in named}, header)
+    accounts = None
+    if not getattr(options, "emulate", False):
+        accounts = frozenset({options.account or DEFAULT_ACCOUNT, *account_names(environ)})
+    return Given({name: value for name, _, value in named}, header, accounts)
 
 
 def ledgers(options: Options) -> tuple[Path, ...]:
@@ -101,7 +110,7 @@ def wanted(options: Options) -> Wanted:
     rehearsal = getattr(options, "emulate", False)
     return Wanted(
         account=None if rehearsal else options.account,
-        base_url=options.base_url,
+        base_url=base_url(options),
         tier=options.tier,
         rate=options.rate,
         reserve=options.reserve,
@@ -118,24 +127,49 @@ def profile(options: Options) -> Profile:
     return PROFILES[options.api]
 
 
+def in_flight(options: Options) -> int:
+    """Return how many requests may be in flight: what the user says, or what is usual with the API."""
+    given: int | None = getattr(options, "jobs", None)
+    return given if given is not None else profile(options).in_flight or USUAL_IN_FLIGHT
+
+
+def base_url(options: Options) -> str | None:
+    """Return the base URL that the options name or mean; UsageError where they name two, or a place there is not."""
+    place, given = getattr(options, "residency", None), cast("str | None", options.base_url)
+    if place is None:
+        return given
+    hosts = profile(options).hosts
+    if given:
+        raise UsageError("--residency and --base-url both say where the API is; give one of them")
+    if place not in hosts:
+        there = ", ".join(hosts) or "none with this API; give --api live"
+        raise UsageError(f"there is no residency {place!r}; there is: {there}")
+    return hosts[place]
+
+
 def find_accounts(
     options: Options, plan: Plan, environ: dict[str, str], *, with_key: bool = True
 ) -> tuple[Account, dict[str, Account]]:
-    """Return the run's own account and the others that its lines name, by name."""
+    """Return the run's own account and the others that its lines name, by name.
+
+    Where all lines name others, the key of the run's own is not asked for.
+    """
     api, scale = profile(options), getattr(options, "time_scale", 1.0)
+    said = wanted(options)
+    own_name = said.account or plan.header.account or DEFAULT_ACCOUNT
     own = find_account(
         api,
-        wanted(options),
+        said,
         environ,
         header_account=plan.header.account,
         time_scale=scale,
-        with_key=with_key,
+        with_key=with_key and (plan.unnamed or own_name in plan.accounts or not plan.accounts),
     )
     if not plan.accounts.keys() - {own.name}:
         return own, {}
     plan.check_accounts({own.name, *account_names(environ)})
     others = find_others(
-        api, own, plan.accounts, environ, base_url=options.base_url, time_scale=scale, with_key=with_key
+        api, own, plan.accounts, environ, base_url=base_url(options), time_scale=scale, with_key=with_key
     )
     return own, others
 
@@ -159,11 +193,11 @@ def make_settings(options: Options, plan: Plan, *, environ: dict[str, str]) -> S
     api = profile(options)
     find = rehearsed_accounts if getattr(options, "emulate", False) else find_accounts
     own, others = find(options, plan, environ)
-    return Settings(
+    settings = Settings(
         api=api,
         account=own,
         others=others,
-        in_flight=options.jobs,
+        in_flight=in_flight(options),
         halt=parse_halt(options.halt) if options.halt else None,
         max_requests=options.max_requests,
         max_duration=options.max_duration,
@@ -176,6 +210,8 @@ def make_settings(options: Options, plan: Plan, *, environ: dict[str, str]) -> S
         settle=options.settle,
         stamps=options.stamp == "suffix",
     )
+    earlier = [of_earlier(path, settings, another_key=options.another_key) for path in ledgers(options)]
+    return replace(settings, earlier=tuple(earlier))
 
 
 def parse_policies(text: str) -> Policies:

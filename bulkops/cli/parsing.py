@@ -126,6 +126,15 @@ def duration(text: str) -> float:
     return seconds(text)
 
 
+def size(text: str) -> int:
+    """Return the bytes of `512KiB`, `25MiB` or `1GiB`; a mere number counts bytes."""
+    number = text.rstrip("KMGiB")
+    unit = text[len(number) :]
+    if unit not in _SIZES or int(number) < 1:
+        raise ValueError(text)
+    return int(number) * _SIZES[unit]
+
+
 def assignment(text: str) -> str:
     """Return a `NAME=VALUE` as it is."""
     name, equals, _ = text.partition("=")
@@ -134,12 +143,14 @@ def assignment(text: str) -> str:
     return text
 
 
+_SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _KINDS = {
     int: "a whole number",
     float: "a number",
     positive: "a number greater than 0",
     not_negative: "a number from 0",
     duration: "a duration such as 30s, 5m or 2h",
+    size: "a size such as 512KiB, 25MiB or 1GiB",
     assignment: "NAME=VALUE, with letters, digits and _ in the name",
 }
 

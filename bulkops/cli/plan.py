@@ -46,14 +46,16 @@ def run(options: Options) -> int:
             reader=reader,
             selection=Selection(changed=options.changed, before=not options.no_before, closely=True),
             base=base,
-            given=orders.given(options),
+            given=orders.given(options, environ),
         )
         account, others = orders.find_accounts(options, plan, environ, with_key=False)
+        # As the run would that it stands for.
+        plan.check_deletes(getattr(options, "max_delete", None))
         view = View(
             plan,
             account,
             orders.profile(options),
-            None if others else _foreseen(options, plan, account),
+            _foreseen(options, plan, account, others),
             others,
         )
         seen = None
@@ -69,13 +71,16 @@ def run(options: Options) -> int:
     return 0
 
 
-def _foreseen(options: Options, plan: Plan, account: Account) -> Foreseen | None:
+def _foreseen(
+    options: Options, plan: Plan, account: Account, others: Mapping[str, Account]
+) -> Foreseen | None:
     return foresee(
         plan,
         account,
         orders.profile(options),
-        in_flight=getattr(options, "jobs", 16),
+        in_flight=orders.in_flight(options),
         time_scale=getattr(options, "time_scale", 1.0),
+        others=others,
     )
 
 
@@ -87,7 +92,6 @@ class View:
     account: Account
     api: Profile
     foreseen: Foreseen | None
-    """What is to be expected of a run with one account; of several, each is told for itself."""
     others: Mapping[str, Account]
     """The accounts that lines name beside the run's own."""
 
@@ -98,9 +102,7 @@ class View:
 
     @property
     def seconds(self) -> float | None:
-        """How long it takes: as long as the slowest account."""
-        if self.others:
-            return self.plan.finish(self.accounts)
+        """How long it takes."""
         return None if self.foreseen is None else self.foreseen.seconds
 
     def risks(self) -> list[Risk]:
@@ -120,7 +122,7 @@ def as_json(view: View) -> Json:
         "job": plan.job.name,
         "about": plan.header.about,
         "lines": plan.lines,
-        "unread": [{"line": at, "listing": listing} for at, listing in plan.job.unread],
+        "unread": [{"line": unread.line, "listing": str(unread.listing)} for unread in plan.job.unread],
         "operations": {
             "total": plan.total,
             "left": plan.left.total(),
@@ -201,8 +203,8 @@ def as_lines(view: View) -> list[str]:
     if plan.edited:
         lines.append(edited_words(plan.edited))
     lines += [
-        f"line {at}: the rows of {listing} are read when it runs; they are not counted here"
-        for at, listing in plan.job.unread
+        f"line {unread.line}: the rows of {unread.listing} are read when it runs; they are not counted here"
+        for unread in plan.job.unread
     ]
     bytes_ = f", {_bytes(plan.upload_bytes)} to upload" if plan.upload_bytes else ""
     lines.append(f"to send: {number(plan.requests, 'request')}{_looks(view)}{bytes_}")
@@ -233,7 +235,8 @@ def _looks(view: View) -> str:
 def _time(view: View, foreseen: Foreseen) -> list[str]:
     about, least, most = map(duration, (foreseen.seconds, foreseen.least, foreseen.most))
     between = f" ({least} to {most})" if least != most else ""
-    lines = [f"at {_limit(view.account)}: about {about}{between}"]
+    at = "all accounts at once" if view.others else f"at {_limit(view.account)}"
+    lines = [f"{at}: about {about}{between}"]
     if view.plan.awaited:
         words = [
             f"{view.api.watches[what].words[1]} take {view.api.watches[what].usual:g} s, half or twice as long"
@@ -244,7 +247,7 @@ def _time(view: View, foreseen: Foreseen) -> list[str]:
 
 
 def _by_account(plan: Plan, accounts: Mapping[str, Account]) -> list[str]:
-    """Return a line for each account, the run's own first, and one for all: they go on at the same time."""
+    """Return a line for each account, the run's own first, with the time that it takes at its even pace."""
     own, lines = next(iter(accounts)), []
     for name, account in accounts.items():
         load = plan.load(name, own)
@@ -254,12 +257,13 @@ def _by_account(plan: Plan, accounts: Mapping[str, Account]) -> list[str]:
         lines.append(
             f"  to {safe_text(name)}: {number(load.requests, 'request')}{looks} at {_limit(account)}{takes}"
         )
-    finish = plan.finish(accounts)
-    return lines if finish is None else [*lines, f"all accounts at once: about {duration(finish)}"]
+    return lines
 
 
 def _limit(account: Account) -> str:
     """Return the limit, and where it comes from; of one with a reserve what is left of it."""
+    if account.tier.open:
+        return "no known limit per time, only on what is in flight"
     usable, whole, period = account.usable.limit or 0, account.tier.limit or 0, account.tier.period
     of = "" if usable == whole else f"{usable:,} of "
     source = source_words(account.tier_source, account.reserve, period)

@@ -7,7 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bulkops.cli import orders
-from bulkops.outputs.tables import write_table
+from bulkops.cli.parsing import say
+from bulkops.outputs.tables import unknown_fields, write_table
+from bulkops.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from bulkops.cli.parsing import Options
@@ -18,6 +20,8 @@ def run(options: Options) -> int:
     reader = orders.reader_of(orders.place_of(options))
     select = [name.strip() for name in options.select.split(",")] if options.select else None
     # Left early, the rows have to let go before the reader does.
-    with reader, closing(reader.rows()) as rows:  # type: ignore[type-var] # a generator, promised as an iterator
+    with reader, closing(reader.rows()) as rows, closing(reader.rows()) as first:  # type: ignore[type-var] # generators, promised as iterators
+        for name, help_ in unknown_fields(first, select or ()).items():
+            say(f"--select: no result has {safe_text(name)!r}; {help_}")
         write_table(rows, sys.stdout, options.format, select, failed_only=options.failed)
     return 0

@@ -64,39 +64,44 @@ def run_job(options: Options, selection: Selection) -> int:
         raise UsageError("--in-doubt ask needs a terminal; without one, take reconcile")
     with _emulator(options) if options.emulate else _no_emulator() as environ:
         place = orders.place_of(options)
-        taken_up = orders.taken_up(orders.profile(options), policies)
         _warn_of_duplicates(place, policies)
-
-        def settings(plan: Plan) -> Settings:
-            return orders.make_settings(options, plan, environ=environ)
-
-        with _collecting_less_often():
-            ending = run_order(
-                Order(
-                    job=place.job,
-                    folder=place.folder,
-                    api=orders.profile(options),
-                    settings=settings,
-                    environ=environ,
-                    progress=choose(_heard(), quiet=options.quiet),
-                    named=_named(options, place.folder, place.base),
-                    selection=replace(selection, in_doubt=taken_up),
-                    ask=ask if asks else None,
-                    max_delete=options.max_delete,
-                    may_delete=_delete if options.yes or options.emulate else _ask_to_delete,
-                    base=place.base,
-                    given=orders.given(options),
-                    log_file=Path(options.log_file) if options.log_file else None,
-                    another_key=options.another_key,
-                    lock=_lock_wish(options),
-                    rescue=Path(options.rescue) if options.rescue else usual_folder(),
-                    metrics=_metrics(options),
-                    relist=getattr(options, "relist", False),
-                    ledgers=orders.ledgers(options),
-                    state=None if options.emulate or options.time_scale != 1 else state_folder(environ),
-                )
-            )
+        ending = do_job(options, selection, place, environ)
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
+
+
+def do_job(options: Options, selection: Selection, place: orders.JobPlace, environ: dict[str, str]) -> Ending:
+    """Run a job as the options of `run` say, and return how that ended."""
+    policies = orders.parse_policies(options.in_doubt)
+    asks = Policy.ASK in {policies.default, *policies.of_kind.values()}
+
+    def settings(plan: Plan) -> Settings:
+        return orders.make_settings(options, plan, environ=environ)
+
+    with _collecting_less_often():
+        return run_order(
+            Order(
+                job=place.job,
+                folder=place.folder,
+                api=orders.profile(options),
+                settings=settings,
+                environ=environ,
+                progress=choose(_heard(), quiet=options.quiet),
+                named=_named(options, place.folder, place.base),
+                selection=replace(selection, in_doubt=orders.taken_up(orders.profile(options), policies)),
+                ask=ask if asks else None,
+                max_delete=options.max_delete,
+                may_delete=_delete if options.yes or options.emulate else _ask_to_delete,
+                base=place.base,
+                given=orders.given(options, environ),
+                log_file=Path(options.log_file) if options.log_file else None,
+                another_key=options.another_key,
+                lock=lock_wish(options),
+                rescue=Path(options.rescue) if options.rescue else usual_folder(),
+                metrics=_metrics(options),
+                relist=getattr(options, "relist", False),
+                state=None if options.emulate or options.time_scale != 1 else state_folder(environ),
+            )
+        )
 
 
 def _delete(plan: Plan) -> None:
@@ -131,7 +136,9 @@ def _collecting_less_often() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _lock_wish(options: Options) -> LockWish:
+def lock_wish(options: Options) -> LockWish:
+    """Return how the options say to take the lock."""
+
     def note(text: str) -> None:
         if not options.quiet:
             say(safe_text(text, 2000))
@@ -278,6 +285,8 @@ def _emulator(options: Options) -> Iterator[dict[str, str]]:
 
     if options.base_url:
         raise UsageError("--emulate starts a server of its own; leave --base-url out")
+    if getattr(options, "residency", None):
+        raise UsageError("--emulate starts a server of its own; leave --residency out")
     with serving_for(of_rehearsal(options)) as server:
         _begin_anew(options)
         options.base_url = server.base_url
@@ -299,7 +308,7 @@ def _begin_anew(options: Options) -> None:
     """Put an empty run folder in place of an earlier rehearsal's: it tells of a world that is gone."""
     place = orders.place_of(options)
     folder = place.folder.path
-    with JobFile.open(place.job), run_lock(folder, place.job, _lock_wish(options)):
+    with JobFile.open(place.job), run_lock(folder, place.job, lock_wish(options)):
         # The lock has made the folder, if nothing else has.
         if any(path.name != "lock" for path in folder.iterdir()):
             if not (folder / REHEARSED).exists():

@@ -15,6 +15,7 @@ from .world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .calls import Conversation
     from .settings import EmulatorSettings
     from .things import Effect
 
@@ -35,11 +36,13 @@ def open_account(
     now: float,
     epoch: float,
     changes: Sequence[tuple[float, int]],
+    thinking: float,
     on_effect: Callable[[Effect], None],
+    on_call: Callable[[World, Conversation], None],
 ) -> Account:
     """Make the account of a key that is first used at `now` (monotonic; `epoch` is the wall clock at its 0).
 
-    `changes` are those of the limit, past and to come.
+    `changes` are those of the limit, past and to come; `thinking` is how long a call is analysed.
     """
     # Worlds are told apart by a digest: a key stands in no file and no answer.
     label = hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -49,7 +52,11 @@ def open_account(
         epoch=epoch,
         time_scale=settings.time_scale,
         index_time=settings.index_time,
+        turns=settings.transcripts == "turns",
+        thinking=thinking,
+        index_bytes=settings.index_bytes,
         on_effect=on_effect,
+        on_call=on_call,
     )
     world.seed(settings.conversations, now)
     places = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class EmulatorApp:
-    """Speaks the API reference under /v1/convai, and shows the state of `service` under /_emulator."""
+    """Speaks the API of `service` under /v1/convai, and shows its state under /_emulator."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -42,16 +43,19 @@ class EmulatorApp:
             return
         tally = self._service.tally
         ordinal = tally.arrived(self._service.now())
-        exchange = Exchange(scope, receive, send, [(b"request-id", b"req_%010d" % ordinal)], tally)
+        request_id = f"req_{ordinal:010d}"
+        refused = partial(self._service.spelling.refused, request_id)
+        headers = [(b"request-id", request_id.encode())]
+        exchange = Exchange(scope, receive, send, headers, tally, refused)
         try:
             await self._serve(exchange, path.removeprefix(PREFIX + "/"), ordinal)
         except Refusal as refusal:
-            await exchange.answer(refusal.answer)
+            await exchange.refuse(refusal)
         except ClientDisconnect:
             tally.unanswered += 1
         except Exception:  # noqa: BLE001 - a mistake of ours is answered 500, and logged
             _log.exception("the emulator failed at %s %s", scope["method"], path)
-            await exchange.answer(Refusal(500, "bug", "the emulator made a mistake; see its log").answer)
+            await exchange.refuse(Refusal(500, "bug", "the emulator made a mistake; see its log"))
 
     async def _serve(self, exchange: Exchange, path: str, ordinal: int) -> None:
         service, request = self._service, Request(exchange.scope, exchange.receive)
@@ -75,6 +79,8 @@ class EmulatorApp:
                 return Answer(200, self._service.state())
             if path == _CONTROL + "effects":
                 return Answer(200, self._service.history(query.get("key")))
+            if path == _CONTROL + "deliveries":
+                return Answer(200, self._service.deliveries_told())
             if path == _CONTROL + "limit" and scope["method"] == "POST":
                 return self._change_limit(query)
         return Refusal(404, "not_found", f"the API is under {PREFIX}").answer

@@ -7,16 +7,15 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, assert_never
-
-import orjson
 
 from .answers import Answer, Refusal
 from .faults import FaultKind
 from .gates import too_many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -33,7 +32,8 @@ _JSON = b"application/json"
 class Exchange:
     """One request on its connection; `headers` are those that every answer to it carries.
 
-    `status` is what was said, if anything was; `whole` tells that it was said to its end, to an open connection.
+    `refused` spells a refusal. `status` is what was said, if anything was; `whole` tells that it was said to its end,
+    to an open connection.
     """
 
     scope: Scope
@@ -41,6 +41,7 @@ class Exchange:
     send: Send
     headers: list[tuple[bytes, bytes]]
     tally: Tally
+    refused: Callable[[Refusal], Answer] = attrgetter("answer")
     status: int | None = None
     whole: bool = False
 
@@ -52,10 +53,14 @@ class Exchange:
 
     async def answer(self, answer: Answer) -> None:
         """Send an answer whole."""
-        body = orjson.dumps(answer.body)
-        await self.start(answer.status, _JSON, len(body), answer)
+        body = answer.content
+        await self.start(answer.status, answer.kind, len(body), answer)
         self.whole = not self.transport.is_closing()
         await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Send a refusal, as the API spells it."""
+        await self.answer(self.refused(refusal))
 
     async def start(self, status: int, kind: bytes, length: int | None, answer: Answer | None = None) -> None:
         """Send the head; it is counted first, so that a client that has its answer finds it in the tally."""
@@ -94,13 +99,19 @@ async def before_effect(exchange: Exchange, fault: Fault | None) -> bool:
         return False
     match fault.kind:
         case FaultKind.ERROR_BEFORE:
-            await exchange.answer(_error(fault))
+            await exchange.refuse(_error(fault))
         case FaultKind.TOO_MANY:
             exchange.tally.refused["fault"] += 1
-            await exchange.answer(too_many(fault.retry_after).answer)
+            await exchange.refuse(too_many(fault.retry_after))
         case FaultKind.SYSTEM_BUSY:
             exchange.tally.refused["system_busy"] += 1
-            await exchange.answer(Refusal(429, "system_busy", "the service is overloaded").answer)
+            await exchange.refuse(Refusal(429, "system_busy", "the service is overloaded"))
+        case FaultKind.QUOTA_EXCEEDED:
+            message = "This request exceeds your quota of 10000. You have 0 credits remaining."
+            await exchange.refuse(Refusal(401, "quota_exceeded", message))
+        case FaultKind.MISSING_PERMISSIONS:
+            message = "The API key you used is missing a permission to execute this operation."
+            await exchange.refuse(Refusal(401, "missing_permissions", message))
         case FaultKind.RESET_BEFORE | FaultKind.RESET_EARLY:
             await exchange.reset()
         case FaultKind.SILENT:
@@ -127,7 +138,7 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> No
         return
     match fault.kind:
         case FaultKind.ERROR_AFTER:
-            await exchange.answer(_error(fault))
+            await exchange.refuse(_error(fault))
         case FaultKind.RESET_AFTER:
             await exchange.reset()
         case FaultKind.SLOW:
@@ -146,23 +157,32 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None) -> No
             FaultKind.ERROR_BEFORE
             | FaultKind.TOO_MANY
             | FaultKind.SYSTEM_BUSY
+            | FaultKind.QUOTA_EXCEEDED
+            | FaultKind.MISSING_PERMISSIONS
             | FaultKind.RESET_EARLY
             | FaultKind.RESET_BEFORE
             | FaultKind.SILENT
+            | FaultKind.DROP
+            | FaultKind.DUPLICATE
+            | FaultKind.DELAY
+            | FaultKind.WRONG_SIGNATURE
+            | FaultKind.REANALYSE
         ):
-            raise AssertionError(f"{fault.kind} strikes before the effect")
+            raise AssertionError(f"{fault.kind} strikes before the effect, or events")
         case _:
             assert_never(fault.kind)
 
 
 def with_ids_of(other: Answer, answer: Answer) -> Answer:
     """Return an answer with the ids of another one."""
+    if not isinstance(answer.body, dict):
+        return answer
     return Answer(answer.status, {**answer.body, **_ids(other.body)}, answer.headers)
 
 
 async def _cut(exchange: Exchange, answer: Answer) -> None:
-    body = orjson.dumps(answer.body)
-    await exchange.start(answer.status, _JSON, len(body), answer)
+    body = answer.content
+    await exchange.start(answer.status, answer.kind, len(body), answer)
     await exchange.send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
     exchange.transport.close()
     await exchange.wait(1.0)
@@ -190,12 +210,15 @@ def _padding(size: int) -> Iterator[bytes]:
 
 
 def _without_ids(body: Any) -> Any:
-    return {key: value for key, value in body.items() if key not in _ids(body)}
+    ids = _ids(body)
+    return {key: value for key, value in body.items() if key not in ids} if ids else body
 
 
 def _ids(body: Any) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key.endswith("_id")}
+    if not isinstance(body, dict):
+        return {}
+    return {key: value for key, value in body.items() if key == "id" or key.endswith("_id")}
 
 
-def _error(fault: Fault) -> Answer:
-    return Refusal(fault.status, "internal_error", "the emulator was told to fail here").answer
+def _error(fault: Fault) -> Refusal:
+    return Refusal(fault.status, "internal_error", "the emulator was told to fail here")

@@ -10,10 +10,13 @@ import orjson
 
 from .answers import Answer, Refusal, bad
 from .checks import json_object, mapping, number, text, texts
+from .things import stamp
 from .upload import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from starlette.datastructures import QueryParams
 
     from .things import Agent
     from .world import World
@@ -26,12 +29,15 @@ _FAILING = re.compile(r"\bfail\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An admitted request: `id` stands in its path, `foreign` tells whether another key has an agent."""
+    """An admitted request: `id` stands in its path, `foreign` tells whether another key has an agent.
+
+    Two ids have a slash between them.
+    """
 
     world: World
     id: str
     payload: bytes | Upload
-    query: Mapping[str, str]
+    query: QueryParams
     now: float
     ordinal: int
     foreign: Callable[[str], bool]
@@ -131,7 +137,7 @@ def conversation_get(call: Call) -> Answer:
     answer = {
         "conversation_id": found.conversation_id,
         "agent_id": found.agent_id,
-        "transcript": found.transcript(call.now),
+        "transcript": call.world.transcript(found, call.now),
         "duration_seconds": found.seconds(call.now),
         "status": status,
         "created_at": call.world.stamp(found.started),
@@ -172,7 +178,7 @@ def document_index_status(call: Call) -> Answer:
         "document_id": call.id,
         "status": status,
         "embedding_model": index.model,
-        "created_at": index.created_at,
+        "created_at": stamp(index.created),
     }
     if status == "failed":
         answer["error"] = f"document {document.name!r} has no text to index"
@@ -190,7 +196,7 @@ def tool_create(call: Call) -> Answer:
     for key in ("parameters", "headers"):
         mapping(body, key)
     made = call.world.create_tool(name, now=call.now, request=call.ordinal)
-    return Answer(200, {"tool_id": made.id, "name": made.name, "created_at": made.created_at})
+    return Answer(200, {"tool_id": made.id, "name": made.name, "created_at": stamp(made.created)})
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -220,7 +226,7 @@ def _missing(what: str, entity: str) -> Refusal:
 
 
 def _agent_line(agent: Agent) -> dict[str, str]:
-    return {"agent_id": agent.agent_id, "name": agent.name, "created_at": agent.created_at}
+    return {"agent_id": agent.agent_id, "name": agent.name, "created_at": stamp(agent.created)}
 
 
 def _agent_whole(agent: Agent) -> Answer:
@@ -229,8 +235,8 @@ def _agent_whole(agent: Agent) -> Answer:
         "agent_id": agent.agent_id,
         "name": agent.name,
         "conversation_config": body["conversation_config"],
-        "created_at": agent.created_at,
-        "updated_at": agent.updated_at,
+        "created_at": stamp(agent.created),
+        "updated_at": stamp(agent.updated),
     }
     return Answer(200, known | {key: value for key, value in body.items() if key not in known})
 

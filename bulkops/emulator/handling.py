@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
+from starlette.datastructures import QueryParams
 
 from .answers import Refusal
 from .delivery import before_effect, deliver, deliver_before_effect, with_ids_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .routes import Endpoint
     from .service import Service
 
+_NO_QUERY = QueryParams()
 _TRUE_ANSWERS = (None, FaultKind.SLOW, FaultKind.STRANGER)
 
 
@@ -36,14 +38,14 @@ async def handle(
     service: Service, exchange: Exchange, request: Request, account: Account, path: str, ordinal: int
 ) -> None:
     """Answer a request that was let in; raises Refusal for one that is about nothing there is."""
-    endpoint, entity = find_endpoint(request.method, path)
+    endpoint, entity = find_endpoint(request.method, path, service.spelling.routes)
     service.tally.endpoints[endpoint.name] += 1
     fault = service.faults.next(endpoint.name)
     if fault is not None and fault.kind is FaultKind.RESET_EARLY:
         await exchange.reset()
         return
     payload = await endpoint.read(request)
-    query = request.query_params if request.scope["query_string"] else {}
+    query = request.query_params if request.scope["query_string"] else _NO_QUERY
     received = None
     if service.journal is not None:
         received = _received(ordinal, request, endpoint, account, payload)
@@ -93,7 +95,7 @@ async def _answer(
         answer = act()
     except Refusal as refusal:
         # Without an effect there is nothing for a later fault to hide.
-        answer, fault = refusal.answer, None
+        answer, fault = exchange.refused(refusal), None
     if latency:
         await asyncio.sleep(latency / 2)
     if fault is not None and fault.kind is FaultKind.REPEATED:

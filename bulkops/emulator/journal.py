@@ -1,12 +1,13 @@
 """The server's own account of what happened, for whoever wants to compare it with what a client believes.
 
-A JSON line for each request that was received completely, for each effect at the moment it takes effect, and for
-each request that is over; a line is with the operating system before anything else happens, so that it is there
-whatever becomes of the client or of this process.
+A JSON line for each request that was received completely, for each effect at the moment it takes effect, for each
+request that is over, and for each attempt to deliver an event; a line is with the operating system before anything
+else happens, so that it is there whatever becomes of the client or of this process.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -15,6 +16,8 @@ from .things import Effect
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .deliveries import Delivery
 
 
 class Received(NamedTuple):
@@ -63,6 +66,10 @@ class Journal:
         """
         told = {"request": request.request, "status": status, "delivered": delivered, "fault": fault}
         self._write({"event": "over", "at": at, **told})
+
+    def delivery(self, delivery: Delivery) -> None:
+        """Note what came of an attempt to deliver an event."""
+        self._write({"event": "delivery", **asdict(delivery)})
 
     def close(self) -> None:
         """Close the file; what happens later is not noted."""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from .faults import ENDPOINTS, MAY_BE_LATE, Fault, FaultKind, Rule
+from .faults import ENDPOINTS, LIVE_ENDPOINTS, MAY_BE_LATE, OF_EVENTS, WEBHOOK, Fault, FaultKind, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,8 @@ class Schedule:
         Keys of an entry: `fault` (a name) or `faults` (names, or objects with `fault` and parameters; the
         rule's seed picks); `endpoint`; `nth` or `times: [first, last]`; `every`; `rate` and `seed`; and the
         parameters `status`, `seconds`, `bytes`, `retry_after`, `late`, `names`. Conditions add up; without any,
-        every request is struck.
+        every request is struck. What goes wrong with events of the webhook is given for the endpoint
+        `webhook.deliver`.
 
         Raises ValueError with the number of the entry (from 1) and the remedy.
         """
@@ -39,6 +40,7 @@ class Schedule:
         return cls(tuple(_rule(entry, f"fault schedule, entry {n}") for n, entry in enumerate(entries, 1)))
 
 
+_PLACES = (*ENDPOINTS, *LIVE_ENDPOINTS, WEBHOOK)
 _PARAMETERS = {"status": (int, 400, 599), "seconds": (float, 0, 86_400), "bytes": (int, 1, 1 << 40)}
 _PARAMETERS |= {"retry_after": (int, 0, 86_400), "late": (float, 0, 86_400)}
 _CONDITIONS = {"nth": (int, 1, sys.maxsize), "every": (int, 1, sys.maxsize), "rate": (float, 0, 1)}
@@ -61,9 +63,11 @@ def _rule(entry: Any, where: str) -> Rule:
         raise ValueError(f"{where}: `nth` and `times` exclude each other; keep one")
     first, last = (nth, nth) if nth is not None else _times(entry.get("times"), where)
     endpoint = entry.get("endpoint")
-    if endpoint is not None and endpoint not in ENDPOINTS:
-        raise ValueError(f"{where}: unknown endpoint {endpoint!r}; one of {', '.join(ENDPOINTS)}")
+    if endpoint is not None and endpoint not in _PLACES:
+        raise ValueError(f"{where}: unknown endpoint {endpoint!r}; one of {', '.join(_PLACES)}")
     faults = tuple(_fault(each, shared, where) for each in listed)
+    for fault in faults:
+        _check_place(fault.kind, endpoint, where)
     return Rule(faults=faults, endpoint=endpoint, first=first, last=last, **given)
 
 
@@ -85,6 +89,14 @@ def _fault(entry: Any, shared: Mapping[str, Any], where: str) -> Fault:
     if ("names" in values) != (kind is FaultKind.STRANGER):
         raise ValueError(f"{where}: `names` are those of the agents that a `stranger` creates")
     return Fault(kind, **values)
+
+
+def _check_place(kind: FaultKind, endpoint: str | None, where: str) -> None:
+    """Refuse a fault of events for requests, and the other way round."""
+    if kind in OF_EVENTS and endpoint != WEBHOOK:
+        raise ValueError(f'{where}: {kind} is of events; add "endpoint": "{WEBHOOK}"')
+    if kind not in OF_EVENTS and endpoint == WEBHOOK:
+        raise ValueError(f"{where}: {kind} is of requests; events have: {', '.join(OF_EVENTS)}")
 
 
 def _names(value: Any, where: str) -> tuple[str, ...]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import socket
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,12 +12,16 @@ import uvicorn
 from anyio.from_thread import start_blocking_portal
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bulkops.ports import end, listening
+
 from .app import PREFIX, EmulatorApp
 from .service import Service
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Iterator
 
+    from .deliveries import Delivery
     from .settings import EmulatorSettings
     from .statistics import Statistics
     from .tally import Tally
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 _GRACE = 0.3  # seconds for what is in flight when the server stops
 _KEEP_ALIVE = 75  # longer than clients keep idle connections, so that they and not the server close them
-_BACKLOG = 2048
+_log = logging.getLogger(__name__)
 
 
 class Emulator:
@@ -70,6 +72,11 @@ class Emulator:
         """All lasting effects of all keys, in order."""
         return self._service.effects
 
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """What came of each attempt to deliver an event, in order."""
+        return self._service.delivered
+
 
 @asynccontextmanager
 async def serving(settings: EmulatorSettings) -> AsyncIterator[Emulator]:
@@ -78,22 +85,37 @@ async def serving(settings: EmulatorSettings) -> AsyncIterator[Emulator]:
     Installs no signal handlers. Raises OSError, with the remedy in its message, when the port or the effects
     file cannot be had.
     """
-    with _listening(settings.host, settings.port) as listener:
+    with listening(settings.host, settings.port) as listener:
         service = Service(settings)
         service.open()
         server = _server(EmulatorApp(service))
         try:
             await server.startup(sockets=[listener])
-            ticking = asyncio.create_task(server.main_loop())
+            tasks = {asyncio.create_task(server.main_loop()), asyncio.create_task(_deliver(service))}
             try:
                 yield Emulator(service, settings.host, listener.getsockname()[1])
             finally:
-                ticking.cancel()
+                for task in tasks:
+                    task.cancel()
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait({ticking})
+                    await asyncio.wait(tasks)
                     await server.shutdown()
         finally:
             service.close()
+
+
+async def _deliver(service: Service) -> None:
+    """Deliver events, if they are wanted; a mistake of ours in it is logged."""
+    webhook = service.settings.webhook
+    if webhook is None or service.deliveries is None:
+        return
+    from .posting import posting
+
+    try:
+        async with posting(webhook.url, webhook.timeout) as post:
+            await service.deliveries.run(post)
+    except Exception:  # noqa: BLE001 - the server goes on without
+        _log.exception("the emulator failed at delivering events")
 
 
 @contextmanager
@@ -120,21 +142,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - `serving` ends them
         """Let what is in flight finish for a moment, then end every connection and every task."""
-        tasks, connections = self.server_state.tasks, self.server_state.connections
-        for listening in self.servers:
-            listening.close()
-        for connection in list(connections):
-            connection.shutdown()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE)
-        for connection in list(connections):
-            connection.transport.abort()
-        while connections:  # noqa: ASYNC110 - the event loop tells them in its next turns
-            await asyncio.sleep(0)
-        for task in list(tasks):
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE)
+        await end(self, _GRACE, cancel=True)
 
 
 def _server(app: EmulatorApp) -> _Server:
@@ -156,21 +164,3 @@ def _server(app: EmulatorApp) -> _Server:
     server = _Server(config)
     server.lifespan = config.lifespan_class(config)
     return server
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle off only for sockets that name their protocol; with it an answer takes 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        # A port that was used a moment ago can be had again at once; one that is in use cannot.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)  # noqa: FBT003 - its parameter has no public name
-    except OSError as error:
-        listener.close()
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
-        message = f"port {port} on {host} {why}; stop what uses it, or let --port 0 pick a free one"
-        raise OSError(error.errno, message) from error
-    return listener

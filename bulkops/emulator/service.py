@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from random import Random
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from .account import open_account
 from .answers import Refusal
+from .deliveries import Deliveries
 from .faults import Faults
 from .journal import Journal
+from .spelling import SPELLINGS
 from .statistics import Statistics
 from .tally import Tally
 
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
 
     from .account import Account
     from .answers import Answer
+    from .calls import Conversation
+    from .deliveries import Delivery
     from .journal import Received
     from .settings import EmulatorSettings
     from .things import Effect
+    from .world import World
 
 
 class Service:
@@ -40,12 +46,16 @@ class Service:
         epoch: float | None = None,
     ) -> None:
         self.settings = settings
+        self.spelling = SPELLINGS[settings.api]
         self.now = now
         self.epoch = time.time() - now() if epoch is None else epoch
         self.rng = Random(settings.seed)
         self.faults = Faults(settings.faults.rules)
         self.tally = Tally(settings.rate[1] if settings.rate else settings.period / settings.time_scale)
         self.effects: list[Effect] = []
+        self.delivered: list[Delivery] = []
+        """What came of each attempt to deliver an event, in order."""
+        self.deliveries = self._deliveries()
         self.journal: Journal | None = None
         self.acting: Received | None = None
         self.last: dict[tuple[str, str], Answer] = {}
@@ -120,6 +130,7 @@ class Service:
             others_admitted=sum(each.others_admitted for each in met),
             others_refused=sum(each.others_refused for each in met),
             most_at_once=max((each.places.peak for each in accounts if each.places is not None), default=0),
+            deliveries=Counter(each.ended for each in list(self.delivered)),
         )
 
     def state(self) -> dict[str, Any]:
@@ -137,6 +148,7 @@ class Service:
             "most_at_once": statistics.most_at_once,
             "others": {"admitted": statistics.others_admitted, "refused": statistics.others_refused},
             "effects": len(self.effects),
+            "deliveries": statistics.deliveries,
             "worlds": {
                 account.world.label: len(account.world.effects) for account in self._accounts.values()
             },
@@ -150,15 +162,49 @@ class Service:
         chosen = self.effects if key is None else account.world.effects if account is not None else []
         return {"effects": [asdict(effect) for effect in chosen]}
 
+    def deliveries_told(self) -> dict[str, Any]:
+        """Show what came of the events as JSON."""
+        return {"deliveries": [asdict(each) for each in list(self.delivered)]}
+
+    def _deliveries(self) -> Deliveries | None:
+        settings = self.settings
+        if settings.webhook is None:
+            return None
+        return Deliveries(
+            settings.webhook,
+            self.faults,
+            self.spelling.event,
+            now=self.now,
+            epoch=self.epoch,
+            time_scale=settings.time_scale,
+            rng=Random(f"{settings.seed}:webhook"),
+            on_delivery=self._note_delivery,
+        )
+
     def _open(self, key: str) -> Account:
-        return open_account(
+        account = open_account(
             key,
             self.settings,
             now=self.now(),
             epoch=self.epoch,
             changes=self._changes,
+            thinking=self.spelling.thinking,
             on_effect=self._note,
+            on_call=self._expect,
         )
+        if self.settings.webhook is not None and self.settings.webhook.seeded:
+            for call in account.world.conversations.values():
+                self._expect(account.world, call)
+        return account
+
+    def _expect(self, world: World, call: Conversation) -> None:
+        if self.deliveries is not None:
+            self.deliveries.expect(world, call)
+
+    def _note_delivery(self, delivery: Delivery) -> None:
+        self.delivered.append(delivery)
+        if self.journal is not None:
+            self.journal.delivery(delivery)
 
     def _note(self, effect: Effect) -> None:
         self.effects.append(effect)

@@ -12,6 +12,8 @@ from .schedule import Schedule
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .webhook import Webhook
+
 _PORTS = 65_536
 
 
@@ -19,9 +21,10 @@ _PORTS = 65_536
 class EmulatorSettings:
     """The setting of an emulator; valid once it exists (ValueError with the remedy otherwise).
 
+    - `api`: what it speaks, the `reference` or the `live` API.
     - `host`, `port`: where it listens; port 0 is a free one.
-    - `tier`: `standard` (100/min), `pro` (500/min) or None (no limit). `limit` requests per `period` seconds,
-      when given, takes its place.
+    - `tier`: `standard` (100/min), `pro` (500/min) or None (no limit); the live API has none, whatever is said here.
+      `limit` requests per `period` seconds, when given, takes its place.
     - `limit_algorithm`: how it is kept. `limit_burst`: how many a token bucket (the limit itself) or GCRA (5)
       admits at once. `rejects_count`: whether, in windows, refused requests count too.
     - `rate_headers`: whether answers carry X-RateLimit-*. `retry_after`: whether a 429 of the limit says when to
@@ -32,13 +35,17 @@ class EmulatorSettings:
       many of theirs come at once.
     - `time_scale`: divides the period, index times and lengths of calls; 10 makes a minute six seconds.
     - `index_time`: seconds an index takes; None draws from a lognormal with median 20.
+    - `index_bytes`: how much the indexes of a key may take up, told and kept by the live API.
     - `latency`: seconds added to each answer, fixed or drawn from (least, most); half of it passes before the
       effect and half after. Neither latency nor the seconds of faults and of the queue are scaled.
     - `keys`: the keys it knows; None knows every key that is not empty. Each has a world of its own.
     - `seed`: of all chance. `conversations`: how many each key starts with, `conv_seed_0001` and on.
+    - `transcripts`: whether a transcript is told as a `text`, as the reference shows it, or as a list of `turns`.
+    - `webhook`: where the events of calls that have ended go; None for nowhere.
     - `faults`: what goes wrong when. `effects_file`: where requests and effects are noted, see `journal`.
     """
 
+    api: Literal["reference", "live"] = "reference"
     host: str = "127.0.0.1"
     port: int = 0
     tier: Literal["standard", "pro"] | None = "standard"
@@ -56,10 +63,13 @@ class EmulatorSettings:
     foreign_burst: int = 1
     time_scale: float = 1.0
     index_time: float | None = None
+    index_bytes: int = 1_000_000_000
     latency: float | tuple[float, float] = 0.0
     keys: tuple[str, ...] | None = None
     seed: int = 0
     conversations: int = 0
+    transcripts: Literal["text", "turns"] = "text"
+    webhook: Webhook | None = None
     faults: Schedule = field(default_factory=Schedule)
     effects_file: Path | None = None
 
@@ -67,6 +77,7 @@ class EmulatorSettings:
         low, high = self.latency_range
         keys = self.keys
         checks = (
+            (self.api in ("reference", "live"), f"unknown API {self.api!r}; one of reference, live"),
             (
                 0 <= self.port < _PORTS,
                 f"there is no port {self.port}; choose 1 to 65535, or 0 for a free one",
@@ -87,15 +98,24 @@ class EmulatorSettings:
             (self.concurrency is None or self.concurrency >= 1, "at least 1 request is served at a time"),
             (self.concurrency_queue >= 0, "nobody waits less than 0 seconds for a place"),
             (
-                self.foreign == 0 or (self.foreign > 0 and (self.limit is not None or self.tier is not None)),
+                self.foreign == 0 or (self.foreign > 0 and self._has_limit),
                 "others on the key ask for a share, greater than 0, of a limit",
             ),
             (self.foreign_burst >= 1, "others come at least 1 at once"),
             (self.period > 0, "a period is longer than 0 seconds"),
             (self.time_scale > 0, "a time scale is greater than 0; 1 is real time"),
             (self.index_time is None or self.index_time >= 0, "an index time cannot be negative"),
+            (self.index_bytes >= 0, "indexes take up 0 bytes or more"),
+            (
+                self.webhook is None or self.api == "reference" or self.webhook.signature == "timestamped",
+                "events of the live API have the signature timestamped",
+            ),
             (0 <= low <= high, "a latency cannot be negative, nor end before it begins"),
             (self.conversations >= 0, "the number of conversations cannot be negative"),
+            (
+                self.transcripts in ("text", "turns"),
+                f"unknown transcripts {self.transcripts!r}; one of text, turns",
+            ),
             (
                 keys is None or (keys and all(keys)),
                 "give at least one key, none of them empty; None takes any",
@@ -115,7 +135,11 @@ class EmulatorSettings:
         """Requests, and the (scaled) seconds they are for; None without a limit."""
         if self.limit is not None:
             return self.limit, self.period / self.time_scale
-        if self.tier is None:
+        if self.tier is None or not self._has_limit:
             return None
         limit, period = TIERS[self.tier]
         return limit, period / self.time_scale
+
+    @property
+    def _has_limit(self) -> bool:
+        return self.limit is not None or (self.tier is not None and self.api == "reference")

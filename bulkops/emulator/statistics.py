@@ -17,7 +17,8 @@ class Statistics:
     and (scaled) seconds as they are now. `most_in_a_window` were admitted of one key in any so many seconds.
     `refused` tells the answers 429 by kind: for the `limit`, for `concurrency`, as `system_busy`, by another
     `fault`. `others_admitted` and `others_refused` are requests of others on the keys, until the last of our own.
-    `most_at_once` were in service at once of one key (0 without a limit of these).
+    `most_at_once` were in service at once of one key (0 without a limit of these). `deliveries` tells the attempts to
+    deliver events by their end.
     """
 
     requests: int
@@ -30,6 +31,7 @@ class Statistics:
     others_admitted: int
     others_refused: int
     most_at_once: int
+    deliveries: Mapping[str, int]
 
     @property
     def per_second(self) -> float:
@@ -50,3 +52,6 @@ class Statistics:
         yield f"429: {kinds or 'none'}"
         if self.others_admitted or self.others_refused:
             yield f"others on the key: {self.others_admitted:,} admitted, {self.others_refused:,} refused"
+        if self.deliveries:
+            ends = ", ".join(f"{end} {count:,}" for end, count in self.deliveries.items())
+            yield f"webhook: {ends}"

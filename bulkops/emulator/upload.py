@@ -20,11 +20,12 @@ _LONGEST_FIELD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What a form held: its text fields, and of the file its size in bytes and its SHA-256."""
+    """What a form held: its text fields, and of the file its size in bytes, its SHA-256 and its name."""
 
     fields: dict[str, str]
     size: int | None
     sha256: str
+    filename: str = ""
 
 
 async def read_upload(request: Request) -> Upload:
@@ -46,7 +47,7 @@ async def read_upload(request: Request) -> Upload:
         raise bad(f"the form cannot be read: {error}") from error
     if not form.complete:
         raise bad("the form ends before its closing boundary")
-    return Upload(form.fields, form.size, form.digest.hexdigest())
+    return Upload(form.fields, form.size, form.digest.hexdigest(), form.filename)
 
 
 class _Form:
@@ -57,6 +58,7 @@ class _Form:
         self.size: int | None = None
         self.digest = hashlib.sha256()
         self.complete = False
+        self.filename = ""
         self._header = bytearray()
         self._value = bytearray()
         self._name = ""
@@ -82,6 +84,8 @@ class _Form:
             _, options = parse_options_header(bytes(self._value))
             self._name = options.get(b"name", b"").decode("utf-8", "replace")
             self._in_file = self._name == "file" and b"filename" in options
+            if self._in_file:
+                self.filename = options[b"filename"].decode("utf-8", "replace")
         self._header, self._value = bytearray(), bytearray()
 
     def on_headers_finished(self) -> None:

@@ -6,14 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import orjson
+from anyio import to_thread
 
 from bulkops.checkpoint import KEY_SIZE, line_key, operation_key
 from bulkops.engines.drive import DOUBTFUL, Running
 from bulkops.engines.reopening import start_of, taken_up_again, told_before
 from bulkops.errors import OperationFailed
 from bulkops.jobfile import Collect, LineError, RawLine, Ref, pick
+from bulkops.jobfile.holes import Text
+from bulkops.jobfile.uploads import text_of
 from bulkops.model import State
 from bulkops.planning import Planned
+from bulkops.sending.confining import read_file
 from bulkops.settings import Policy
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint import Checkpoint, StepRow
     from bulkops.engines.drive import Start
-    from bulkops.jobfile import FromResults, Line
+    from bulkops.jobfile import Line, LookedUp
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.settings import Settings
@@ -92,15 +96,20 @@ class Beginnings:
         raw = RawLine(planned.line.number, planned.line.offset, start.pinned)
         return Planned(planned.key, planned.line_key, self._plan.parse(raw), planned.index)
 
-    async def results(self, line: Line) -> dict[FromResults, Json]:
-        """Return what the line takes from the results of others; OperationFailed for what is not there."""
-        results: dict[FromResults, Json] = {}
+    async def results(self, line: Line) -> dict[LookedUp, Json]:
+        """Return what the line takes from results of others and from files; OperationFailed for what is not there."""
+        results: dict[LookedUp, Json] = {}
         for ref in line.refs:
             if isinstance(ref, Collect):
                 try:
                     results[ref] = await self._collected(ref)
                 except LineError as error:
                     raise OperationFailed("bad_line", f"{ref} cannot be filled in: {error.message}") from None
+            elif isinstance(ref, Text):
+                path = self._plan.folder / ref.path
+                results[ref] = await to_thread.run_sync(
+                    read_file, str(path), self._settings.upload_root, text_of
+                )
             else:
                 key = operation_key(line_key(ref.id, b"", 0), (ref.index or 1) - 1)
                 row = await self._checkpoint.row_of(key)
@@ -121,11 +130,11 @@ class Beginnings:
                 values.append(pick(told["result"], source))
         return values
 
-    def running(self, planned: Planned, start: Start, results: Mapping[FromResults, Json]) -> Running:
+    def running(self, planned: Planned, start: Start, results: Mapping[LookedUp, Json]) -> Running:
         """Make the operation; OperationFailed when its line turns out wrong."""
 
-        def looked_up(ref: FromResults) -> Json:
-            return results[ref] if isinstance(ref, Collect) else pick(results[ref], ref)
+        def looked_up(ref: LookedUp) -> Json:
+            return pick(results[ref], ref) if isinstance(ref, Ref) else results[ref]
 
         settings = self._settings
         account = planned.line.account or settings.account.name

@@ -197,7 +197,7 @@ class Doubts:
             return unlisted([await self._as_doubt(each, now) for each in at_hand], makes or "effect")
         if self._clock.now(account) is None:
             # What is asked for first tells what time it is there, on which depends how far back the rest goes.
-            first = await self._ask(account, listing.endpoint.request(query=api.paging.query(1)))
+            first = await self._ask(account, listing.page(api.paging, 1))
         doubts = [await self._as_doubt(each, now) for each in at_hand]
         steps = reconcile(api, listing, doubts, newest_first=self._order.get((account, makes)))
         keys = {each.running.planned.key for each in at_hand}

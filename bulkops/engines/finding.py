@@ -16,12 +16,12 @@ from bulkops.sending.listings import listed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from bulkops.api.profile import Listing, Profile
     from bulkops.checkpoint import Checkpoint
     from bulkops.model import Find, Json, Request
     from bulkops.sending import Sender
+    from bulkops.settings import Earlier
 
     _Place = tuple[str, str, str]
 
@@ -34,7 +34,7 @@ CONTENT = b"content"
 class Directory:
     """The things of each account by kind and name. Who finds none is the only one to make it, until that has ended.
 
-    Agents are listed. Documents cannot be: those are known that this run has uploaded, and those of `earlier` results.
+    Agents are listed. Documents cannot be: those are known that this run has uploaded, and those of `earlier` runs.
     `account` is that of the run, whose results do not name it.
     """
 
@@ -46,7 +46,7 @@ class Directory:
         account: str,
         *,
         stamps: bool = False,
-        earlier: Sequence[Path] = (),
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         self._api = api
         self._sender = sender

@@ -10,11 +10,11 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Reader
     from bulkops.model import Json
+    from bulkops.settings import Earlier
 
 _MARK = b'"sha256":'
 
@@ -25,18 +25,19 @@ def mark(sha256: str, name: str) -> str:
 
 
 def uploaded(
-    api: Profile, own: Reader, earlier: Iterable[Path], account: str, runs: str
+    api: Profile, own: Reader, earlier: Iterable[Earlier], account: str, runs: str
 ) -> dict[str, list[Json]]:
     """Return the documents of an account by `mark`: of the results of earlier runs, and over them those of this one.
 
-    What names no account is of the one that `runs` the job. They take some 300 bytes each. OSError when results cannot
-    be read.
+    What names no account is of the one that ran the job; `runs` is ours. They take some 300 bytes each. OSError when
+    results cannot be read.
     """
     found: dict[str, list[Json]] = {}
-    for path in earlier:
-        with path.open("rb") as file:
-            found.update(_documents(api, file, account, runs))
-    found.update(_documents(api, own.records(), account, runs))
+    for run in earlier:
+        called = frozenset(name for name, ours in run.accounts.items() if ours == account)
+        with run.results.open("rb") as file:
+            found.update(_documents(api, file, called, run.own))
+    found.update(_documents(api, own.records(), frozenset([account]), runs))
     return found
 
 
@@ -50,14 +51,14 @@ def told_of(known: Json) -> dict[str, Json]:
 
 
 def _documents(
-    api: Profile, records: Iterable[bytes], account: str, runs: str
+    api: Profile, records: Iterable[bytes], called: frozenset[str], runs: str
 ) -> Iterator[tuple[str, list[Json]]]:
     for record in records:
         # Most say nothing of the kind; they are not worth parsing.
         if record.find(_MARK) < 0:
             continue
         told = orjson.loads(record)
-        if told.get("account", runs) != account:
+        if told.get("account", runs) not in called:
             continue
         result = told["result"]
         if told["op"] == "document.upload" and told["status"] == "done" and "sha256" in result:

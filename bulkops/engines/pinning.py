@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,9 @@ from bulkops.checkpoint import digest as line_digest
 from bulkops.checkpoint.changes import as_pin
 from bulkops.engines.drive import request_digest
 from bulkops.errors import OperationFailed
+from bulkops.jobfile.uploads import object_of
 from bulkops.model import Pinned
-from bulkops.sending.confining import open_upload
+from bulkops.sending.confining import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 LASTING = frozenset({400, 404, 405, 406, 409, 410, 422})
 """Refusals that a second request would meet as well; a 403 may be the key's fault, and others pass."""
-
-
-LARGEST_FILE = 8 * 2**20
 
 
 class Pinboard:
@@ -78,11 +75,11 @@ class Pinboard:
     async def read(self, planned: Planned, path: str) -> Json:
         """Return the pinned object of a file; OperationFailed when it has none."""
         rows = self._rows_of(planned.line.number)
-        file = blake2b(os.fsencode(path), digest_size=8, person=b"bulkops file").digest()
+        file = blake2b(path.encode(errors="surrogateescape"), digest_size=8, person=b"bulkops file").digest()
         place = rows or planned.line_key, file + (rows or line_digest(planned.line.raw))
 
         async def read() -> Json:
-            return await to_thread.run_sync(_object_in, path, self._root)
+            return await to_thread.run_sync(read_file, path, self._root, object_of)
 
         return await self._pinned(place, read, shared=False, anew=False)
 
@@ -122,18 +119,3 @@ class Pinboard:
         if request.pinned is Pinned.OPERATION:
             return planned.key, request_digest(request)
         return rows or planned.line_key, request_digest(request) + (rows or line_digest(planned.line.raw))
-
-
-def _object_in(path: str, root: Path | None) -> Json:
-    try:
-        with os.fdopen(open_upload(path, root), "rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise OperationFailed("no_file", f"{path} cannot be read: {error.strerror}") from error
-    try:
-        found = orjson.loads(content) if len(content) <= LARGEST_FILE else None
-    except orjson.JSONDecodeError as error:
-        raise OperationFailed("bad_file", f"{path} is not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise OperationFailed("bad_file", f"{path} has no JSON object of at most {LARGEST_FILE:,} bytes")
-    return found

@@ -159,7 +159,7 @@ class Watcher:
             attempt = Attempt(
                 watch.request(step.id), running.account, running.planned.key, 0, Life(Effect.READ)
             )
-            observation = (await self._sender.send(attempt)).json
+            observation = watch.seen((await self._sender.send(attempt)).json, step.alike)
         except (OperationFailed, InDoubt) as failure:
             self._hand_back(due.item, failure)
             return

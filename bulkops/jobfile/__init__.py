@@ -5,7 +5,7 @@ from __future__ import annotations
 from bulkops.jobfile.expanding import LISTED, WRITTEN_OUT, listings_of, open_job
 from bulkops.jobfile.graph import depth, find_cycle
 from bulkops.jobfile.header import Given, Header, read_header, said_once
-from bulkops.jobfile.holes import Collect, FromResults, Ref, pick
+from bulkops.jobfile.holes import Collect, LookedUp, Ref, pick
 from bulkops.jobfile.lines import Line, parse_line
 from bulkops.jobfile.marks import TAG_MARK
 from bulkops.jobfile.problems import LineError, LineProblems, closest, nearest, problems_text, shown
@@ -21,7 +21,6 @@ __all__ = [
     "WRITTEN_OUT",
     "Collect",
     "Fingerprint",
-    "FromResults",
     "Given",
     "Header",
     "JobFile",
@@ -30,6 +29,7 @@ __all__ = [
     "LineProblems",
     "LineSet",
     "Listing",
+    "LookedUp",
     "RawLine",
     "Ref",
     "closest",

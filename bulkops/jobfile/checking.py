@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from bulkops.jobfile.expressions import prepare
 from bulkops.jobfile.header_checks import MARK
-from bulkops.jobfile.holes import Ref
+from bulkops.jobfile.holes import Collect, Ref, Text, places_of
 from bulkops.jobfile.marks import MARKS, TAG_MARK, read_need
 from bulkops.jobfile.problems import LineError, LineProblems
 from bulkops.jobfile.tables import KINDS_WITH_MANY, TABLES, unknown_key, wrong_op
-from bulkops.jobfile.uploads import wrong_file
+from bulkops.jobfile.uploads import wrong_file, wrong_object, wrong_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from bulkops.jobfile.holes import FromResults
+    from bulkops.jobfile.holes import LookedUp
     from bulkops.jobfile.tables import Table
     from bulkops.model import Json
 
@@ -70,11 +70,11 @@ def with_expressions(
     environ: Mapping[str, str],
     vars: Mapping[str, Json],
     problems: list[LineError],
-) -> tuple[dict[str, Json], frozenset[FromResults], set[str]]:
+) -> tuple[dict[str, Json], frozenset[LookedUp], set[str]]:
     """Read the expressions in the kind's fields: the line after it, its references, the fields left open."""
     table = TABLES[op]
     read = dict(written)
-    refs: set[FromResults] = set()
+    refs: set[LookedUp] = set()
     unresolved: set[str] = set()
     for key in [key for key in written if key in table.fields]:
         try:
@@ -106,7 +106,7 @@ def check_surroundings(
     written: dict[str, Json],
     table: Table,
     base: Path,
-    refs: frozenset[FromResults],
+    refs: frozenset[LookedUp],
     problems: list[LineError],
     *,
     look_for_files: bool,
@@ -118,8 +118,12 @@ def check_surroundings(
         if isinstance(path, str) and key not in places:
             path = written[key] = os.path.join(base, path)
             wrong = wrong_file(path) if look_for_files else None
+            if look_for_files and wrong is None and key in table.objects:
+                wrong = wrong_object(path)
             if wrong:
                 problems.append(LineError(key, wrong))
+    if look_for_files and any(isinstance(ref, Text) for ref in refs):
+        _check_texts(written, table, base, problems)
     if not places & {"needs", "id", "tags"}:
         own = written.get("id") or written.get("custom_id")
         tags = {TAG_MARK + tag for tag in written.get("tags") or ()}
@@ -131,8 +135,17 @@ def check_surroundings(
                 problems.append(LineError("tags", f"{what}; give it another one"))
 
 
-def sources_of(needs: Iterable[str], refs: Iterable[FromResults]) -> frozenset[tuple[str, int | None]]:
+def _check_texts(written: dict[str, Json], table: Table, base: Path, problems: list[LineError]) -> None:
+    """Check the files whose text is filled in."""
+    for place, ref in places_of({key: written[key] for key in table.fields if key in written}):
+        wrong = wrong_text(os.path.join(base, ref.path)) if isinstance(ref, Text) else None
+        if wrong:
+            problems.append(LineError(place, wrong))
+
+
+def sources_of(needs: Iterable[str], refs: Iterable[LookedUp]) -> frozenset[tuple[str, int | None]]:
     """Return what is waited for: ids, with a number (from 1) where one operation is meant, and `@TAG`s."""
     needed = (read_need(need) for need in needs)
-    referred = ((ref.id, ref.index) if isinstance(ref, Ref) else (TAG_MARK + ref.tag, None) for ref in refs)
-    return frozenset([*(need for need in needed if need), *referred])
+    lines = ((ref.id, ref.index) for ref in refs if isinstance(ref, Ref))
+    tags = ((TAG_MARK + ref.tag, None) for ref in refs if isinstance(ref, Collect))
+    return frozenset([*(need for need in needed if need), *lines, *tags])

@@ -11,6 +11,7 @@ from bulkops.jobfile.marks import MARKS
 from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
 from bulkops.jobfile.reading import LONGEST_LINE
 from bulkops.jobfile.sources import likely_delimiter
+from bulkops.jobfile.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 EACH = "$each"
 _LINE = "line"
 _COLUMN = re.compile(r"\$\$\{|\$\{row:([^{}]*)\}|(\$\{row:)")
+_IN_FILE = re.compile(r"\$\{file:[^{}]*\$\{row:")
+_FILES = frozenset(name for table in TABLES.values() for name in table.files)
 _MOST_NAMES_SHOWN = 12
 
 Fill: TypeAlias = "Callable[[Mapping[str, Json]], Json]"
@@ -29,11 +32,14 @@ class RowTemplate:
     """The `line` of an `$each`, read once; `fill` makes the line of a row.
 
     Every text of it may hold `${row:COLUMN}`; other expressions stay for later. What comes from a row is never read
-    as an expression: in the fields of the kind, where expressions are read, its `${` is written as `$${`.
+    as an expression: in the fields of the kind, where expressions are read, its `${` is written as `$${`. What is
+    `listed` by the API names no file.
     """
 
-    def __init__(self, line: Json, columns: tuple[str, ...] | None) -> None:
+    def __init__(self, line: Json, columns: tuple[str, ...] | None, *, listed: bool = False) -> None:
         self._columns = columns
+        self.asked: list[tuple[str, str]] = []
+        """What it asks of rows that may each have names of their own: where, and the name."""
         self._problems: list[LineError] = []
         if not isinstance(line, dict) or not line:
             raise LineProblems([LineError(_LINE, 'has to be an object, such as {"op": "agent.get", …}')])
@@ -46,6 +52,8 @@ class RowTemplate:
             (key, self._filler(value, f"{_LINE}.{key}", escape=key not in MARKS), value)
             for key, value in line.items()
         ]
+        if listed:
+            self._refuse_files(line, _LINE)
         if self._problems:
             raise LineProblems(self._problems)
 
@@ -59,6 +67,17 @@ class RowTemplate:
         if len(raw) > LONGEST_LINE:
             raise LineError(None, f"becomes longer than {LONGEST_LINE // 2**20} MiB; split it up")
         return raw
+
+    def _refuse_files(self, value: Json, field: str) -> None:
+        """Note where what the API lists would decide which file is read."""
+        if isinstance(value, dict | list):
+            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+                self._refuse_files(part, f"{field}.{key}")
+        elif isinstance(value, str) and "${row:" in value:
+            of_file = field.removeprefix(f"{_LINE}.") in _FILES
+            if of_file or _IN_FILE.search(value):
+                what = "takes the name of a file from a listing, and nothing that the API tells decides which is read"
+                self._problems.append(LineError(field, f"{what}; name the files in a CSV"))
 
     def _filler(self, value: Json, field: str, *, escape: bool) -> Fill | None:
         """Return what fills a value in; None where nothing is to be filled in."""
@@ -134,6 +153,7 @@ class RowTemplate:
                         f"holds {shown(f'${{row:{named}}}')}; write ${{row:NAME}}, or ${{row:NAME.PART}}",
                     )
                 )
+            self.asked.append((field, path[0]))
             return path
         if named not in self._columns:
             what = f"asks for {shown(f'${{row:{named}}}')}, and the rows have no such column"

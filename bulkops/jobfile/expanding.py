@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bulkops.errors import CheckpointError, JobError, Problem, UsageError
 from bulkops.jobfile.each import EACH, RowTemplate
 from bulkops.jobfile.problems import LineError, LineProblems
-from bulkops.jobfile.reading import JobFile, Origins
+from bulkops.jobfile.reading import JobFile, Origins, Unread
 from bulkops.jobfile.sources import MOST_PROBLEMS, listing_of, opened
 from bulkops.jobfile.strict import parse_object
 
@@ -170,11 +170,12 @@ class _Expansion:
             self._origins.listings |= listing is not None
             with opened(written[EACH], self._job.folder, self._listed) as source:
                 if source is None:
-                    RowTemplate(written.get("line"), None)
-                    self._origins.unread.append((number, str(listing)))
+                    assert listing is not None, "a file has its rows at once"
+                    template = RowTemplate(written.get("line"), None, listed=True)
+                    self._origins.unread.append(Unread(number, listing, tuple(template.asked)))
                     self._origins.rowless = True
                     return
-                template = RowTemplate(written.get("line"), source.columns)
+                template = RowTemplate(written.get("line"), source.columns, listed=listing is not None)
                 self._origins.add(self._number, number, source.name)
                 wrong, rows, place = 0, blake2b(digest_size=16), 0
                 for place, row in enumerate(source.rows, 1):

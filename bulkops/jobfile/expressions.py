@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from bulkops.jobfile.collecting import COLLECT, collect_of
-from bulkops.jobfile.holes import Collect, Copy, Holed, Ref, as_text, is_collected
+from bulkops.jobfile.holes import Collect, Copy, Holed, Ref, Text, as_text, is_collected
 from bulkops.jobfile.marks import TAG_MARK, read_need
 from bulkops.jobfile.problems import LineError, LineProblems, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulkops.jobfile.holes import FromResults, Part
+    from bulkops.jobfile.holes import LookedUp, Part
     from bulkops.model import Json
 
 KEY_VARIABLE = "ELEVENLABS_API_KEY"
@@ -22,7 +22,9 @@ KEY_VARIABLE = "ELEVENLABS_API_KEY"
 _EXPRESSION = re.compile(r"\$\$\{|\$\{(?:([^{}]*)\})?")
 _ALONE = re.compile(r"\$\{var:([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KNOWN = "known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} (write $${ for a plain ${)"
+_KNOWN = (
+    "known are ${ref:ID#path}, ${var:NAME}, ${env:NAME}, ${file:PATH} and ${copy} (write $${ for a plain ${)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Prepared:
     """A value whose expressions have been read: a text with holes stands where some are left."""
 
     value: Json
-    refs: frozenset[FromResults]
+    refs: frozenset[LookedUp]
     copies: bool
     """Does `${copy}` occur?"""
 
@@ -84,7 +86,7 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str], vars: Mapping[str, Json] | None) -> None:
         self._environ = environ
         self._vars = vars
-        self.holes: set[FromResults | Copy] = set()
+        self.holes: set[LookedUp | Copy] = set()
         self.problems: list[LineError] = []
 
     def read(self, value: Json, place: _Place) -> Json:
@@ -165,14 +167,20 @@ def _expression(inside: str, environ: Mapping[str, str], vars: Mapping[str, Json
         return _variable(rest, environ)
     if colon and prefix == "var":
         return as_text(_value_of(rest, vars))
+    if colon and prefix == "file":
+        return _file(rest)
     written = shown(f"${{{inside}}}")
     if prefix == "row":
         raise LineError(None, f"holds {written}; only the `line` of an `$each` has rows")
-    if prefix == "file":
-        raise LineError(
-            None, f"holds {written}, which is not available in this version; write the text itself"
-        )
     raise LineError(None, f"holds {written}; {_KNOWN}")
+
+
+def _file(path: str) -> Text:
+    if not path or "\0" in path:
+        raise LineError(
+            None, f"holds {shown(f'${{file:{path}}}')}; write the path of a file, such as ${{file:prompt.md}}"
+        )
+    return Text(path)
 
 
 def _reference(written: str) -> Ref:

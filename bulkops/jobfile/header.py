@@ -20,7 +20,7 @@ from bulkops.jobfile.strict import parse_object
 from bulkops.jobfile.variables import values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bulkops.errors import Problem
@@ -39,6 +39,8 @@ class Given:
 
     vars: Mapping[str, str] = field(default_factory=dict)
     header: Path | None = None
+    accounts: frozenset[str] | None = None
+    """The names of the accounts that there are; None where lines may name any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,17 @@ class _Said:
 
 
 def read_header(
-    file: JobFile, environ: Mapping[str, str] | None = None, given: Given | None = None
+    file: JobFile,
+    environ: Mapping[str, str] | None = None,
+    given: Given | None = None,
+    *,
+    problems: list[Problem] | None = None,
 ) -> Header:
     """Return the header of a job file, over the one that is given.
 
     `environ` is where `${env:…}` looks. JobError with everything that is wrong with both, UsageError for a var that
-    is given and cannot be.
+    is given and cannot be. Where `problems` are gathered, what is wrong with the files of an `id_map` goes there: the
+    lines can be read all the same.
     """
     given = given or Given()
     first = next(file.lines(), None)
@@ -116,7 +123,7 @@ def read_header(
         templates=templates,
         vars=values,
         accounts={name: account for name, account in (said.get("accounts") or {}).items() if account},
-        ids=read_id_maps(said["id_map"], file.folder) if said.get("id_map") else None,
+        ids=_ids(said["id_map"], file, own, lower, problems) if said.get("id_map") else None,
         may_hold_expressions=may_hold_expressions(orjson.dumps([defaults, templates])),
         start=0 if own is None or first is None else file.after(first),
         first=1 if own is None or first is None else first.number + 1,
@@ -199,6 +206,25 @@ def _over(lower: _Said | None, own: _Said | None) -> Mapping[str, Json]:
             name: value for name, value in own.vars.items() if value is not None or name not in lower.vars
         }
     return under(lower.said, said)
+
+
+def _ids(
+    paths: Sequence[str],
+    file: JobFile,
+    own: _Said | None,
+    lower: _Said | None,
+    problems: list[Problem] | None,
+) -> IdMaps:
+    """Return what the files of an `id_map` say; JobError with what is wrong, unless that is gathered."""
+    header = own if own is not None and own.said.get("id_map") else lower
+    assert header is not None
+    found: list[Problem] = []
+    ids = read_id_maps(paths, file.folder, found, partial(header.problem, f"{MARK}.id_map"))
+    if found and problems is None:
+        raise JobError(found)
+    if problems is not None:
+        problems += found
+    return ids
 
 
 def _of_var(place: str | None, message: str, *headers: _Said | None) -> Problem:

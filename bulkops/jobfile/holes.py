@@ -11,7 +11,7 @@ from bulkops.merging import Added
 from bulkops.model import value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bulkops.model import Json
 
@@ -57,9 +57,19 @@ class Copy:
     """The number of the copy, from 1."""
 
 
-FromResults: TypeAlias = Ref | Collect
-"""What gets its value from results."""
-Part: TypeAlias = str | FromResults | Copy
+@value
+class Text:
+    """The text of a file of the user's; a relative path starts at the job file's folder."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"${{file:{self.path}}}"
+
+
+LookedUp: TypeAlias = Ref | Collect | Text
+"""What gets its value when the line runs: from results, or from a file."""
+Part: TypeAlias = str | LookedUp | Copy
 
 
 @value
@@ -72,7 +82,7 @@ class Holed:
         return "".join(map(str, self.parts))
 
 
-def resolve(value: Json, lookup: Callable[[FromResults], Json], copy: int) -> Json:
+def resolve(value: Json, lookup: Callable[[LookedUp], Json], copy: int) -> Json:
     """Return a prepared value with its holes filled; LineError where `lookup` or the filling fails.
 
     `lookup` gives the value of a reference, `copy` is the number of the copy, from 1. Nothing is changed in
@@ -93,13 +103,23 @@ def resolve(value: Json, lookup: Callable[[FromResults], Json], copy: int) -> Js
     return value
 
 
+def places_of(value: Json, place: str = "") -> Iterator[tuple[str, LookedUp]]:
+    """Yield what is looked up for a prepared value, each with the dotted path at which it stands."""
+    if isinstance(value, Holed):
+        yield from ((place, part) for part in value.parts if isinstance(part, LookedUp))
+        return
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inside:
+        yield from places_of(part, f"{place}.{key}" if place else str(key))
+
+
 def is_collected(value: Json) -> bool:
     """Tell whether a prepared value is a `$collect`."""
     return isinstance(value, Holed) and isinstance(value.parts[0], Collect)
 
 
-def _filled(part: Part, lookup: Callable[[FromResults], Json], copy: int) -> Json:
-    if isinstance(part, Ref):
+def _filled(part: Part, lookup: Callable[[LookedUp], Json], copy: int) -> Json:
+    if isinstance(part, Ref | Text):
         return lookup(part)
     if isinstance(part, Collect):
         return Added(tuple(lookup(part))) if part.union else lookup(part)

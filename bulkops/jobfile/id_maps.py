@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from bulkops.api.profile import is_entity_id
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile.problems import LineError, shown
-from bulkops.jobfile.sources import opened
+from bulkops.jobfile.sources import likely_delimiter, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
     from pathlib import Path
 
     from bulkops.model import Json
@@ -31,37 +31,54 @@ class IdMaps:
         return ChainMap(*maps)
 
 
-def read_id_maps(paths: Iterable[str], folder: Path) -> IdMaps:
-    """Return what files say, whose relative paths start at a folder; JobError with what is wrong.
+def read_id_maps(
+    paths: Iterable[str], folder: Path, problems: list[Problem], wrong: Callable[[str], Problem]
+) -> IdMaps:
+    """Return what files say, whose relative paths start at a folder; what is wrong with them goes to `problems`.
 
     A file that ends in `.csv` has columns `old` and `new`; any other one has objects with these, one on a line. Where
-    `account` stands beside them, only for that account they hold. One id may not be mapped to two.
+    `account` stands beside them, only for that account they hold. One id may not be mapped to two. `wrong` makes a
+    problem of what is wrong with naming a file.
     """
-    found, problems, places = IdMaps(), list[Problem](), dict[tuple[str | None, str], str]()
+    found, places = IdMaps(), dict[tuple[str | None, str], str]()
     for path in paths:
-        kind = "csv" if path.lower().endswith(".csv") else "jsonl"
+        kind, name = "csv" if path.lower().endswith(".csv") else "jsonl", shown(path, 1000)
         try:
             with opened({kind: path}, folder) as source:
                 assert source is not None, "only a listing has no rows yet"
+                if (unfit := _wrong_columns(source.columns)) is not None:
+                    problems.append(Problem(name, 1, None, unfit))
+                    continue
                 for number, row in enumerate(source.rows, 2 if kind == "csv" else 1):
                     place = f"{path}, row {number}"
                     try:
                         account, old, new = _read(row)
                     except LineError as error:
-                        problems.append(Problem(shown(path, 1000), number, error.field, error.message))
+                        problems.append(Problem(name, number, error.field, error.message))
                         continue
                     ids = found.of.setdefault(account, {})
                     if ids.setdefault(old, new) != new:
                         what = f"maps {shown(old)} to {shown(new)}, and {places[account, old]} to {ids[old]}; keep one"
-                        problems.append(Problem(shown(path, 1000), number, "old", what))
+                        problems.append(Problem(name, number, "old", what))
                     places.setdefault((account, old), place)
         except LineError as error:
-            problems.append(Problem(shown(path, 1000), None, None, error.message))
+            problems.append(wrong(error.message))
         except JobError as unreadable:
             problems += unreadable.problems
-    if problems:
-        raise JobError(problems)
     return found
+
+
+def _wrong_columns(columns: Sequence[str] | None) -> str | None:
+    """Return what is wrong with the headings of a CSV file, if it is one."""
+    missing = [name for name in ("old", "new") if columns is not None and name not in columns]
+    if columns is None or not missing:
+        return None
+    named = " and ".join(f"`{name}`" for name in missing)
+    has = ", ".join(shown(column, 40) for column in columns)
+    remedy = "its first line has to name `old` and `new`, and may name `account`"
+    if (apart := likely_delimiter(columns)) is not None:
+        remedy += f"; keep the columns apart by commas, not by {apart!r}"
+    return f"has no column {named}, it has: {has}; {remedy}"
 
 
 def _read(row: Mapping[str, Json]) -> tuple[str | None, str, str]:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.jobfile.header import Header
-    from bulkops.jobfile.holes import FromResults
+    from bulkops.jobfile.holes import LookedUp
     from bulkops.jobfile.id_maps import IdMaps
     from bulkops.jobfile.reading import RawLine
     from bulkops.jobfile.tables import Table
     from bulkops.model import Json
     from bulkops.operation import Operation
 
-_NO_REFS: frozenset[FromResults] = frozenset()
+_NO_REFS: frozenset[LookedUp] = frozenset()
 
 
 @value
@@ -49,7 +49,7 @@ class Line:
     kind: type[Operation]
     fields: Mapping[str, Json]
     needs: tuple[str, ...]
-    refs: frozenset[FromResults]
+    refs: frozenset[LookedUp]
     tags: tuple[str, ...]
     account: str | None
     on_error: str
@@ -75,7 +75,7 @@ class Line:
         return bool(collects) and all(collect.omit for collect in collects)
 
     def operation(
-        self, lookup: Callable[[FromResults], Json], copy: int, account: str | None = None
+        self, lookup: Callable[[LookedUp], Json], copy: int, account: str | None = None
     ) -> Operation:
         """Return the line's operation with this number (from 1); `lookup` gives the values of references.
 
@@ -91,7 +91,7 @@ class Line:
             fields[table.id_map] = self.ids.over(fields.get(table.id_map) or {}, account)
         return table.build(**fields)
 
-    def _resolved(self, lookup: Callable[[FromResults], Json], copy: int) -> dict[str, Json]:
+    def _resolved(self, lookup: Callable[[LookedUp], Json], copy: int) -> dict[str, Json]:
         table = TABLES[self.op]
         resolved: dict[str, Json] = {}
         for key, given in self.fields.items():

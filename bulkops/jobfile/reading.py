@@ -15,6 +15,8 @@ from bulkops.jobfile.problems import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bulkops.jobfile.sources import Listing
+
 BLOCK = 256 * 2**10
 LONGEST_LINE = 8 * 2**20
 _FIRST_LOOK = 4 * 2**10
@@ -33,6 +35,17 @@ class RawLine(NamedTuple):
     raw: bytes
 
 
+class Unread(NamedTuple):
+    """An `$each` whose rows are not known yet: its line in the job, the listing that has them, what is asked of them.
+
+    That is `asked` by the place where it stands.
+    """
+
+    line: int
+    listing: Listing
+    asked: tuple[tuple[str, str], ...]
+
+
 class Origins:
     """Where the lines of a file come from in which each `$each` was written out."""
 
@@ -40,8 +53,7 @@ class Origins:
         self._starts: list[int] = []
         self._from: list[tuple[int, str]] = []
         self._marks: dict[int, bytes] = {}
-        self.unread: list[tuple[int, str]] = []
-        """The lines of the job whose rows are not known yet, and the listings that have them."""
+        self.unread: list[Unread] = []
         self.rowless = False
         """Whether there is a source without rows."""
         self.listings = False
@@ -140,8 +152,8 @@ class JobFile:
         return [] if self._origins is None else self._origins.sources
 
     @property
-    def unread(self) -> list[tuple[int, str]]:
-        """The lines of the job whose rows are not known yet, and the listings that have them."""
+    def unread(self) -> list[Unread]:
+        """The lines of the job whose rows are not known yet."""
         return [] if self._origins is None else self._origins.unread
 
     @property

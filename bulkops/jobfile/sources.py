@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bulkops.model import Json
 
-_LATER: Final = ("spool",)
 OPTIONS: Final = {
     "csv": ("delimiter", "encoding", "types", "where"),
     "jsonl": ("where",),
@@ -132,9 +131,11 @@ def _kind_of(said: Json) -> str:
     )
     if not isinstance(said, dict):
         raise LineError("$each", f"has to name a source: {example}")
-    for key in _LATER:
-        if key in said:
-            raise LineError(f"$each.{key}", f"is not available in this version; known are {example}")
+    if "spool" in said:
+        raise LineError(
+            "$each.spool",
+            "is no source of rows; `bulkops export conversations --ids-from SPOOL` exports what it has",
+        )
     kinds = [key for key in said if key in OPTIONS]
     if len(kinds) != 1:
         raise LineError("$each", f"has to name one source: {example}")

@@ -28,6 +28,8 @@ class Table:
     checks: Mapping[str, Check]
     required: tuple[str, ...]
     files: tuple[str, ...]
+    objects: frozenset[str]
+    """Those of them that hold a JSON object."""
     build: Callable[..., Operation]
     """Makes an operation of fields by their names."""
     accounts: tuple[str, ...]
@@ -56,6 +58,7 @@ def table_for(kind: type[Operation]) -> Table:
         checks={**MARKS, **checks},
         required=tuple(name for name, field in fields.items() if field.required),
         files=files,
+        objects=frozenset(name for name in files if not fields[name].is_sent),
         build=kind if plain else partial(_renamed, kind, renamed),
         accounts=accounts,
         id_map=next((name for name, field in fields.items() if field.is_id_map), None),

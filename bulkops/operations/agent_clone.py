@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bulkops.errors import OperationFailed
 from bulkops.existing import if_exists, make_agent
-from bulkops.mapping import ids_at, mapped, without
+from bulkops.mapping import agents_at, ids_at, mapped, sendable, without
 from bulkops.merging import merge_patch
 from bulkops.model import Load, Pinned
 from bulkops.operation import (
@@ -48,8 +48,8 @@ class CloneAgent(Operation):
 
     The agent is `agent_id`, of the account `from` where it is another one, or stands in a `file` as `agent.get` gives
     it. All copies of a line come from one snapshot of the source, also over a crash, and so do the rows of an `$each`.
-    A copy for another account has no ids of the first one's tools, documents and voices: each has to stand in `map`,
-    or in the header's `id_map`; one that is the same there is mapped to itself.
+    A copy for another account has no ids of the first one's tools, documents, voices and other agents: each has to
+    stand in `map`, or in the header's `id_map`; one that is the same there is mapped to itself.
     `${copy}` in a text of the line is the number of the copy, from 1.
     """
 
@@ -114,7 +114,7 @@ class CloneAgent(Operation):
         return as_expected(result) if self.expect is not None else None
 
     def _copy(self, api: Profile, source: Json) -> dict[str, Json]:
-        kept = {key: value for key, value in source.items() if key not in api.agent_assigned}
+        kept = sendable(api, source)
         kept = without(kept, self.unset or ())
         ids = self.map or {}
         body: dict[str, Json] = merge_patch(mapped(kept, ids), self.set or {})
@@ -127,10 +127,8 @@ class CloneAgent(Operation):
     def _check_mapped(self, api: Profile, kept: Json, body: Json) -> None:
         """Fail when the copy still has an id of the source's account."""
         ids = self.map or {}
-        foreign = {found for _, _, found in ids_at(api.agent_ids, kept) if found not in ids}
-        left = [
-            f"{path}: {kind} {found}" for path, kind, found in ids_at(api.agent_ids, body) if found in foreign
-        ]
+        foreign = {found for _, _, found in _ids_in(api, kept) if found not in ids}
+        left = [f"{path}: {kind} {found}" for path, kind, found in _ids_in(api, body) if found in foreign]
         if left:
             told = ", ".join(left[:MOST_PATHS_TOLD]) + (", …" if len(left) > MOST_PATHS_TOLD else "")
             raise OperationFailed(
@@ -138,3 +136,8 @@ class CloneAgent(Operation):
                 f"ids of the source's account are not in `map` or the header's `id_map` ({told}); map each one, to "
                 "itself where it is the same there, or leave it out with `unset`",
             )
+
+
+def _ids_in(api: Profile, configuration: Json) -> Iterator[tuple[str, str, str]]:
+    yield from ids_at(api.agent_ids, configuration)
+    yield from agents_at(api.agent_id_field, configuration)

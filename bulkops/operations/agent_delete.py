@@ -30,6 +30,7 @@ class DeleteAgent(Operation):
 
     kind: ClassVar[str] = "agent.delete"
     deletes: ClassVar[str | None] = "agent_id"
+    may_tell: ClassVar[frozenset[str]] = frozenset({"gone"})
     example: ClassVar[Mapping[str, Json]] = {"op": "agent.delete", "agent_id": "agent_abc123"}
 
     agent_id: str = entity("the agent to delete")

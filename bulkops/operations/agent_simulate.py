@@ -67,8 +67,13 @@ class SimulateConversation(Operation):
         """See `Operation.steps`."""
         simulated = yield api.agent_simulate.request(self.body, agent_id=self.agent_id)
         simulation = simulated.json
-        name = simulation[api.agent_simulate.entity]
-        yield Save("transcripts", name, ".json", orjson.dumps(simulation) + b"\n")
+        entity = api.agent_simulate.entity
+        yield Save(
+            "transcripts",
+            None if entity is None else simulation[entity],
+            ".json",
+            orjson.dumps(simulation) + b"\n",
+        )
         evaluation = {key: value for key, value in simulation.items() if key != api.transcript_field}
         return {**evaluation, "expect": self.expect or {"pass_rate": 1}}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bulkops.api.profile import is_entity_id
 from bulkops.guarding import read_before, wrong_moment
-from bulkops.mapping import replaced
+from bulkops.mapping import replaced, sendable
 from bulkops.merging import added_to, adds, merge_patch, patch_between
 from bulkops.model import Changed
 from bulkops.operation import TEXT, Operation, checked, entity, json_object
@@ -41,6 +41,7 @@ class UpdateAgent(Operation):
 
     kind: ClassVar[str] = "agent.update"
     adds: ClassVar[bool] = True
+    may_tell: ClassVar[frozenset[str]] = frozenset({"unchanged"})
     example: ClassVar[Mapping[str, Json]] = {
         "op": "agent.update",
         "agent_id": "agent_abc123",
@@ -87,7 +88,7 @@ class UpdateAgent(Operation):
         body = {} if self.body is None else added_to(self.body, agent)
         if self.replace is None:
             return body
-        whole = {key: value for key, value in agent.items() if key not in api.agent_assigned}
+        whole = sendable(api, agent)
         return patch_between(whole, merge_patch(replaced(whole, self.replace), body))
 
     def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - as all kinds

@@ -27,4 +27,4 @@ class IndexStatus(Operation):
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
         status = yield api.document_index_status.request(document_id=self.document_id)
-        return dict(status.json)
+        return {api.document_id_field: self.document_id, **status.json}

@@ -22,6 +22,7 @@ TO_REPEAT = frozenset({State.FAILED, State.BLOCKED})
 _AT_ONCE = 2**16
 """Records of so many bytes are searched and written together."""
 _MADE = b'"created":[{'
+_EXISTED = b'"existed":true'
 _DOUBLED = b'"possible_duplicate":true'
 
 
@@ -42,7 +43,8 @@ def write_results(
     both: records are read from disk. Return how many operations may have made something twice.
 
     `id_map.jsonl` beside them tells which id takes the place of which: of what was cloned, and of what was made by
-    lines whose `meta.source_id` says so. `own` is the name of the run's own account. None is written without pairs.
+    lines whose `meta.source_id` says so; where `if_exists` found one, that. `own` is the name of the run's own account.
+    None is written without pairs.
     """
     doubled = 0
     pairs = _id_map(created.with_name("id_map.jsonl"), own)
@@ -55,8 +57,8 @@ def write_results(
             # Most records of a large job tell of nothing made; they are not worth parsing.
             if text.find(_MADE) >= 0:
                 of_entities.writelines(map(_created, some))
-                if any(text.find(mark) >= 0 for mark in _MAPS):
-                    add_pairs(some)
+            if _may_map(text):
+                add_pairs(some)
         for step in under_way:
             if step.entity is not None:
                 of_entities.write(_made_by(step))
@@ -72,9 +74,7 @@ def _id_map(path: Path, own: str | None) -> Iterator[Callable[[Iterable[bytes]],
 
         def add(records: Iterable[bytes]) -> None:
             for record in records:
-                if record.find(_MADE) < 0 or all(record.find(mark) < 0 for mark in _MAPS):
-                    continue
-                pair = _pair(orjson.loads(record), own)
+                pair = _pair(orjson.loads(record), own) if _may_map(record) else None
                 if pair is not None:
                     if not files:
                         files.append(opened.enter_context(atomic_write(path)))
@@ -83,21 +83,38 @@ def _id_map(path: Path, own: str | None) -> Iterator[Callable[[Iterable[bytes]],
         yield add
 
 
+def _may_map(text: bytes) -> bool:
+    """Tell whether records may tell of a pair, without parsing them."""
+    made = text.find(_MADE) >= 0 or text.find(_EXISTED) >= 0
+    return made and any(text.find(mark) >= 0 for mark in _MAPS)
+
+
 def _pair(record: Mapping[str, Json], own: str | None) -> dict[str, Json] | None:
-    """Return what an operation made and the id whose place that takes, if it does."""
-    old = _source_of(record)
-    made = record["created"][0]
-    account = record.get("account", own)
-    return None if old is None else {"old": old, "new": made["id"], "kind": made["kind"], "account": account}
+    """Return what an operation made, or found in its place, and the id whose place that takes, if it does."""
+    new = _new_of(record)
+    old = None if new is None else _source_of(record, new["kind"])
+    if old is None or new is None:
+        return None
+    return {"old": old, "new": new["id"], "kind": new["kind"], "account": record.get("account", own)}
 
 
-def _source_of(record: Mapping[str, Json]) -> str | None:
+def _new_of(record: Mapping[str, Json]) -> dict[str, str] | None:
+    """Return what an operation made, or what there was already that it took instead."""
+    if record["created"]:
+        made: dict[str, str] = record["created"][0]
+        return made
+    kind, result = record["op"].partition(".")[0], record["result"]
+    found = result.get(f"{kind}_id") if isinstance(result, dict) and result.get("existed") is True else None
+    return {"kind": kind, "id": found} if isinstance(found, str) else None
+
+
+def _source_of(record: Mapping[str, Json], kind: str) -> str | None:
     """Return the id whose place is taken by what an operation made."""
     said = (record["meta"] or {}).get("source_id")
     result = record["result"]
     source = result.get("source") if isinstance(result, dict) else None
     if said is None and record["op"].endswith(".clone") and isinstance(source, dict):
-        said = source.get(f"{record['created'][0]['kind']}_id")
+        said = source.get(f"{kind}_id")
     return said if isinstance(said, str) and said else None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import orjson
 
+from bulkops.jobfile import nearest
 from bulkops.model import State
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 COLUMNS = (
-    "id", "line", "op", "status", "attempts", "http_status", "error_code", "error_message", "request_id",
-    "started_at", "ended_at", "duration_ms", "passed", "possible_duplicate", "created", "files",
+    "id", "line", "op", "account", "tags", "status", "attempts", "http_status", "error_code", "error_message",
+    "request_id", "started_at", "ended_at", "duration_ms", "passed", "possible_duplicate", "created", "files",
 )  # fmt: skip
 OVER = frozenset({State.DONE, State.SKIPPED})
 LOOKED_AT = 1000
@@ -53,6 +54,17 @@ def write_table(
         out.write((record if select is None else _reduced(record, select)).decode())
         out.write("\n")
     return []
+
+
+def unknown_fields(rows: Iterable[OperationRow], select: Sequence[str]) -> dict[str, str]:
+    """Return of `select` what none of the first 1,000 rows has, each with what helps; nothing without rows."""
+    records = [orjson.loads(row.record) for row in islice(rows, LOOKED_AT)]
+    known = {*COLUMNS, *chain.from_iterable(map(_fields, records))}
+    return {
+        name: nearest(name, known)
+        for name in select
+        if records and name not in known and not any(_has(record, name) for record in records)
+    }
 
 
 def cell(value: Json) -> str:
@@ -111,6 +123,7 @@ def _listed(record: Mapping[str, Json]) -> dict[str, Json]:
     return {
         "created": " ".join(f"{made['kind']}:{made['id']}" for made in record["created"]),
         "files": " ".join(file["path"] for file in record["files"]),
+        "tags": " ".join(record.get("tags") or ()),
     }
 
 
@@ -137,6 +150,10 @@ def _picked(record: Mapping[str, Json], fields: Mapping[str, Json], name: str) -
         return fields[name]
     found = _walked(record["result"], name.removeprefix("result."))
     return None if found is _MISSING else found
+
+
+def _has(record: Mapping[str, Json], name: str) -> bool:
+    return _walked(record["result"], name.removeprefix("result.")) is not _MISSING
 
 
 def _walked(value: Json, path: str) -> Json:

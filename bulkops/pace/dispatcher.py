@@ -115,7 +115,9 @@ class Dispatcher:
         told = read(senses.headers, headers, refused=refused, wall=senses.wall() if refused else 0.0)
         with self._together as now:
             try:
-                if self._governor.margins is None and told.limit is None and status < FIRST_REFUSAL:
+                governor = self._governor
+                unknown = governor.margins is None and not governor.open
+                if unknown and told.limit is None and status < FIRST_REFUSAL:
                     words = f"the server does not tell the limit of account {self._account}: give --rate"
                     self.close(UsageError(words))
                 if self._governor.hear(flight, status, told, now):
@@ -223,7 +225,20 @@ class Dispatcher:
                 self._undo(flight)
                 break
             place.set_result(flight)
+            if self._goes_evenly(now):
+                return
         self._sleep(inf)
+
+    def _goes_evenly(self, now: float) -> bool:
+        """Sleep until the even pace lets the next go, where it cannot be earlier; whether it is later is asked then."""
+        governor, waiting = self._governor, self._waiting.count
+        due = governor.state.due
+        if not waiting or due <= now or self._together.others:
+            return False
+        if not governor.evenly(waiting if waiting > self._expected else self._expected):
+            return False
+        self._sleep(due)
+        return True
 
     def _when(self, now: float, waiting: int) -> float:
         """Return when one of so many may go: as the governor says, unless it is somebody else's turn."""

@@ -86,6 +86,11 @@ class Governor:
         self._set_limit()
 
     @property
+    def open(self) -> bool:
+        """Tell whether it may go on without a limit: nobody has told one, and none is known to exist."""
+        return self.margins is None and self._allowance.tier.open
+
+    @property
     def own(self) -> int | None:
         """What our own allowance leaves of the limit."""
         limit, period = self.limit, self.state.ledger.period
@@ -111,7 +116,9 @@ class Governor:
         if now < state.pauses.until:
             return state.pauses.until
         if margins is None:
-            return inf if flying else now
+            # Where no limit is known to exist, what is in flight is all that is bounded.
+            full = flying >= state.window.size or (state.probing and state.pauses.refusals)
+            return inf if (full if self.open else flying) else now
         if flying >= state.window.size or (state.probing and state.pauses.refusals):
             return inf
         held = ledger.held(now)

@@ -14,10 +14,12 @@ from bulkops.jobfile import (
     read_header,
     wrong_file,
 )
+from bulkops.jobfile.problems import LineError
 from bulkops.model import State
+from bulkops.planning.answers import unread_rows
 from bulkops.planning.environment import Watched
 from bulkops.planning.known import Known
-from bulkops.planning.plan import Plan, Selection
+from bulkops.planning.plan import Load, Plan, Selection
 from bulkops.planning.references import References, id_of
 from bulkops.planning.resuming import resumed_plan
 from bulkops.planning.standing import Standing
@@ -89,6 +91,7 @@ class _Census:
         self._api = api
         self._reader = reader
         self._base = base
+        self._accounts = given.accounts if given is not None else None
         self._ids = KeyIndex()
         self._ids_of_bad = KeyIndex()
         self._made_ids = KeyIndex()
@@ -99,7 +102,7 @@ class _Census:
         source = base or job
         self.plan = Plan(
             job=job,
-            header=read_header(source, environ, given),
+            header=read_header(source, environ, given, problems=self.problems),
             selection=selection,
             standing=Standing(reader.states() if reader is not None else ()),
             environ=environ,
@@ -107,7 +110,7 @@ class _Census:
         )
         if base is not None:
             self.plan.header = _from_the_top(self.plan.header)
-        self._references = References(self.plan, base, given)
+        self._references = References(self.plan, api, base, given)
         self._environ = Watched(environ)
         self._tallies = Tallies(self.plan, api, reader)
 
@@ -126,6 +129,9 @@ class _Census:
                 if line.count > 1:
                     self.plan.copies[line.id] = line.count
             self._references.note(line, key)
+            for trap in self._api.traps(line.op, line.fields):
+                first, count = self.plan.traps.get(trap, (line.number, 0))
+                self.plan.traps[trap] = (first, count + 1)
             for account in line.accounts:
                 self.plan.accounts.setdefault(account, line.number)
             if line.count > 1:
@@ -138,7 +144,19 @@ class _Census:
         if occurrences.repeated and self._reader is not None and not self.problems:
             self._count_again()
         self._tallies.sum_up()
+        self._count_listings()
         self.plan.again.freeze()
+
+    def _count_listings(self) -> None:
+        """Count what is read for rows that are not known yet: of each listing one page at least."""
+        plan = self.plan
+        for listing in {unread.listing for unread in plan.job.unread}:
+            plan.requests += 1
+            plan.requests_by_endpoint[listing.op] += 1
+            account = plan.header.account_of(listing.account)
+            plan.course.add_reading(account, 1)
+            if account is not None:
+                plan.loads.setdefault(account, Load()).requests += 1
 
     def check_ids(self) -> None:
         """Find ids that stand on more than one line, and lines beside their twins with the id made of them."""
@@ -172,6 +190,9 @@ class _Census:
         """Find references to what is not there, to the wrong number, and in circles."""
         for wrong in self._references.check(self._ids, self._ids_of_bad):
             self._problem(*wrong)
+        if self._accounts is not None:
+            self.problems += self.plan.wrong_accounts(self._accounts)
+        self.plan.undocumented += unread_rows(self.plan.job, self._api)
 
     def check_emptiness(self) -> None:
         """Refuse a file without lines, unless it says that nothing failed."""
@@ -264,6 +285,13 @@ class _Census:
                 self.problems += unreadable.problems
 
     def _parsed(self, raw: RawLine) -> Line:
+        """Return a good line that the API can be told; LineProblems for any other."""
+        line = self._read_line(raw)
+        if wrong := [LineError(*each) for each in self._api.refuses(line.op, line.fields)]:
+            raise LineProblems(wrong)
+        return line
+
+    def _read_line(self, raw: RawLine) -> Line:
         """Return a good line; one that is done needs its files no more."""
         plan = self.plan
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulkops.mapping import replaced
+from bulkops.mapping import agents_at, replaced, sendable, without
 from bulkops.merging import merge_patch
 from bulkops.model import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bulkops.api.profile import Profile
     from bulkops.jobfile import Line
     from bulkops.model import Json
     from bulkops.planning.plan import Plan
@@ -64,6 +65,19 @@ def concerns(plan: Plan) -> Iterator[Concern]:
             if left:
                 yield Concern(line, agent_id if isinstance(agent_id, str) else "", left)
     plan.occurrences.restart()
+
+
+def mapped_agents(concern: Concern, api: Profile, agent: Json, account: str) -> Iterator[tuple[str, str]]:
+    """Yield the agents that a copy for an account will name, as its map says, each with the place where it does."""
+    line = concern.line
+    if line.op != "agent.clone":
+        return
+    own = {old: new for old, new in (line.fields.get("map") or {}).items() if isinstance(new, str)}
+    ids = own if line.ids is None else line.ids.over(own, account)
+    kept = sendable(api, agent)
+    for path, _, old in agents_at(api.agent_id_field, without(kept, line.fields.get("unset") or ())):
+        if (new := ids.get(old)) is not None:
+            yield path, new
 
 
 def changes(concern: Concern, agent: Json) -> list[Difference]:

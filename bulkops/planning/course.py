@@ -32,14 +32,17 @@ class Stretch:
     awaits: str | None = None
     names: tuple[int, ...] = ()
     sources: tuple[int, ...] = ()
+    account: str | None = None
+    """The account that they go to; None for the run's own."""
 
     def goes_on(self, other: Stretch) -> bool:
         """Tell whether another one is the same, and neither waits nor can be waited for."""
         return not (self.names or other.names or self.sources or other.sources) and (
             self.requests,
             self.awaits,
+            self.account,
             other.first,
-        ) == (other.requests, other.awaits, 0)
+        ) == (other.requests, other.awaits, other.account, 0)
 
 
 class Course:
@@ -50,8 +53,13 @@ class Course:
         self._operations = 0
         self.whole = True
 
-    def add(self, line: Line, key: bytes, left: int, each: Rehearsal, *, first: bool, before: bool) -> None:
-        """Put a line at the end that has so many operations left; `first`: it also takes what they share."""
+    def add_reading(self, account: str | None, requests: int) -> None:
+        """Put at the end what is read from another account, for the lines that come."""
+        if self.whole:
+            self._stretches.append(Stretch(1, requests, account=account))
+
+    def add(self, line: Line, key: bytes, left: int, each: Rehearsal, *, first: int, before: bool) -> None:
+        """Put a line at the end that has so many operations left; `first` are requests before all of them."""
         self._operations += left
         if self._operations > MOST_OPERATIONS:
             self.whole = False
@@ -61,10 +69,11 @@ class Course:
         stretch = Stretch(
             left,
             each.each_time(before=before),
-            each.shared if first else 0,
+            first,
             next(iter(each.awaited), None),
             (*([prefix(key)] if line.id is not None else ()), *map(name_of_tag, line.tags)),
             tuple({name_of(source, None) for source, _ in line.sources()}),
+            line.account,
         )
         if self._stretches and self._stretches[-1].goes_on(stretch):
             self._stretches[-1].operations += left

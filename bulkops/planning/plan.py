@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkops.api.profile import Tier
+    from bulkops.errors import Problem
     from bulkops.jobfile import Fingerprint, Header, JobFile, Line, RawLine
     from bulkops.planning.known import Known
     from bulkops.planning.standing import Standing
-    from bulkops.settings import Account
 
 
 MOST_DELETES_TOLD = 3
@@ -157,6 +157,10 @@ class Plan:
     """Done operations whose line, known by its id, now reads differently from what was done."""
     groups: Groups = field(default_factory=Groups)
     """What lines wait for."""
+    undocumented: list[Problem] = field(default_factory=list)
+    """Where results are asked for what the documented answers do not have, though they might."""
+    traps: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """What lines are likely not to mean, by field and words: the first line, and how many there are."""
     collected: dict[str, bytearray] = field(default_factory=dict)
     """By tag, the keys of the operations whose results are collected, one after the other in the order of lines."""
     depth: int = 1
@@ -166,6 +170,8 @@ class Plan:
     occurrences: Occurrences = field(default_factory=Occurrences)
     accounts: dict[str, int] = field(default_factory=dict)
     """The accounts that lines name, and the first line that does."""
+    unnamed: bool = False
+    """Whether a line names no account, and so goes to the run's own."""
     again: KeyIndex = field(default_factory=KeyIndex)
     """The operations that have ended before and are taken up again."""
     work: LineSet = field(default_factory=LineSet)
@@ -197,16 +203,6 @@ class Plan:
             self.requests - sum(load.requests for load in elsewhere),
             self.looks - sum(load.looks for load in elsewhere),
         )
-
-    def finish(self, accounts: Mapping[str, Account]) -> float | None:
-        """Return how long the rest takes, which is as long as the slowest account needs; the first is the run's own.
-
-        None when a tier has no number.
-        """
-        own = next(iter(accounts))
-        each = [self.load(name, own).seconds(account.usable) for name, account in accounts.items()]
-        known = [seconds for seconds in each if seconds is not None]
-        return max(known) if len(known) == len(each) else None
 
     def raw_batches(self) -> Iterator[list[RawLine]]:
         """Yield the job's lines in blocks, without the header."""
@@ -260,7 +256,12 @@ class Plan:
 
     def check_accounts(self, known: Collection[str]) -> None:
         """Raise JobError for lines that name an account which the user does not have."""
-        problems = [
+        if problems := self.wrong_accounts(known):
+            raise JobError(problems)
+
+    def wrong_accounts(self, known: Collection[str]) -> list[Problem]:
+        """Return what is wrong with lines that name an account which the user does not have."""
+        return [
             self.job.problem(
                 number,
                 "account",
@@ -270,8 +271,6 @@ class Plan:
             for name, number in self.accounts.items()
             if name not in known
         ]
-        if problems:
-            raise JobError(problems)
 
     def note_deletes(self, line: Line, number: int) -> None:
         """Note that so many operations of a line are left that delete something."""
@@ -279,6 +278,12 @@ class Plan:
         if len(self.deleted) < MOST_DELETES_TOLD:
             name = line.fields.get(line.kind.deletes or "")
             self.deleted.append(name if isinstance(name, str) else line.id or f"line {line.number}")
+
+    def trap_words(self) -> Iterator[tuple[int, str]]:
+        """Yield what lines are likely not to mean: how many of them, and a sentence."""
+        for (where, what), (first, count) in self.traps.items():
+            more = f" (and {count - 1:,} more)" if count > 1 else ""
+            yield count, f"{self.job.problem(first, where, what)}{more}"
 
     def check_deletes(self, most: int | None) -> None:
         """Raise UsageError when more is left to delete than that."""
@@ -292,6 +297,7 @@ class Plan:
 
     def start_over(self) -> None:
         """Forget every count, for a second pass."""
+        self.unnamed = False
         self.lines = self.upload_bytes = self.edited = self.deletes = 0
         self.deleted.clear()
         self.course = Course()

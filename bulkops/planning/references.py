@@ -28,12 +28,14 @@ from bulkops.jobfile.merging import under
 from bulkops.jobfile.templates import beneath, kind_of, used_by
 from bulkops.model import State
 from bulkops.operations import KINDS
+from bulkops.planning.answers import Answers
 from bulkops.planning.groups import BLOCKING, Group, Groups, name_of
 from bulkops.planning.plan import named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from bulkops.api.profile import Profile
     from bulkops.jobfile import Given, Header, JobFile, Line, RawLine
     from bulkops.model import Json
     from bulkops.planning.plan import Plan
@@ -51,13 +53,14 @@ MOST_SHOWN = 10
 class References:
     """Which lines wait for what: some 500 bytes for each that does, let go when the plan is made."""
 
-    def __init__(self, plan: Plan, base: JobFile | None, given: Given | None) -> None:
+    def __init__(self, plan: Plan, api: Profile, base: JobFile | None, given: Given | None) -> None:
         self._plan = plan
         self._base = base
         self._given = given
         self._asked: dict[str, int] = {}
         """What is waited for, as `needs` says it, with a line that does: below nought where it wants one operation."""
         self._collected: set[str] = set()
+        self._answers = Answers(plan, api)
         self._edges: dict[str, Collection[str]] = {}
         self._edges_of_tags: dict[str, list[str]] = {}
         self._tagged = LineSet()
@@ -80,6 +83,7 @@ class References:
         """Hear of a line with this identity (that of the first of its equals)."""
         if line.tags:
             self._tagged.add(line.number)
+        self._answers.note(line)
         if line.on_error == "continue" and line.id is not None:
             self._going_on.add(key)
         if not line.needs and not line.refs:
@@ -131,6 +135,7 @@ class References:
         else:
             self._plan.depth = depth(self._edges, {source for source, _ in self.asked})
         yield from self._find_groups()
+        yield from self._answers.check()
 
     def goes_on(self, line_id: str) -> bool:
         """Tell whether what waits for a line goes on although that has failed."""

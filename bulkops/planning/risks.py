@@ -31,6 +31,8 @@ class Risk:
 def risks(plan: Plan, api: Profile, account: Account, seconds: float | None) -> Iterator[Risk]:
     """Yield what is to be known of the rest of a job that is expected to take so many seconds."""
     yield from _duplicates(plan)
+    yield from (Risk("undocumented_field", 1, str(problem)) for problem in plan.undocumented)
+    yield from (Risk("trap", count, told) for count, told in plan.trap_words())
     if untold := _untold(plan, api):
         kinds = ", ".join(f"{name} {count:,}" for name, count in untold.items())
         told = f"an operation whose answer is lost is held in doubt, as the API has no listing to look in: {kinds}"

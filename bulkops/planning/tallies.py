@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bulkops.planning.plan import Plan
 
 
+IF_EXISTS = "if_exists"
+"""The field whose value, and not only that it is there, decides about the steps."""
 _ACCOUNT = "account:"
 """Stands in a shape before the name of the account; no field is called so."""
 MOST_SNAPSHOTS = 10_000
@@ -38,6 +40,7 @@ class Tally:
         "files",
         "left",
         "lines",
+        "listings",
         "op",
         "operations",
         "sent",
@@ -55,7 +58,7 @@ class Tally:
         self.sent = [name for name in files if fields_of(KINDS[op])[name].is_sent]
         self.each = each
         self.files = files
-        self.lines = self.operations = self.left = self.snapshots = 0
+        self.lines = self.operations = self.left = self.snapshots = self.listings = 0
 
 
 class Tallies:
@@ -66,6 +69,8 @@ class Tallies:
         self._api = api
         self._by_shape: dict[tuple[str, ...], Tally] = {}
         self._read: set[int] = set()
+        self._listed: set[tuple[str | None, str]] = set()
+        """The listings that are read for names, each by its account."""
         self.under_way = _under_way(reader)
         self._known = bool(self.under_way) or not plan.standing.empty
         self.places = 0
@@ -73,7 +78,7 @@ class Tallies:
 
     def of(self, line: Line) -> Tally:
         """Return the tally of a line's shape."""
-        shape = (line.op, *line.fields)
+        shape = fields_given(line)
         if line.accounts:
             shape = (*shape, _ACCOUNT, line.account or "", line.accounts[-1])
         tally = self._by_shape.get(shape)
@@ -105,8 +110,10 @@ class Tallies:
                 plan.note_deletes(line, left)
             first = bool(tally.each.shared) and self._is_first(line)
             tally.snapshots += first
+            listings = self._first_looks(tally) if tally.each.listed else 0
+            tally.listings += listings
             if plan.course.whole:
-                plan.course.add(line, key, left, tally.each, first=first, before=plan.selection.before)
+                self._put(line, key, left, tally, shared=first * tally.each.shared, listings=listings)
             if plan.duplicates is not None:
                 plan.duplicates.add(line, tally.sent)
             for name in tally.sent:
@@ -125,17 +132,32 @@ class Tallies:
         self._read.add(known)
         return first
 
+    def _put(self, line: Line, key: bytes, left: int, tally: Tally, *, shared: int, listings: int) -> None:
+        """Put what a line has left to do into the course of the job."""
+        plan = self._plan
+        if shared and tally.source != tally.account:
+            plan.course.add_reading(tally.source, shared)
+            shared = 0
+        plan.course.add(line, key, left, tally.each, first=shared + listings, before=plan.selection.before)
+
+    def _first_looks(self, tally: Tally) -> int:
+        """Return how many listings are read for a line that were not for an earlier one."""
+        new = {(tally.account, name) for name in tally.each.listed} - self._listed
+        self._listed |= new
+        return len(new)
+
     def sum_up(self) -> None:
         """Add up what was counted of each shape."""
         plan = self._plan
         for tally in self._by_shape.values():
             plan.lines += tally.lines
+            plan.unnamed |= tally.account is None
             plan.lines_by_kind[tally.op] += tally.lines
             plan.operations[tally.op] += tally.operations
             if tally.left:
                 plan.left[tally.op] += tally.left
                 before = plan.selection.before
-                requests = tally.left * tally.each.each_time(before=before)
+                requests = tally.left * tally.each.each_time(before=before) + tally.listings
                 shared = tally.snapshots * tally.each.shared
                 plan.requests += requests + shared
                 plan.requests_by_kind[tally.op] += requests + shared
@@ -144,6 +166,7 @@ class Tallies:
                     (tally.left, tally.each.asked),
                     (tally.snapshots, tally.each.shared_asked),
                     (tally.left if before else 0, tally.each.before_asked),
+                    (tally.listings, dict.fromkeys(tally.each.listed, 1)),
                 ):
                     plan.requests_by_endpoint.update({name: times * each for name, each in asked.items()})
                 plan.awaited.update({what: tally.left * each for what, each in tally.each.awaited.items()})
@@ -191,6 +214,12 @@ class Tallies:
                 if state is not State.NOT_STARTED:
                     plan.again.add(name)
         return left
+
+
+def fields_given(line: Line) -> tuple[str, ...]:
+    """Return what lines have in common that do the same steps: their kind, which fields are given, and the way."""
+    way = line.fields.get(IF_EXISTS)
+    return (line.op, *line.fields) if way is None else (line.op, *line.fields, f"{IF_EXISTS}:{way}")
 
 
 def _accounts(shape: Sequence[str]) -> tuple[str | None, str | None]:

@@ -110,16 +110,17 @@ def _off(report: Report) -> bool:
 def _reasons(report: Report, before: Beforehand) -> Iterator[str]:
     """Yield what is known to have made a difference: around the run, then in it."""
     after = report.happened
-    if report.limit != before.limit and report.limit is not None:
+    own = report.own
+    if own.limit != before.limit and own.limit is not None:
         was = "unknown" if before.limit is None else f"{before.limit:,}"
-        yield f"the limit was {report.limit:,} {per(report.period)}, not {was}"
+        yield f"the limit was {own.limit:,} {per(own.period)}, not {was}"
     if after.used:
         yield f"{number(after.used, 'request')} of earlier runs still counted"
-    if report.pauses:
-        causes = ", ".join(report.pause_reasons)
-        yield f"{number(report.pauses, 'pause')} of {duration(report.paused_seconds)} in all ({causes})"
-    if report.others:
-        yield f"others on the key sent up to {report.others:,} {per(report.period)}"
+    if own.pauses:
+        causes = ", ".join(own.pause_reasons)
+        yield f"{number(own.pauses, 'pause')} of {duration(own.paused_seconds)} in all ({causes})"
+    if own.others:
+        yield f"others on the key sent up to {own.others:,} {per(own.period)}"
     if after.answer is not None and after.answer > before.answer:
         yield f"an answer took {duration(after.answer)}"
     yield from _differences(report, before)

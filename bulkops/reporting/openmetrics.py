@@ -104,12 +104,12 @@ def _add_operations(text: _Text, report: Report) -> None:
 
 
 def _add_pace(text: _Text, report: Report, now: Now) -> None:
-    if report.limit is not None:
+    if report.own.limit is not None:
         text.head("rate_limit", "gauge", "Requests that the limit allows in a period.")
-        text.sample("rate_limit", report.limit, source=report.limit_source)
-    text.gauge("rate_limit_period_seconds", "The period of the limit.", report.period, "seconds")
+        text.sample("rate_limit", report.own.limit, source=report.own.limit_source)
+    text.gauge("rate_limit_period_seconds", "The period of the limit.", report.own.period, "seconds")
     text.gauge("rate_used", "Requests that were sent in the last period.", now.used)
-    text.counters("pauses", "Pauses of everybody, by reason.", "reason", report.pause_reasons)
+    text.counters("pauses", "Pauses of everybody, by reason.", "reason", report.own.pause_reasons)
     text.head("paused_seconds", "counter", "Time spent in pauses.", "seconds")
     text.sample("paused_seconds_total", now.paused_seconds)
     if report.accounts:

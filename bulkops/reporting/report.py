@@ -13,10 +13,10 @@ import orjson
 from bulkops.errors import BulkopsError
 from bulkops.model import State
 from bulkops.reporting.compared import Happened, compared
-from bulkops.reporting.share import used_share
+from bulkops.reporting.share import Share
 from bulkops.reporting.text import shell_word
 from bulkops.reporting.words import rfc3339
-from bulkops.settings import NO_RESERVE, run_folder
+from bulkops.settings import run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from bulkops.errors import Stop
     from bulkops.model import Json
     from bulkops.reporting.compared import Beforehand
-    from bulkops.reporting.share import Share
-    from bulkops.settings import Reserve
 
 WORST_FIRST = (74, 4, 5, 130, 143, 7, 6, 3, 8, 0)
 _FIRST_SIGNAL = 128
@@ -52,28 +50,19 @@ class Report:
     totals: Mapping[str, int]
     started: float
     ended: float | None = None
-    limit: int | None = None
-    period: float = 60.0
-    limit_source: str = "default"
-    reserve: Reserve = NO_RESERVE
-    """What is left to others of the limit that the source names; `limit` is the rest."""
     requests: int = 0
     retries: int = 0
     polls: int = 0
-    paused_seconds: float = 0.0
-    pause_reasons: Counter[str] = field(default_factory=Counter)
     found: int = 0
     """Operations in doubt that turned out to be done."""
     absent: int = 0
     """How often an operation in doubt turned out to have had no effect and was sent again."""
     possible_duplicates: int = 0
-    allowed: float = 0.0
-    """So many requests the limit has allowed in the time of the run; it may have changed meanwhile."""
-    others: int = 0
-    """So many requests of a period were other people's on the same key, at most, as far as the headers showed."""
     stopped: str | None = None
+    own: Share = field(default_factory=Share)
+    """What the run's own account had to do with it,"""
     accounts: dict[str, Share] = field(default_factory=dict)
-    """What the other accounts had to do with it, by name; limit and pauses above are those of the run's own."""
+    """and the other accounts, by name."""
     checks_passed: int = 0
     checks_failed: int = 0
     beforehand: Beforehand | None = None
@@ -86,22 +75,9 @@ class Report:
         return sum(self.totals.values())
 
     @property
-    def pauses(self) -> int:
-        """How often everybody rested."""
-        return self.pause_reasons.total()
-
-    @property
     def seconds(self) -> float:
         """How long the run took, or zero while it goes on."""
         return 0.0 if self.ended is None else max(0.0, self.ended - self.started)
-
-    @property
-    def used(self) -> float | None:
-        """Which share of what the limit allows in this time was sent; None while there is no limit."""
-        if self.ended is None:
-            return None
-        elsewhere = sum(share.requests for share in self.accounts.values())
-        return used_share(max(0, self.requests - elsewhere), self.limit, self.allowed)
 
     def note(self, kind: str, state: State, before: State = _NOT_STARTED) -> None:
         """Count an operation under its new state, and no longer under the one before."""
@@ -236,18 +212,7 @@ def summary(report: Report, job: Job, code: int) -> dict[str, Json]:
         },
         "checks": {"passed": report.checks_passed, "failed": report.checks_failed},
         "requests": {"sent": report.requests, "retries": report.retries, "polls": report.polls},
-        "limit": {
-            "requests": report.limit,
-            "seconds": report.period,
-            "source": report.limit_source,
-            "used": None if report.used is None else round(report.used, 3),
-            "others": report.others,
-        },
-        "pauses": {
-            "count": report.pauses,
-            "seconds": round(report.paused_seconds, 3),
-            "reasons": dict(report.pause_reasons),
-        },
+        **{word: told for word, told in report.own.to_json().items() if word != "requests"},
         **(
             {"accounts": {name: s.to_json() for name, s in report.accounts.items()}}
             if report.accounts

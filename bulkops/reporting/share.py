@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Share:
-    """The numbers of an account other than the run's own; those of a report, as far as they are of an account.
+    """The numbers of an account, which grow while a run goes on.
 
     `rest_until` and `rest_cause` say until when it rests, by our monotonic clock, and why.
     """
@@ -25,9 +25,14 @@ class Share:
     period: float = 60.0
     limit_source: str = "default"
     reserve: Reserve = NO_RESERVE
+    """What is left to others of the limit that the source names; `limit` is the rest."""
     requests: int = 0
     allowed: float = 0.0
+    """So many requests the limit has allowed in the time of the run; it may have changed meanwhile."""
     others: int = 0
+    """So many requests of a period were other people's on the same key, at most, as far as the headers showed."""
+    others_lately: int = 0
+    """The same since the last sample."""
     paused_seconds: float = 0.0
     pause_reasons: Counter[str] = field(default_factory=Counter)
     peak: int = 0
@@ -55,7 +60,10 @@ class Share:
     @property
     def used(self) -> float | None:
         """Which share of what the limit allows in this time was sent; None while there is no limit."""
-        return used_share(self.requests, self.limit, self.allowed)
+        if self.limit is None:
+            return None
+        # Within less than a period as much is allowed as in one.
+        return min(1.0, self.requests / max(self.limit, self.allowed))
 
     def see(self, standing: Standing) -> None:
         """Hear where the account stands."""
@@ -65,14 +73,20 @@ class Share:
         self.requests = standing.granted
         self.paused_seconds = standing.paused_seconds - self.rested_before
         self.peak = max(self.peak, standing.granted_last_period)
-        self.others = max(self.others, round(standing.others))
+        self.others_lately = max(self.others_lately, round(standing.others))
+        self.others = max(self.others, self.others_lately)
 
     def sampled(self, seconds: float) -> int:
         """Hear that a sample of so many seconds is over; return the most requests of a period in it."""
         if self.limit is not None:
             self.allowed += self.limit * seconds / self.period
-        peak, self.peak = self.peak, 0
+        peak, self.peak, self.others_lately = self.peak, 0, 0
         return peak
+
+    def paused(self, reason: str, until: float, *, again: bool) -> None:
+        """Hear that it rests until then, by our monotonic clock; `again`: that is no pause that only takes longer."""
+        self.rest_until, self.rest_cause = until, reason
+        self.pause_reasons[reason] += again
 
     def to_json(self) -> dict[str, Json]:
         """Return it as the summary tells it."""
@@ -91,8 +105,3 @@ class Share:
                 "reasons": dict(self.pause_reasons),
             },
         }
-
-
-def used_share(requests: int, limit: int | None, allowed: float) -> float | None:
-    """Return which share of what a limit allowed was sent; within less than a period that is as much as in one."""
-    return None if limit is None else min(1.0, requests / max(limit, allowed))

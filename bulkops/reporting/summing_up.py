@@ -18,27 +18,26 @@ _LONGEST_LINE = 10_000
 
 def pace_lines(report: Report) -> list[str]:
     """Return what people are told of limits and pauses, by account; nothing for a run that neither sent nor rested."""
-    elsewhere = sum(share.requests for share in report.accounts.values())
-    own = pace_line(report) if report.requests > elsewhere or report.pauses else None
+    own = pace_line(report.own)
     others = ((name, pace_line(share)) for name, share in report.accounts.items())
     told = (f"account {safe_text(name)}: {line}" for name, line in others if line is not None)
     return [*told] if own is None else [own, *told]
 
 
-def pace_line(report: Report | Share) -> str | None:
+def pace_line(share: Share) -> str | None:
     """Return what people are told of one limit and its pauses; None where there was neither."""
-    if not report.requests and not report.pauses:
+    if not share.requests and not share.pauses:
         return None
     limit = "limit: unknown"
-    if report.limit is not None:
-        source = source_words(report.limit_source, report.reserve, report.period)
-        used = f"{(report.used or 0) * 100:.0f} % used"
-        others = f", others up to {report.others:,}" if report.others else ""
-        limit = f"limit: {report.limit:,} {per(report.period)} ({source}), {used}{others}"
-    if not report.pauses:
+    if share.limit is not None:
+        source = source_words(share.limit_source, share.reserve, share.period)
+        used = f"{(share.used or 0) * 100:.0f} % used"
+        others = f", others up to {share.others:,}" if share.others else ""
+        limit = f"limit: {share.limit:,} {per(share.period)} ({source}), {used}{others}"
+    if not share.pauses:
         return limit
-    reasons = ", ".join(f"{count:,} after {reason}" for reason, count in report.pause_reasons.items())
-    paused = f"{number(report.pauses, 'pause')} of {duration(report.paused_seconds)} in all"
+    reasons = ", ".join(f"{count:,} after {reason}" for reason, count in share.pause_reasons.items())
+    paused = f"{number(share.pauses, 'pause')} of {duration(share.paused_seconds)} in all"
     return safe_text(f"{limit}; {paused}{f' ({reasons})' if reasons else ''}")
 
 

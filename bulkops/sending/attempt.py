@@ -57,6 +57,8 @@ class Heard:
     """In words, for people: the server's message or what went wrong."""
     code: str | None = None
     request_id: str | None = None
+    meaning: str = ""
+    """What the code of a refused key means."""
     asked: float = 0.0
     """How many seconds the server asked to wait, where the pace does not see to that."""
     entity: str | None = None

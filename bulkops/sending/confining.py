@@ -1,12 +1,19 @@
-"""Opening the files that are sent: never waiting for a pipe, and, where the user says so, only below one folder."""
+"""Opening the files that are sent or read: never waiting for a pipe, and only below one folder where that is wanted."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bulkops.errors import OperationFailed
+from bulkops.jobfile.uploads import LARGEST_READ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkops.model import Json
 
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever."""
@@ -30,3 +37,14 @@ def open_upload(path: str, root: Path | None) -> int:
             folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             opened.callback(os.close, folder)
         return os.open(parts[-1], _FILE | os.O_NOFOLLOW, dir_fd=folder)
+
+
+def read_file(path: str, root: Path | None, read: Callable[[bytes], Json]) -> Json:
+    """Return what a file holds, as `read` tells or raises ValueError; OperationFailed where it cannot be read."""
+    try:
+        with os.fdopen(open_upload(path, root), "rb") as file:
+            return read(file.read(LARGEST_READ + 1))
+    except OSError as error:
+        raise OperationFailed("no_file", f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as wrong:
+        raise OperationFailed("bad_file", f"{path} {wrong}") from wrong

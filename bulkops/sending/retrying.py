@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 
-from bulkops.errors import InDoubt, KeyRefused, OperationFailed, Unreachable
+from bulkops.errors import InDoubt, KeyRefused, OperationFailed, Spent, Unreachable
 from bulkops.lifecycle import Answered, Broken, Deliver, Hold, Refuse, RetryAfter, Sent, StopRun, Verdict
 from bulkops.sending.attempt import Gate
 from bulkops.told import silent
@@ -63,7 +63,7 @@ class Retrying:
     async def send(self, attempt: Attempt) -> Heard:
         """Make the request until it is settled.
 
-        Raises OperationFailed (refused), InDoubt (held), KeyRefused and Unreachable (the run cannot go on).
+        Raises OperationFailed (refused), InDoubt (held), KeyRefused, Spent and Unreachable (the run cannot go on).
         """
         while True:
             self.requests += 1
@@ -87,8 +87,11 @@ class Retrying:
                     if isinstance(heard.end, Answered) and heard.end.repeated:
                         doubt.repeated = heard.entity
                     raise doubt
+                case StopRun(verdict=Verdict.SPENT):
+                    raise Spent(f"the quota{self._of(attempt)} is spent: {_said(heard)}")
                 case StopRun():
-                    raise KeyRefused(f"the server refuses the key{self._of(attempt)}: {_said(heard)}")
+                    what = heard.meaning or "the server refuses the key"
+                    raise KeyRefused(f"{what}{self._of(attempt)}: {_said(heard)}")
                 case Refuse(verdict=verdict):
                     _refuse(attempt, heard, verdict)
                 case command:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bulkops.api.profile import Profile
+    from bulkops.api.profile import Endpoint, Profile
     from bulkops.model import Json, Request
     from bulkops.sending.attempt import Attempt, Gate
     from bulkops.settings import Account, Settings
 
 CONNECT_TIMEOUT = 15.0
+UNAUTHORIZED = 401
 DEEPEST = 200
 """So many opening brackets cannot nest too deep, however they stand."""
 
@@ -65,6 +66,7 @@ class Wire:
     ) -> None:
         self._settings = settings
         self._api: Profile = settings.api
+        self._endpoints = settings.api.endpoints()
         self._transport = transport
         self._named = Named() if named is None else named
         self._keys = [account.key.reveal() for account in accounts.values() if account.key.reveal()]
@@ -142,17 +144,21 @@ class Wire:
         withheld = not attempt.gate.passed
         request_id = headers.get(self._api.request_id_header)
         if not 200 <= status < 300:
-            code, message = self._api.error_message(_loads(answer.content))
+            code, message, told_id = self._api.refusal(_loads(answer.content))
+            spent = status in self._api.spent_statuses or (
+                status == UNAUTHORIZED and code in self._api.spent_codes
+            )
             return Heard(
-                end=Answered(status, withheld=withheld),
+                end=Answered(status, withheld=withheld, spent=spent),
                 life=attempt.life,
                 headers=headers,
                 reason=self._hidden(message or f"HTTP {status}"),
                 code=None if code is None else self._hidden(code),
-                request_id=request_id,
+                request_id=request_id or (None if told_id is None else self._hidden(told_id)),
+                meaning=self._api.key_words.get(code or "", ""),
                 asked=seconds_to_retry(self._api.rate_headers, headers, time.time()) or 0.0,
             )
-        json, trouble = _parse(answer, headers)
+        json, trouble = _parse(answer, headers, self._endpoints.get(attempt.request.endpoint))
         entity = (
             json.get(attempt.request.entity) if attempt.request.entity and isinstance(json, dict) else None
         )
@@ -218,18 +224,27 @@ async def _read(response: httpx.Response, limit: int) -> _Answer:
     return _Answer(b"".join(parts))
 
 
-def _parse(answer: _Answer, headers: Mapping[str, str]) -> tuple[Json, str]:
+def _parse(answer: _Answer, headers: Mapping[str, str], endpoint: Endpoint | None) -> tuple[Json, str]:
     if answer.trouble:
         return None, answer.trouble
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         return None, f"the answer is encoded as {encoding}, which was not asked for"
     json = _loads(answer.content)
+    if endpoint is not None and (
+        isinstance(json, dict) or (endpoint.blank and _is_blank(json, answer.content))
+    ):
+        json = endpoint.heard(json)
     if not isinstance(json, dict):
         return None, "the answer is not a JSON object"
     if _too_deep(json, answer.content):
         return None, "the answer nests deeper than anything that is kept may"
     return json, ""
+
+
+def _is_blank(json: Json, content: bytes) -> bool:
+    """Tell whether an answer says nothing, or says it in JSON that is no object."""
+    return json is not None or content.strip() in (b"", b"null")
 
 
 def _too_deep(json: Json, content: bytes) -> bool:

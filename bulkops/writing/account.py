@@ -10,7 +10,7 @@ import anyio
 from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.errors import BulkopsError, OperationFailed, UsageError, leaves
 from bulkops.lifecycle import Life
-from bulkops.mapping import ids_at, texts_at
+from bulkops.mapping import agents_at, ids_at, sendable, texts_at
 from bulkops.model import Effect
 from bulkops.pace.tiers import allowance_of
 from bulkops.pace.turns import Pace
@@ -110,7 +110,7 @@ async def _one(settings: Settings, sender: Sender, agent_id: str) -> Json:
 
 def _agent(settings: Settings, agent_id: str, whole: Json, known: Collection[str]) -> Agent:
     api = settings.api
-    kept = {key: value for key, value in whole.items() if key not in api.agent_assigned}
+    kept = sendable(api, whole)
     uses = {use.path: use for use in _uses(settings, kept, known)}
     name = whole.get(api.name_field)
     return Agent(agent_id, name if isinstance(name, str) else agent_id, tuple(uses.values()))
@@ -118,6 +118,8 @@ def _agent(settings: Settings, agent_id: str, whole: Json, known: Collection[str
 
 def _uses(settings: Settings, kept: Json, known: Collection[str]) -> Iterator[Use]:
     """Yield what an agent uses; what is told of one place comes last."""
+    for path, kind, found in agents_at(settings.api.agent_id_field, kept):
+        yield Use(kind, found, path)
     for path, text in texts_at(kept):
         if text in known:
             yield Use("agent", text, path)

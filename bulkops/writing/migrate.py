@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,7 +22,6 @@ from bulkops.writing.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from bulkops.api.profile import Profile
     from bulkops.model import Json
@@ -104,8 +105,13 @@ def find_documents(folder: Path | None, uses: Iterable[Use]) -> dict[str, Path]:
 
 def read_mapped(paths: Sequence[Path], account: str) -> Mapping[str, str]:
     """Return what files say takes the place of which id in an account; JobError with what is wrong with them."""
-    ids = read_id_maps([str(path.absolute()) for path in paths], paths[0].parent) if paths else None
-    return {} if ids is None else ids.over({}, account)
+    problems: list[Problem] = []
+    ids = read_id_maps(
+        [str(path.absolute()) for path in paths], Path(), problems, partial(Problem, "--id-map", None, None)
+    )
+    if problems:
+        raise JobError(problems)
+    return ids.over({}, account)
 
 
 def left_to_move(agents: Iterable[Agent], mapped: Mapping[str, str]) -> tuple[list[Agent], list[str]]:

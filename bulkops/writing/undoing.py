@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulkops.mapping import sendable
 from bulkops.merging import merge_patch, patch_between, restored
 from bulkops.model import value
 from bulkops.moments import moment
@@ -120,7 +121,7 @@ def _left_by(touch: Touch) -> Json:
 
 def _own(agent: Json, api: Profile) -> Json:
     """Return an agent without what the server assigns."""
-    return {key: item for key, item in agent.items() if key not in api.agent_assigned}
+    return sendable(api, agent)
 
 
 def _line(op: str, agent: str, touches: Sequence[Touch], fields: Mapping[str, Json]) -> dict[str, Json]:

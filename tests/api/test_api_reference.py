@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bulkops
-from bulkops.api import REFERENCE, is_entity_id
+from bulkops.api import REFERENCE, Pages, is_entity_id
 from bulkops.errors import OperationFailed
 from bulkops.model import Effect, Reply, RequestClass
 
@@ -117,6 +117,7 @@ def test_what_has_to_be_said_of_the_whole_api() -> None:
         "x-ratelimit-remaining",
         "x-ratelimit-reset",
     )
+    assert isinstance(REFERENCE.paging, Pages)
     assert REFERENCE.paging.query(3) == (("page", "3"), ("per_page", "50"))
     assert REFERENCE.paging.total_header == "x-total-count"
     assert {name: (tier.limit, tier.period) for name, tier in REFERENCE.tiers.items()} == {
@@ -124,6 +125,23 @@ def test_what_has_to_be_said_of_the_whole_api() -> None:
         "pro": (500, 60.0),
         "enterprise": (None, 60.0),
     }
+
+
+def test_the_documented_event_stands_verbatim() -> None:
+    """The example of a webhook is the documented one, and its fields are where the profile says."""
+    webhook = REFERENCE.webhook
+    assert webhook.example == {
+        "type": "post_call_transcription",
+        "data": {
+            "conversation_id": "conv_xyz789",
+            "agent_id": "agent_abc123",
+            "transcript": "...",
+            "duration_seconds": 120,
+            "analysis": {"sentiment": "positive", "resolution": True, "extracted_data": {}},
+        },
+        "event_timestamp": "2025-11-03T12:02:00Z",
+    }
+    assert webhook.signature_header == "elevenlabs-signature"
 
 
 def test_what_makes_something_is_a_create_that_names_it() -> None:
@@ -193,13 +211,13 @@ def test_a_total_is_a_plain_number(text: str, total: int | None) -> None:
 )
 def test_the_words_of_a_refusal_are_found(answer: Any, said: tuple[str | None, str | None]) -> None:
     """Code and message of a refusal are found in every shape that servers of this family use."""
-    assert REFERENCE.error_message(answer) == said
+    assert REFERENCE.refusal(answer)[:2] == said
 
 
 NAMES = (
     "/agents", "/conversations", "/knowledge-base", "/tools", "rag-index", "x-ratelimit", "x-total-count",
     "per_page", "xi-api-key", "embedding_model", "signed_url", "tool_id", "simulation_id", "created_at",
-    "updated_at", "request-id", "criteria_met",
+    "updated_at", "request-id", "criteria_met", "elevenlabs-signature", "event_timestamp", "post_call_transcription",
 )  # fmt: skip
 WORDS = ("ready", "completed", "computing", "processing", "transcript", "agents", "api.elevenlabs.io")
 # A header of a job that holds this word is refused: a user's mistake, not a name that is sent.
@@ -224,6 +242,11 @@ def test_the_names_of_the_api_stay_in_the_profile() -> None:
 FOUND_ON_PURPOSE = {
     # A name of ours that happens to be the same: a phase of a request.
     ("lifecycle.py", "ready"),
+    # The columns of exports: a data set keeps them, whatever an API calls these things.
+    ("exporting/rows.py", "transcript"),
+    ("exporting/rows.py", "created_at"),
+    ("exporting/export.py", "created_at"),
+    ("reporting/html/exports.py", "created_at"),
 }
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tests.e2e.e2e_commands import FAST, SOURCE, Desk, Started, end_of
+from tests.e2e.e2e_commands import FAST, Desk, Started, end_of
+from tests.forked import COMMAND, INTERPRETER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.e2e_commands import Ended
 
-PROGRAM = (sys.executable, "-m", "bulkops")
 SCALE = 50
 """How many times as fast everything that waits does so."""
 ENVIRONMENT = {"BULKOPS_SETTLE": f"{3 * SCALE}s"}
@@ -66,9 +65,9 @@ def serving(folder: Path, faults: Sequence[Any] = (), *, latency: float = 0.03) 
     schedule.write_text(json.dumps(faults), "utf-8")
     words = ["emulate", "--port", "0", *FAST, "--index-time", "0", "--conversations", "60"]
     words += ["--latency", str(latency), "--faults", str(schedule)]
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCE, "HOME": str(folder)}
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **INTERPRETER}
     with Started(
-        [*PROGRAM, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*COMMAND, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
         yield Server(process.stdout.readline().strip())
@@ -81,7 +80,7 @@ class Client:
     folder: Path
     server: Server
     key: str
-    program: tuple[str, ...] = PROGRAM
+    program: tuple[str, ...] = COMMAND
     words: tuple[str, ...] = ("-j", "4")
     env: dict[str, str] = field(default_factory=dict)
 

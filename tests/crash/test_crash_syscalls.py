@@ -15,7 +15,7 @@ from tests.canary import CANARY
 from tests.crash.crash_broken import IGNORED_FAILURES, NO_INTENTS, program
 from tests.crash.crash_jobs import Job
 from tests.crash.crash_oracle import Violations, judge
-from tests.crash.crash_processes import PROGRAM, Client, serving
+from tests.crash.crash_processes import Client, serving
 from tests.crash.crash_sizes import need, note, size
 from tests.crash.crash_strace import (
     Point,
@@ -26,6 +26,7 @@ from tests.crash.crash_strace import (
     spread,
 )
 from tests.e2e.e2e_commands import end_of, results, run_folder
+from tests.forked import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def desk(server: Server, folder: Path, *, command: tuple[str, ...] = PROGRAM, jobs: str = "4") -> Client:
+def desk(server: Server, folder: Path, *, command: tuple[str, ...] = COMMAND, jobs: str = "4") -> Client:
     """Set up a folder of its own for one run."""
     folder.mkdir(parents=True)
     return Client(folder, server, f"{CANARY}-{folder.parent.name}-{folder.name}", command, ("-j", jobs, "-q"))
@@ -106,7 +107,7 @@ def every_point(server: Server, folder: Path, make: Callable[[], Job]) -> list[P
 
 
 def kill_at(
-    server: Server, folder: Path, point: Point, make: Callable[[], Job], command: tuple[str, ...] = PROGRAM
+    server: Server, folder: Path, point: Point, make: Callable[[], Job], command: tuple[str, ...] = COMMAND
 ) -> tuple[bool, Violations]:
     """Kill a run at a point and let the next one end; return whether the point was reached, and what is wrong."""
     client = desk(server, folder / f"{point.call}-{point.nth}", command=command)
@@ -129,7 +130,7 @@ def test_killed_at_each_call(server: Server, tmp_path: Path, kind: str) -> None:
     """Killed instead of a write, a sync, a rename, a send, a receive: the next run ends, nothing twice or lost."""
     need("strace")
     found = every_point(server, tmp_path, JOBS[kind])
-    chosen = spread(found, size(9, len(found)))
+    chosen = spread(found, size(6, len(found)))
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
         ends = list(threads.map(lambda point: kill_at(server, tmp_path, point, JOBS[kind]), chosen))
     violations = Violations()
@@ -159,7 +160,7 @@ def test_kills_find_a_program_without_intents(server: Server, tmp_path: Path) ->
 
 
 def fail_at(
-    server: Server, folder: Path, point: Point, error: str, command: tuple[str, ...] = PROGRAM
+    server: Server, folder: Path, point: Point, error: str, command: tuple[str, ...] = COMMAND
 ) -> tuple[bool, list[str]]:
     """Let a call fail; return whether it was reached, and what is wrong with what came of it."""
     client = desk(server, folder / f"{point.call}-{point.nth}-{error}", command=command, jobs="1")
@@ -191,7 +192,7 @@ def test_nothing_is_sent_after_a_failed_write(server: Server, tmp_path: Path) ->
     """A write or sync that fails once ends the run with 74; nothing leaves after it, and a later run completes."""
     need("strace")
     found = [point for point in every_point(server, tmp_path, creates) if point.call in ERRORS]
-    chosen = spread(found, size(8, len(found)))
+    chosen = spread(found, size(6, len(found)))
     with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
         ends = list(threads.map(lambda point: fail_at(server, tmp_path, point, ERRORS[point.call]), chosen))
     wrong = [each for _, found_wrong in ends for each in found_wrong]

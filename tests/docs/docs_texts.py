@@ -6,10 +6,11 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.forked import COMMAND, INTERPRETER, OF_THE_START, Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,8 @@ TEXTS = (
     "CHANGELOG.md",
     "jobs/README.md",
     "docs/emulator.md",
+    "docs/exports.md",
+    "docs/webhooks.md",
     "docs/checkpoint.md",
     "docs/guarantees.md",
 )
@@ -99,22 +102,26 @@ def run_bulkops(
     """Run a command as written; what it prints for people and for programs comes in one."""
     words = shlex.split(command)
     assert words[0] == "bulkops"
-    return subprocess.run(
-        [sys.executable, "-m", "bulkops", *words[1:]],
+    with Command(
+        [*COMMAND, *words[1:]],
         cwd=folder,
         env=environment(folder, environ or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
-        check=False,
-    )
+    ) as process:
+        try:
+            printed, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(words, process.returncode, printed)
 
 
 def environment(folder: Path, given: dict[str, str]) -> dict[str, str]:
     """Return an environment in which nothing of the machine's user speaks for bulkops."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BULKOPS_", "ELEVEN"))}
-    return {**clean, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder / "no-config"), **given}
+    others = ("BULKOPS_", "ELEVEN", *OF_THE_START)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    return {**clean, **INTERPRETER, "XDG_CONFIG_HOME": str(folder / "no-config"), **given}
 
 
 def accounts(folder: Path) -> dict[str, str]:

@@ -6,8 +6,6 @@ import inspect
 import json
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,7 +18,8 @@ from bulkops.api import PROFILES
 from bulkops.cli.emulator_options import ALGORITHMS
 from bulkops.cli.options import VERBS
 from bulkops.emulator import Algorithm
-from bulkops.emulator.faults import ENDPOINTS, FaultKind
+from bulkops.emulator.faults import ENDPOINTS, LIVE_ENDPOINTS, OF_EVENTS, FaultKind
+from bulkops.exporting.rows import COLUMNS, OTHER
 from bulkops.operation import fields_of
 from bulkops.reporting.report import WORST_FIRST
 from tests.docs.docs_texts import ROOT, TEXTS, accounts, blocks, matches, prose, read, run_bulkops, tables
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 README = read("README.md")
+OWN_TEXTS = {"emulate": "docs/emulator.md", "export": "docs/exports.md", "listen": "docs/webhooks.md"}
 MOST_PLACEHOLDERS = {
     "operation_vs_sdk",
     "in_flight",
@@ -40,18 +40,15 @@ MOST_PLACEHOLDERS = {
     "upload_200mb",
     "startup",
     "checkpoint",
+    "listening",
+    "exporting",
 }
 
 
 @cache
 def _help(verb: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bulkops", verb, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_bulkops(f"bulkops {verb} --help", ROOT)
+    assert done.returncode == 0
     return done.stdout
 
 
@@ -85,18 +82,25 @@ def test_docs_commands_table() -> None:
 
 
 def test_docs_options_table() -> None:
-    """The table of options has every option of every command but `emulate`, and says rightly who takes it."""
-    told: dict[str, set[str]] = {verb: set() for verb in VERBS if verb != "emulate"}
+    """The table of options has every option of every command without a text of its own, and says who takes it."""
+    told: dict[str, set[str]] = {verb: set() for verb in VERBS if verb not in OWN_TEXTS}
     for option, verbs, _ in tables(README, "Option"):
         for verb in verbs.split():
             told[verb] |= _flags(option)
     assert told == {verb: _options(verb) for verb in told}
 
 
-def test_docs_emulate_options_table() -> None:
-    """The emulator's options are all in its text."""
-    told = set().union(*(_flags(row[0]) for row in tables(read("docs/emulator.md"), "Option")))
-    assert told == _options("emulate")
+@pytest.mark.parametrize("verb", OWN_TEXTS)
+def test_docs_options_table_of_a_text(verb: str) -> None:
+    """The options of a command that has a text of its own are all in that."""
+    told = set().union(*(_flags(row[0]) for row in tables(read(OWN_TEXTS[verb]), "Option")))
+    assert told == _options(verb)
+
+
+def test_docs_columns_table() -> None:
+    """The columns of exports are in their text, in order and with their types."""
+    told = [(row[0].strip("`"), row[1]) for row in tables(read("docs/exports.md"), "Column")]
+    assert told == [*map(tuple, COLUMNS), (OTHER, "json")]
 
 
 def test_docs_algorithms_table() -> None:
@@ -154,10 +158,13 @@ def test_docs_dependencies_table() -> None:
 def test_docs_faults_tables() -> None:
     """The emulator's text has every fault, every key of a rule and every endpoint."""
     text = read("docs/emulator.md")
-    assert [row[0] for row in tables(text, "Fault")] == [f"`{kind}`" for kind in FaultKind]
+    of_requests = [kind for kind in FaultKind if kind not in OF_EVENTS]
+    assert [row[0] for row in tables(text, "Fault")] == [f"`{kind}`" for kind in of_requests]
+    assert [row[0] for row in tables(text, "Fault of an event")] == [f"`{kind}`" for kind in OF_EVENTS]
     before = list(FaultKind)[: list(FaultKind).index(FaultKind.SILENT) + 1]
-    assert [row[2] for row in tables(text, "Fault")] == ["no" if k in before else "yes" for k in FaultKind]
-    assert ", ".join(f"`{endpoint}`" for endpoint in ENDPOINTS) in " ".join(text.split())
+    assert [row[2] for row in tables(text, "Fault")] == ["no" if k in before else "yes" for k in of_requests]
+    for endpoints in (ENDPOINTS, LIVE_ENDPOINTS):
+        assert ", ".join(f"`{endpoint}`" for endpoint in endpoints) in " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -176,7 +183,7 @@ def test_docs_no_machine_paths(name: str) -> None:
     assert text.endswith("\n")
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/emulator.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/emulator.md", "docs/webhooks.md"])
 def test_docs_job_blocks(name: str, tmp_path: object) -> None:
     """Every JSON block parses, and every job file block is a job."""
     from pathlib import Path

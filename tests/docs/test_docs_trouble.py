@@ -6,11 +6,11 @@ import re
 import shlex
 import socket
 import subprocess
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.docs.docs_texts import blocks, calls, environment, matches, play, read, told
+from tests.forked import COMMAND, Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,8 @@ PORT_OF_TEXT = "8765"
 @contextmanager
 def _serving(command: str, folder: Path, port: str) -> Iterator[str]:
     """Start the server as the text says, but on a free port; give what it prints first."""
-    words = [sys.executable, "-m", "bulkops", *shlex.split(command)[1:], "--port", port]
-    with subprocess.Popen(
+    words = [*COMMAND, *shlex.split(command)[1:], "--port", port]
+    with Command(
         words,
         cwd=folder,
         env=environment(folder, {}),

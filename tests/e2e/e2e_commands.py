@@ -6,24 +6,21 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bulkops
 from tests.canary import CANARY, seen_in
+from tests.forked import COMMAND, INTERPRETER, SOURCE, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from bulkops.emulator import Effect, Emulator
 
 KEY = f"{CANARY}-e2e"
 """The API key of these tests; it must never be seen anywhere but in a request."""
-SOURCE = str(Path(bulkops.__file__).parents[1])
-"""Where commands find the package: where this process found it."""
 PATIENCE = 60.0
 FAST = ("--rate", "1000000/min")
 
@@ -47,7 +44,7 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-class Started(subprocess.Popen[str]):
+class Started(Command):
     """A command that is running; at the end of its `with` it runs no more, whatever came of the test."""
 
     def __exit__(self, *raised: object) -> None:
@@ -74,8 +71,7 @@ class Desk:
             "XDG_CONFIG_HOME": str(home / "config"),
             "ELEVENLABS_API_KEY": KEY,
             "BULKOPS_SETTLE": "2s",
-            "PYTHONPATH": SOURCE,
-            "PYTHONWARNINGS": "error::ResourceWarning",
+            **INTERPRETER,
             **self.env,
         }
 
@@ -94,7 +90,7 @@ class Desk:
     def start(self, *words: object, env: dict[str, str] | None = None, **more: Any) -> Started:
         """Start a command."""
         return Started(
-            [sys.executable, "-m", "bulkops", *map(str, words)],
+            [*COMMAND, *map(str, words)],
             **{
                 "cwd": self.folder,
                 "env": {**self.env, **(env or {})},

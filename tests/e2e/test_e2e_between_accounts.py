@@ -136,6 +136,50 @@ def test_what_is_unmapped_fails(desk: Desk) -> None:
     assert made["tts"] == {"voice_id": "voice_eu", "speed": 1.0}
 
 
+TRANSFERS = {
+    "name": "Desk",
+    "conversation_config": {"agent": {"tools": [{"params": {"transfers": [{"agent_id": "agent_old"}]}}]}},
+}
+TRANSFER = "conversation_config.agent.tools.0.params.transfers.0.agent_id"
+
+
+def test_another_agent_that_is_unmapped_fails(desk: Desk) -> None:
+    """What stands under `agent_id`, wherever that is, is an id of the account as those of tools are."""
+    two_accounts(desk)
+    old = world(desk, US).create_agent("Desk", orjson.dumps(TRANSFERS), now=0.0).agent_id
+    job = desk.job([{"$job": HEADER}, clone(old)])
+    assert desk.run(job).code == 3
+    [row] = results(job)
+    assert row["error"]["code"] == "unmapped"
+    assert f"({TRANSFER}: agent agent_old)" in row["error"]["message"]
+    desk.job([{"$job": HEADER}, clone(old, map={"agent_old": "agent_new"})])
+    assert desk.run(job).code == 0
+    refused = desk.bulkops("new", "migrate", "--from", "us", "--to", "eu", *desk.target)
+    assert refused.code == 2
+    assert f"agent agent_old: used by Desk ({old}) at {TRANSFER}; move it as well" in refused.err
+
+
+def test_a_map_to_no_agent_is_shown_beforehand(desk: Desk) -> None:
+    """`plan --online` looks for the agents that maps lead to where the copy will be, and names those that are not."""
+    two_accounts(desk)
+    old = world(desk, US).create_agent("Desk", orjson.dumps(TRANSFERS), now=0.0).agent_id
+    there = world(desk, EU).create_agent("Desk", orjson.dumps(TRANSFERS), now=0.0).agent_id
+    lines = [clone(old, map={"agent_old": new}) for new in (there, "agent_no")]
+    job = desk.job([{"$job": HEADER}, *(line | {"id": str(number)} for number, line in enumerate(lines))])
+    said = desk.bulkops("plan", job, "--online", *desk.target).out.splitlines()
+    start = said.index("online: read 3 agents, and changed nothing")
+    assert said[start + 1 :] == [
+        f"  line 2, agent.clone {old} (Desk)",
+        f"  line 3, agent.clone {old} (Desk):",
+        f"    {TRANSFER}: the map says agent_no, and there is no such agent",
+    ]
+    (told,) = desk.bulkops("plan", job, "--online", "--json", *desk.target).rows
+    assert [row.get("absent") for row in told["online"]["lines"]] == [
+        None,
+        [{"path": TRANSFER, "agent_id": "agent_no"}],
+    ]
+
+
 def test_a_clone_from_a_file(desk: Desk) -> None:
     """A clone is made from an exported file; all copies of a line are of the file as it was first read."""
     (desk.folder / "agent.json").write_text(
@@ -152,10 +196,6 @@ def test_a_clone_from_a_file(desk: Desk) -> None:
     pairs = table(run_folder(job) / "id_map.jsonl")
     assert [pair["old"] for pair in pairs] == ["agent_far", "agent_far"]
     assert desk.bulkops("plan", job).out.count("to send: 0 requests") == 1
-    (desk.folder / "bad.json").write_text("[1]")
-    job = desk.job([{**line, "file": "bad.json"}], "bad.jsonl")
-    assert desk.run(job).code == 3
-    assert results(job)[0]["error"]["code"] == "bad_file"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +208,8 @@ def test_a_clone_from_a_file(desk: Desk) -> None:
             "`from` says in which account an agent is",
         ),
         ({"op": "agent.clone", "file": "nowhere.json"}, "`file` names"),
+        ({"op": "agent.clone", "file": "list.json"}, "list.json', which holds no JSON object; name another"),
+        ({"op": "agent.clone", "file": "text.json"}, "text.json', which is not JSON ("),
         (
             {"op": "agent.clone", "agent_id": "a", "from": "su"},
             "`account` is 'su', which is no account of yours",
@@ -187,7 +229,8 @@ def test_a_clone_from_a_file(desk: Desk) -> None:
 def test_clones_that_cannot_be_meant(desk: Desk, line: dict[str, Any], words: str) -> None:
     """What cannot be meant is an error of the plan, with line and field."""
     two_accounts(desk)
-    (desk.folder / "here.json").write_text("{}")
+    for name, text in (("here", "{}"), ("list", "[1]"), ("text", "Support")):
+        (desk.folder / f"{name}.json").write_text(text)
     ended = desk.run(desk.job([line]))
     assert (ended.code, desk.sent) == (2, 0)
     assert words in ended.err
@@ -197,11 +240,17 @@ def test_clones_that_cannot_be_meant(desk: Desk, line: dict[str, Any], words: st
     ("name", "text", "words"),
     [
         ("a.csv", "old,new\nx,y\nx,z\n", "a.csv, line 3: `old` maps x to z, and a.csv, row 2 to y; keep one"),
-        ("a.csv", "old,knew\nx,y\n", "a.csv, line 2: `new` has to be the id that takes the place of x"),
+        (
+            "a.csv",
+            "old,knew\nx,y\n",
+            "a.csv, line 1: has no column `new`, it has: old, knew; its first line has to name `old` and `new`",
+        ),
+        ("a.csv", "old;new\nx;y\n", "keep the columns apart by commas, not by ';'"),
+        ("a.csv", "old,new\nx,\n", "a.csv, line 2: `new` has to be the id that takes the place of x"),
         ("a.jsonl", '{"old": "x", "new": "y"}\n{"new": "y"}\n', "a.jsonl, line 2: `old` is missing"),
         ("a.jsonl", '{"old": "x", "new": "../y"}\n', "a.jsonl, line 1: `new` has to be the id"),
         ("a.jsonl", '{"old": ', "a.jsonl, line 1: the line is not JSON"),
-        (None, "", "a.csv"),
+        (None, "", "job.jsonl, line 1: `$job.id_map` names 'a.csv': there is no such file"),
     ],
 )
 def test_id_maps_that_cannot_be_used(desk: Desk, name: str | None, text: str, words: str) -> None:
@@ -212,6 +261,25 @@ def test_id_maps_that_cannot_be_used(desk: Desk, name: str | None, text: str, wo
     ended = desk.run(job)
     assert (ended.code, desk.sent) == (2, 0), ended.err
     assert words in ended.err
+
+
+def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
+    """Lines, accounts that are not there and files of ids are told of together."""
+    two_accounts(desk)
+    header = {"$job": {"id_map": ["a.csv", "b.csv"]}}
+    lines = [header, agent(0, account="ue"), {"op": "agent.get"}, clone("a", **{"from": "su"}, needs=["x"])]
+    for ended in (desk.run(desk.job(lines)), desk.bulkops("plan", desk.job(lines))):
+        assert (ended.code, desk.sent) == (2, 0)
+        for words in (
+            "line 1: `$job.id_map` names 'a.csv'",
+            "line 1: `$job.id_map` names 'b.csv'",
+            "line 2: `account` is 'ue'",
+            "line 3: `agent_id` is missing",
+            "line 4: waits for 'x'",
+            "line 4: `account` is 'su'",
+            "line 4: `account` is 'target'",
+        ):
+            assert words in ended.err
 
 
 def test_ids_of_another_account_do_not_count(desk: Desk) -> None:

@@ -85,6 +85,10 @@ def test_more_than_max_delete_is_refused(desk: Desk) -> None:
     assert (refused.code, desk.sent) == (2, sent)
     assert "deletes 3 agents" in refused.err
     assert "--max-delete is 2" in refused.err
+    dry = desk.run(job, "--dry-run", "--max-delete", 2)
+    assert (dry.code, desk.sent) == (2, sent)
+    assert "--max-delete is 2" in dry.err
+    assert desk.run(job, "--dry-run", "--max-delete", 3).code == 0
     assert desk.run(job, "--yes", "--max-delete", 3).code == 0
     assert desk.run(job, "--yes", "--max-delete", 0).code == 0
 

@@ -6,6 +6,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.e2e.e2e_commands import FAST, KEY, agent, agents, end_of, files_below, results, run_folder, table
@@ -115,6 +116,19 @@ def test_the_server_as_a_command(lone_desk: Desk, told: signal.Signals) -> None:
     assert "429: none" in over.err
     assert "Traceback" not in over.err
     assert (run_folder(job) / results(job)[2]["files"][0]["path"]).is_file()
+
+
+def test_the_server_speaks_the_live_api(lone_desk: Desk) -> None:
+    """With `--api live` it answers as the service does today, and tells of no limit by time."""
+    with lone_desk.start("emulate", "--port", 0, "--api", "live", "--latency", 0) as server:
+        assert server.stdout is not None
+        reply = httpx.get(
+            f"{server.stdout.readline().strip()}/agents", headers={"xi-api-key": "any"}, trust_env=False
+        )
+        assert set(reply.json()) == {"agents", "next_cursor", "has_more"}
+        assert "x-ratelimit-limit" not in reply.headers
+        server.send_signal(signal.SIGINT)
+        assert end_of(server).code == 0
 
 
 def test_the_server_takes_its_options(lone_desk: Desk) -> None:

@@ -114,3 +114,31 @@ def test_a_document_of_another_account_is_none(desk: Desk) -> None:
     for name, key in (("us", US), ("eu", EU)):
         [document] = world(desk, key).documents
         assert {ended[name]["document_id"], results(desk, later)[name]["document_id"]} == {document}
+
+
+def test_a_ledger_belongs_to_its_accounts(desk: Desk) -> None:
+    """A run with another key is refused as a ledger; which account a document is of does not hang on its name."""
+    two_accounts(desk)
+    write(desk, a="one")
+    upload: dict[str, Any] = {"op": "document.upload", "id": "a", "file": "a.md"}
+    lines = [SKIP, upload]
+    first = desk.job(lines, "first.jsonl")
+    assert desk.bulkops("run", first, *desk.target, "--account", "us").code == 0
+    second, sent = desk.job(lines, "second.jsonl"), desk.sent
+    words = ("run", second, *desk.target, "--ledger", "first.run")
+    refused = desk.bulkops(*words, "--account", "eu")
+    assert (refused.code, desk.sent) == (2, sent)
+    assert "--ledger: first.run is a run with another key or server (us)" in refused.err
+    # The line names the account that the earlier run was all for.
+    desk.job([SKIP, {**upload, "account": "us"}, {**upload, "id": "eu", "account": "eu"}], "second.jsonl")
+    ended = desk.bulkops(*words, "--account", "eu")
+    assert ended.code == 0, ended.err
+    assert {name: "existed" in told for name, told in results(desk, second).items()} == {
+        "a": True,
+        "eu": False,
+    }
+    assert [len(world(desk, key).documents) for key in (US, EU)] == [1, 1]
+    third = desk.job(lines, "third.jsonl")
+    allowed = ("run", third, *desk.target, "--ledger", "first.run", "--account", "eu", "--another-key")
+    assert desk.bulkops(*allowed).code == 0
+    assert "existed" not in results(desk, third)["a"]

@@ -66,6 +66,33 @@ def test_a_plan_tells_what_it_cannot_count(desk: Desk) -> None:
     assert "1 line, 1 operation" in desk.bulkops("plan", job).out
 
 
+def test_a_row_without_what_is_asked(desk: Desk) -> None:
+    """The plan notes what documented rows do not have; once the rows are read it is an error, and nothing is sent."""
+    line = {**COPY["line"], "name": "${row:nam}", "set": {"plan": "x ${row:agent_id}"}}
+    job = desk.job([{**COPY, "line": line}])
+    planned = desk.bulkops("plan", job)
+    assert planned.code == 0
+    assert (
+        "line 1: `line.name` asks for `${row:nam}`, which the documented rows of agent.list do not"
+        in planned.out
+    )
+    assert planned.out.count("asks for") == 1
+    assert "(did you mean `name`?); they have: agent_id, name, created_at" in planned.out
+    ended = desk.bulkops("run", job, *desk.target)
+    assert (ended.code, desk.sent) == (2, 1)
+    assert "`line.name` asks for `nam`, which is not in the row; it has: agent_id" in ended.err
+
+
+def test_a_run_says_what_is_not_documented(desk: Desk) -> None:
+    """A run begins with what the plan notes, and goes on: the answer may have more than is documented."""
+    new = {"op": "agent.create", "id": "new", "body": {**BODY, "name": "x"}}
+    job = desk.job([new, {"op": "agent.get", "agent_id": "${ref:new#agent}"}])
+    note = "line 2: `agent_id` asks for `agent` of line new, and agent.create is not documented to answer it"
+    assert note in desk.bulkops("plan", job).out
+    ended = desk.bulkops("run", job, *desk.target)
+    assert (ended.code, note in ended.err) == (3, True)
+
+
 def test_what_a_job_makes_is_no_row_of_it(desk: Desk) -> None:
     """The rows are those of the first run, also where the job adds to what is listed; --relist adds what is new."""
     seeded(desk, "a", "b")

@@ -134,6 +134,19 @@ def test_a_migration(desk: Desk) -> None:
     assert ended.rows[1]["map"] == {"tool_1": ids["tool_1"], first: ids[first]}
 
 
+def test_a_migration_that_is_done_writes_no_job(desk: Desk) -> None:
+    """Where every agent has its copy, or there is none, that is said, and no file is written."""
+    two_accounts(desk)
+    nothing = "nothing is left to copy from us to eu: there is no job to write"
+    assert nothing in new(desk, "--out", "move.jsonl").err
+    agent_id = made(desk, "Support")
+    (desk.folder / "map.csv").write_text(f"old,new\n{agent_id},agent_there\n")
+    ended = new(desk, "--id-map", "map.csv", "--out", "move.jsonl")
+    assert nothing in ended.err
+    assert f"agent {agent_id} (Support) is agent_there there already; it is left out" in ended.err
+    assert not (desk.folder / "move.jsonl").exists()
+
+
 @pytest.mark.parametrize("key", ["", US, EU])
 def test_a_migration_needs_the_keys_of_its_two_accounts_alone(desk: Desk, key: str) -> None:
     """A migration is planned, run and taken back without another account, whatever key is in the environment."""

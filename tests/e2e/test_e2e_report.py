@@ -60,7 +60,7 @@ def test_a_report_of_a_run(desk_at: Callable[..., Desk]) -> None:
 def test_a_report_while_it_runs_and_after_a_kill(desk_at: Callable[..., Desk]) -> None:
     """A report can be written while a run goes on, after it was killed, and after the one that finished it."""
     desk = desk_at(latency=0.05)
-    job = desk.job(agents(500))
+    job = desk.job(agents(300))
     with desk.start("run", job, *desk.target, "-j", 2) as process:
         until(lambda: (run_folder(job) / "events.jsonl").exists() and desk.sent > 60)
         assert "so far; running since" in plain(report_of(desk, job))

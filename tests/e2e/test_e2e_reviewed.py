@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_a_job_file_that_changes_while_it_runs_stops_the_run(desk_at: Callable[..., Desk]) -> None:
     """A line inserted during a run stops it with 7; the next run does what is left, and nothing twice."""
     desk = desk_at(latency=0.002)
-    lines = [agent(number) for number in range(6000)]
+    lines = [agent(number) for number in range(3000)]
     job = desk.job(lines)
     with desk.start("run", job, *desk.target) as running:
         until(lambda: len(desk.made()) > 50)
@@ -30,7 +30,7 @@ def test_a_job_file_that_changes_while_it_runs_stops_the_run(desk_at: Callable[.
     assert "changed while it ran" in ended.err
 
     assert desk.run(job).code == 0
-    assert sorted(desk.made()) == sorted({f"Agent {number}" for number in [*range(6000), 9000]})
+    assert sorted(desk.made()) == sorted({f"Agent {number}" for number in [*range(3000), 9000]})
 
 
 def test_an_edited_line_under_way_is_told(desk_at: Callable[..., Desk]) -> None:

@@ -115,6 +115,23 @@ def test_a_run_is_taken_back_and_so_is_that(desk: Desk) -> None:
     assert by_content(world(desk)) == by_content(after)
 
 
+def test_a_second_job_that_takes_it_back_is_warned_of(desk: Desk) -> None:
+    """What was deleted is made again by one undo only: a second file says so once the first was run."""
+    job = desk.job([delete("d", old(desk, 1)[0])])
+    assert desk.run(job, "--yes").code == 0
+    for name in ("undo.jsonl", "second.jsonl"):
+        assert "careful" not in desk.bulkops("undo", job, "--out", name).err
+    assert desk.run(*UNDO).code == 0
+    told = desk.bulkops("undo", job, "--out", "third.jsonl").err
+    assert f"careful: {desk.folder / 'undo.jsonl'} took this run back already" in told
+    assert "second.jsonl took" not in told
+    assert "careful" in desk.bulkops("undo", job).err
+    # The same file again goes on with what it did.
+    assert "careful" not in desk.bulkops("undo", job, "--out", "undo.jsonl", "--force").err
+    assert desk.run(*UNDO).code == 0
+    assert len(world(desk)) == 2
+
+
 def test_the_lines_are_for_review(desk: Desk) -> None:
     """Without --out the job goes to stdout: a header, then one line for each agent, what was done last first."""
     there, seeded = old(desk, 2), world(desk)

@@ -70,6 +70,13 @@ def test_the_first_rule_that_strikes_decides_and_all_count() -> None:
     assert struck(entries, "agent.get", "agent.get") == ["429", "cut"]
 
 
+def test_events_are_struck_by_rules_that_name_them() -> None:
+    """A rule about any request does not count events, and one about events counts no request."""
+    entries = [{"nth": 2, "fault": "cut"}, {"endpoint": "webhook.deliver", "nth": 2, "fault": "drop"}]
+    hits = struck(entries, "webhook.deliver", "agent.get", "webhook.deliver", "agent.get")
+    assert hits == [None, None, "drop", "cut"]
+
+
 def test_parameters_stand_beside_the_fault_or_within() -> None:
     """A fault takes its parameters from its own object, then from the rule, then the defaults."""
     text = json.dumps(
@@ -112,6 +119,9 @@ def test_silence_lasts_an_hour_by_default() -> None:
         ({"fault": "stranger", "names": []}, "list of names"),
         ({"fault": "stranger", "names": "Eve"}, "list of names"),
         ({"fault": "cut", "names": ["Eve"]}, "`stranger`"),
+        ({"fault": "drop"}, "webhook.deliver"),
+        ({"fault": "drop", "endpoint": "agent.create"}, "webhook.deliver"),
+        ({"fault": "cut", "endpoint": "webhook.deliver"}, "duplicate"),
     ],
 )
 def test_a_bad_entry_is_named_with_its_remedy(bad: Any, remedy: str) -> None:

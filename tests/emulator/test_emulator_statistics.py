@@ -18,6 +18,7 @@ SEEN = Statistics(
     others_admitted=75,
     others_refused=2,
     most_at_once=0,
+    deliveries={"delivered": 40, "dropped": 2},
 )
 
 
@@ -46,8 +47,11 @@ def test_people_read_what_programs_read() -> None:
         "at most 100 admitted of a key in any 60 s; the limit is 100",
         "429: limit 2, system_busy 1",
         "others on the key: 75 admitted, 2 refused",
+        "webhook: delivered 40, dropped 2",
     ]
-    bare = replace(SEEN, limit=None, refused={}, others_admitted=0, others_refused=0, most_at_once=3)
+    bare = replace(
+        SEEN, limit=None, refused={}, others_admitted=0, others_refused=0, most_at_once=3, deliveries={}
+    )
     assert list(bare.lines())[1:] == [
         "at most 100 admitted of a key in any 60 s; without a limit",
         "at most 3 in service at once",

@@ -19,6 +19,7 @@ from unittest import mock
 
 import anyio
 import orjson
+from starlette.datastructures import QueryParams
 
 from bulkops.api import REFERENCE, Tier
 from bulkops.checkpoint.memory import MemoryCheckpoint
@@ -125,7 +126,7 @@ class Server:
                 payload = Upload(dict(request.form.fields), len(content), digest)
             now = anyio.current_time()
             return endpoint.act(
-                Call(self.world, entity, payload, dict(request.query), now, 0, lambda _id: False)
+                Call(self.world, entity, payload, QueryParams(dict(request.query)), now, 0, lambda _id: False)
             )
         except Refusal as refusal:
             return refusal.answer
@@ -140,7 +141,7 @@ def _heard(attempt: Attempt, answer: Answer, known: KnownIds) -> Heard:
     headers = {name.lower(): value for name, value in answer.headers.items()}
     headers["date"] = formatdate(EPOCH + anyio.current_time(), usegmt=True)
     if not 200 <= answer.status < 300:
-        code, message = REFERENCE.error_message(json)
+        code, message, _ = REFERENCE.refusal(json)
         return Heard(
             Answered(answer.status), attempt.life, headers=headers, reason=message or "HTTP", code=code
         )

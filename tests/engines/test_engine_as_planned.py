@@ -35,6 +35,7 @@ OF_EACH_SHAPE: dict[str, list[dict[str, Any]]] = {
     "get conversation": [{"op": "conversation.get", "conversation_id": "conv_seed_0001"}],
     "update": [made("a"), {"op": "agent.update", "agent_id": "${ref:a#agent_id}", "body": {}}],
     "delete": [made("a"), {"op": "agent.delete", "agent_id": "${ref:a#agent_id}"}],
+    "changed": [made("a"), *[{**made(n), "needs": ["a"], "if_exists": "update"} for n in "bc"]],
     "get": [made("a"), {"op": "agent.get", "agent_id": "${ref:a#agent_id}"}],
     "conversation": [
         made("a"),

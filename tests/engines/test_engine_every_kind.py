@@ -32,7 +32,7 @@ def handbook(tmp_path: Path) -> None:
 def world_of_the_reference() -> Server:
     """Return a server that has what the examples of the API reference speak of."""
     server = Server(conversations=1)
-    at = "2025-11-03T12:00:00Z"
+    at = 1_762_171_200.0
     server.world.agents["agent_abc123"] = Agent("agent_abc123", "Support", orjson.dumps(AGENT), at, at)
     server.world.documents["doc_456"] = Document("doc_456", "Handbook", 3, "")
     call = next(iter(server.world.conversations.values()))

@@ -30,7 +30,7 @@ UPLOAD = {"op": "document.upload", "id": "d", "file": "a.md", "index": {"model":
 
 def with_source(server: Server, greeting: str = "Hi") -> Server:
     """Give a server the agent that is cloned."""
-    at = "2025-11-03T12:00:00Z"
+    at = 1_762_171_200.0
     body = {**AGENT, "conversation_config": {"agent": {"first_message": greeting}}}
     server.world.agents["agent_gold"] = Agent("agent_gold", "Gold", orjson.dumps(body), at, at)
     return server

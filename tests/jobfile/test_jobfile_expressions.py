@@ -121,7 +121,10 @@ def test_nothing_is_changed_in_place() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("${reff:a#b}", "holds ${reff:a#b}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} "),
+        (
+            "${reff:a#b}",
+            "holds ${reff:a#b}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME}, ${file:PATH} and ${copy} ",
+        ),
         ("${copy }", "known are"),
         ("${}", "known are"),
         ("${ref}", "known are"),
@@ -135,7 +138,7 @@ def test_nothing_is_changed_in_place() -> None:
         ("${var:}", "holds ${var:}, which the header does not declare"),
         ("${var}", "known are"),
         ("${row:x}", "only the `line` of an `$each` has rows"),
-        ("${file:x}", "not available in this version"),
+        ("${file:}", "write the path of a file"),
         ("${ref:a#b", "holds `${` without its `}`; write $${ for a plain ${"),
         ("${ref:a${copy}#b}", "without its `}`"),
         ("${ref:a}", "holds ${ref:a}; write ${ref:ID#path}, or ID[N] for one copy"),

@@ -104,7 +104,10 @@ def test_all_problems_of_a_line_come_at_once() -> None:
     assert wrong(
         op="agent.clone", agnt_id="a", copies=0, name="${x}", tags="t", needs="n", on_error="stop"
     ) == [
-        "`name` holds ${x}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME} and ${copy} (write $${ for a plain ${)",
+        (
+            "`name` holds ${x}; known are ${ref:ID#path}, ${var:NAME}, ${env:NAME}, ${file:PATH} and ${copy} "
+            "(write $${ for a plain ${)"
+        ),
         "`agnt_id` is not a field of agent.clone; did you mean `agent_id`?",
         "`copies` has to be a whole number from 1 to 100000",
         '`tags` has to be a list of texts, such as ["handbook"]',

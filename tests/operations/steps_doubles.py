@@ -10,17 +10,18 @@ from bulkops.model import Await, Reply, Request, Save
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bulkops.api import Profile
     from bulkops.model import Step
     from bulkops.operation import Operation
 
 
-def drive(operation: Operation, answers: Iterable[Any]) -> tuple[list[Step], Any]:
+def drive(operation: Operation, answers: Iterable[Any], api: Profile = REFERENCE) -> tuple[list[Step], Any]:
     """Send the answers to an operation's requests and awaits, in order; return all steps and the result.
 
     An exception is raised where the step was yielded, as the engine does.
     """
     left = iter(answers)
-    generator = operation.steps(REFERENCE)
+    generator = operation.steps(api)
     steps: list[Step] = []
     reply: Reply | Exception | None = None
     while True:
@@ -46,11 +47,12 @@ def saved(steps: Iterable[Step]) -> bytes:
     return b"".join(step.data for step in steps if isinstance(step, Save))
 
 
-def example_of(step: Step) -> Reply:
-    """Return the documented answer to a step; of a listing, one of one row."""
+def example_of(step: Step, api: Profile = REFERENCE) -> Reply:
+    """Return the documented answer to a step as it is heard; of a listing, one of one row."""
     if isinstance(step, Request):
-        example = REFERENCE.endpoints()[step.endpoint].example
-        return Reply(200, example, {REFERENCE.paging.total_header: "1"})
+        told = api.endpoints()[step.endpoint].told
+        return api.paging.last_page(told) if step.endpoint in api.listings() else Reply(200, told)
     if isinstance(step, Await):
-        return Reply(200, REFERENCE.watches[step.what].endpoint.example)
+        watch = api.watches[step.what]
+        return Reply(200, watch.seen(watch.endpoint.told, step.alike))
     return Reply(200)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bulkops.api import REFERENCE
-from bulkops.errors import OperationFailed
+from bulkops.errors import OperationFailed, Overdue
 from bulkops.merging import Added
 from bulkops.model import Await, Changed, Pinned, Request, Save
 from bulkops.operation import fields_of, seconds
@@ -196,6 +196,45 @@ def test_an_export_waits_for_an_unfinished_call() -> None:
     assert isinstance(awaited, Await)
     assert (awaited.what, awaited.id, awaited.deadline) == ("conversation", "conv_1", 120.0)
     assert orjson.loads(saved(steps)) == over
+
+
+def test_an_export_may_leave_what_does_not_end() -> None:
+    """With `if_unfinished: leave` a call that is not over in time ends well, without a file, and its result says so."""
+    going = {**CALL, "status": "in_progress"}
+    operation = ExportConversation(conversation_id="conv_1", if_unfinished="leave")
+    steps, result = drive(operation, [going, Overdue("overdue", "too late")])
+    assert not [step for step in steps if isinstance(step, Save)]
+    assert result == {key: value for key, value in going.items() if key != "transcript"} | {"exported": False}
+    hidden = ExportConversation(conversation_id="conv_1", if_unfinished="leave", redact=["agent_id"])
+    assert drive(hidden, [going, Overdue("overdue", "too late")])[1]["agent_id"] == "[redacted]"
+    with pytest.raises(Overdue):
+        drive(ExportConversation(conversation_id="conv_1"), [going, Overdue("overdue", "too late")])
+
+
+def test_an_export_writes_text_and_leaves_out_what_is_not_to_be_stored() -> None:
+    """The text has a line for each turn; what is redacted or dropped is in no file and in no result."""
+    turns = [{"role": "user", "message": "my number is 5"}, {"role": "agent", "message": "thanks"}]
+    answer = {**CALL, "status": "completed", "transcript": turns, "phone": "555"}
+    steps, result = drive(
+        ExportConversation(conversation_id="conv_1", text=True, redact=["phone", "transcript.message"]),
+        [answer],
+    )
+    whole, text = (step for step in steps if isinstance(step, Save))
+    assert text.data == b"User: [redacted]\nAgent: [redacted]\n"
+    assert b"555" not in whole.data
+    assert result["phone"] == "[redacted]"
+    dropped, _ = drive(ExportConversation(conversation_id="conv_1", text=True, drop_text=True), [answer])
+    assert "transcript" not in orjson.loads(saved(dropped))
+    assert len([step for step in dropped if isinstance(step, Save)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [("text", "yes"), ("drop_text", 1), ("redact", "phone"), ("redact", ["a."]), ("if_unfinished", "stop")],
+)
+def test_an_export_names_what_its_fields_take(field: str, wrong: Any) -> None:
+    """A value of another type is refused, with what the field takes."""
+    assert "has to be" in (fields_of(ExportConversation)[field].check(wrong) or "")
 
 
 def simulated(answer: Any, **more: Any) -> tuple[Any, bool | None]:

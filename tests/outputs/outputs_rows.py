@@ -31,6 +31,8 @@ def row(
     meta: Json = None,
     files: tuple[Saved, ...] = (),
     line_key: bytes | None = None,
+    tags: tuple[str, ...] = (),
+    account: str | None = None,
 ) -> OperationRow:
     """Return the row of an operation that ended like this."""
     outcome = Outcome(state, result=result, failure=failure, created=created, attempts=1)
@@ -55,6 +57,8 @@ def row(
             started=STARTED,
             ended=STARTED + 1.5,
             files=files,
+            tags=tags,
+            account=account,
         ),
         raw=raw,
     )

@@ -173,3 +173,26 @@ def test_projections_bring_no_event_loop(module: str) -> None:
         "print(sorted({'asyncio', 'anyio', 'httpx', 'ssl', 'tqdm'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
+
+
+def test_what_was_found_takes_the_place_as_well(path: Path) -> None:
+    """A copy that `if_exists` found has its row in id_map.jsonl; what was neither made nor found has none."""
+    source = {"source": {"agent_id": "old", "account": "us"}}
+    found = {"agent_id": "there", "existed": True, **source}
+    rows = [
+        row(kind="agent.clone", result=found, account="eu"),
+        row(
+            line=2,
+            kind="document.upload",
+            result={"document_id": "d", "existed": True},
+            meta={"source_id": "o"},
+        ),
+        row(State.FAILED, line=3, kind="agent.clone", result=None, meta={"source_id": "x"}),
+        row(line=4, kind="agent.get", result={"agent_id": "there", "existed": True}),
+    ]
+    write_results([each.record for each in rows], path, path.with_name("created.jsonl"), own="own")
+    assert written(path.with_name("id_map.jsonl")) == [
+        {"old": "old", "new": "there", "kind": "agent", "account": "eu"},
+        {"old": "o", "new": "d", "kind": "document", "account": "own"},
+    ]
+    assert written(path.with_name("created.jsonl")) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bulkops.model import Created, Failure, State
 from bulkops.outputs.saved import Saved
-from bulkops.outputs.tables import COLUMNS, LOOKED_AT, cell, guarded, write_table
+from bulkops.outputs.tables import COLUMNS, LOOKED_AT, cell, guarded, unknown_fields, write_table
 from tests.outputs.outputs_rows import row
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def test_results_are_flattened_one_level() -> None:
     }
     [told] = table([row(result=result, meta={"owner": "me"})])
     assert list(told)[len(COLUMNS) :] == [
-        "agent_id", "conf.x", "conf.deep", "tags", "result.status", "ok", "meta.owner",
+        "agent_id", "conf.x", "conf.deep", "result.tags", "result.status", "ok", "meta.owner",
     ]  # fmt: skip
-    assert (told["conf.x"], told["conf.deep"], told["tags"]) == ("1", '{"y":2}', '["t"]')
+    assert (told["conf.x"], told["conf.deep"], told["result.tags"]) == ("1", '{"y":2}', '["t"]')
     assert (told["status"], told["result.status"], told["ok"], told["meta.owner"]) == (
         "done",
         "ready",
@@ -168,3 +168,27 @@ def test_any_result_is_a_table(result: dict[str, Json]) -> None:
     write_table([row(result=result)], out, "csv")
     header, cells = csv.reader(io.StringIO(out.getvalue(), newline=""))
     assert len(header) == len(cells)
+
+
+def test_account_and_tags_are_columns() -> None:
+    """A row tells its account, where that is not the run's own, and its tags; they can be selected."""
+    rows = [row(tags=("a", "b"), account="eu", result={"tags": "own"}), row(line=2, id="two")]
+    told = table(rows)
+    assert [(each["account"], each["tags"], each["result.tags"]) for each in told] == [
+        ("eu", "a b", "own"),
+        ("", "", ""),
+    ]
+    out = io.StringIO()
+    write_table(rows, out, "jsonl", ["account", "tags"])
+    assert [orjson.loads(line) for line in out.getvalue().splitlines()] == [
+        {"account": "eu", "tags": ["a", "b"]},
+        {"account": None, "tags": None},
+    ]
+
+
+def test_a_field_that_no_row_has_is_told() -> None:
+    """With the name that was probably meant; what one row has, or leads deeper to, is known."""
+    rows = [row(), row(line=2, result={"agent_id": "a", "b": {"c": {"d": None}}}, meta={"x": 1})]
+    assert unknown_fields(rows, ["id", "agent_id", "meta.x", "b.c.d", "tags"]) == {}
+    assert unknown_fields(rows, ["agentid"]) == {"agentid": "did you mean `agent_id`?"}
+    assert unknown_fields([], ["agentid"]) == {}

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bulkops.api import REFERENCE
 from bulkops.checkpoint import line_key, operation_key
 from bulkops.errors import JobError
-from bulkops.jobfile import RawLine
+from bulkops.jobfile import RawLine, open_job
 from bulkops.model import State
-from bulkops.planning import Selection
+from bulkops.planning import Selection, make_plan
 from tests.planning.planning_jobs import Remembered, get, plan_of, write
 
 if TYPE_CHECKING:
@@ -53,6 +54,32 @@ def test_upload_bytes_are_those_that_are_left(tmp_path: Path) -> None:
     remembered = Remembered()
     remembered.end(lines[0], State.DONE)
     assert plan_of(write(tmp_path / "job.jsonl", lines), remembered).upload_bytes == 30
+
+
+def test_what_is_looked_for_by_name_is_counted(tmp_path: Path) -> None:
+    """The listing is read once for each account; `update` counts the look and the change, `skip` the create at most."""
+    new = {"op": "agent.create", "body": {"name": "x"}}
+    lines = [
+        {**new, "id": f"{way}{n}", "if_exists": way} for way in ("update", "skip", "error") for n in (1, 2)
+    ]
+    lines += [{**lines[0], "id": "eu", "account": "eu"}, {**new, "id": "plain", "if_exists": "create"}]
+    plan = plan_of(write(tmp_path / "job.jsonl", lines))
+    asked = {"agent.get": 3, "agent.update": 3, "agent.create": 5, "agent.list": 2}
+    assert {name: count for name, count in plan.requests_by_endpoint.items() if count} == asked
+    assert plan.requests == plan.requests_by_kind["agent.create"] == sum(asked.values())
+    assert plan.load("eu", "own").requests == 3
+    assert plan_of(tmp_path / "job.jsonl", None, Selection(before=False)).requests == plan.requests - 3
+
+
+def test_rows_that_are_not_read_yet_are_counted_as_a_page(tmp_path: Path) -> None:
+    """Of each listing, however often it is named."""
+    each = {"$each": {"op": "agent.list"}, "line": {"op": "agent.get", "agent_id": "${row:agent_id}"}}
+    eu = {**each, "$each": {"op": "agent.list", "account": "eu"}}
+    job = write(tmp_path / "job.jsonl", [each, eu, each, get()])
+    with open_job(job, listed=tmp_path) as file:
+        plan = make_plan(file, api=REFERENCE, environ={})
+    assert (plan.requests, plan.requests_by_endpoint) == (3, {"agent.list": 2, "agent.get": 1})
+    assert plan.load("eu", "own").requests == 1
 
 
 def test_requests_are_counted_by_kind_and_by_endpoint(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from bulkops.model import State
 from bulkops.reporting.compared import Beforehand, Happened, compared, plan_line, ratio
 from bulkops.reporting.report import Report
+from bulkops.reporting.share import Share
 
 
 def a_report(seconds: float, *, happened: Happened | None = None, done: int = 1, **more: Any) -> Report:
@@ -25,11 +26,11 @@ def a_report(seconds: float, *, happened: Happened | None = None, done: int = 1,
         answer=1.0,
         settling={"index": 20.0},
     )
-    report = Report(totals={"agent.get": 1}, started=0.0, limit=100, beforehand=before)
+    report = Report(totals={"agent.get": 1}, started=0.0, own=Share(limit=100), beforehand=before)
     report.requests, report.polls, report.ended = 120, 20, seconds
     report.happened = happened or Happened(1, {"work": 100, "poll": 20}, 0.2, {"index": 20.0})
     for name, value in more.items():
-        setattr(report, name, value)
+        setattr(report if hasattr(report, name) else report.own, name, value)
     if done:
         report.note("agent.get", State.DONE)
     return report
@@ -82,7 +83,7 @@ def test_a_plan_that_was_off_is_told_with_its_reason(more: dict[str, Any], reaso
 def test_pauses_are_a_reason() -> None:
     """Pauses are told with their number, their length and their causes."""
     report = a_report(150.0, paused_seconds=40.0)
-    report.pause_reasons["429"] = 2
+    report.own.pause_reasons["429"] = 2
     assert (plan_line(report) or "").endswith("50 % more: 2 pauses of 40 s in all (429)")
 
 

@@ -8,6 +8,7 @@ from bulkops.model import Effect, Request, State
 from bulkops.reporting.meter import Meter
 from bulkops.reporting.openmetrics import Now, openmetrics
 from bulkops.reporting.report import Report
+from bulkops.reporting.share import Share
 from bulkops.version import VERSION
 from tests.reporting.metrics_samples import samples
 
@@ -31,10 +32,11 @@ def counted() -> Tally:
 
 def report() -> Report:
     """Return the report of a small run."""
-    made = Report(totals={"agent.create": 5}, started=1_700_000_000.25, limit=100, limit_source="header")
+    made = Report(totals={"agent.create": 5}, started=1_700_000_000.25)
+    made.own = Share(limit=100, limit_source="header")
     for state in (State.DONE, State.DONE, State.FAILED):
         made.note("agent.create", state)
-    made.pause_reasons["429"] += 2
+    made.own.pause_reasons["429"] += 2
     return made
 
 

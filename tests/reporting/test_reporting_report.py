@@ -28,6 +28,7 @@ from bulkops.reporting.report import (
     next_command,
     summary,
 )
+from bulkops.reporting.share import Share
 from bulkops.reporting.summing_up import last_line, pace_line
 from bulkops.reporting.words import duration, number, per
 from bulkops.settings import Reserve
@@ -230,8 +231,9 @@ def test_a_run_folder_of_its_own_is_named() -> None:
 def test_the_summary_is_complete() -> None:
     """The summary holds every count, the limit and its source, times, and the command that continues."""
     report = report_of(done=1, failed=1)
-    report.limit, report.limit_source, report.retries, report.polls = 500, "--tier", 2, 3
-    report.paused_seconds, report.pause_reasons["429"] = 33.25, 4
+    report.retries, report.polls = 2, 3
+    report.own.limit, report.own.limit_source, report.own.requests = 500, "--tier", 418
+    report.own.paused_seconds, report.own.pause_reasons["429"] = 33.25, 4
     none_yet = {"blocked": 0, "skipped": 0, "in_doubt": 0, "not_started": 0}
     counts = {"total": 2, "done": 1, "failed": 1, **none_yet}
     assert summary(report, JOB, 3) == {
@@ -255,21 +257,20 @@ def test_the_summary_is_complete() -> None:
 
 def test_the_line_of_limit_and_pauses() -> None:
     """People are told limit, source, who used it, and pauses with their reasons; nothing when nothing was sent."""
-    report = report_of(done=1)
-    report.limit, report.limit_source = 500, "header"
-    assert pace_line(report) == "limit: 500 per min (header), 84 % used"
-    report.others = 30
-    assert pace_line(report) == "limit: 500 per min (header), 84 % used, others up to 30"
-    report.others = 0
-    report.paused_seconds = 33.0
-    report.pause_reasons.update({"429": 2, "nothing remaining": 1})
-    assert pace_line(report) == (
+    share = Share(limit=500, limit_source="header", requests=418)
+    assert pace_line(share) == "limit: 500 per min (header), 84 % used"
+    share.others = 30
+    assert pace_line(share) == "limit: 500 per min (header), 84 % used, others up to 30"
+    share.others = 0
+    share.paused_seconds = 33.0
+    share.pause_reasons.update({"429": 2, "nothing remaining": 1})
+    assert pace_line(share) == (
         "limit: 500 per min (header), 84 % used; 3 pauses of 33 s in all (2 after 429, 1 after nothing remaining)"
     )
-    report.requests = 0
-    assert pace_line(report) is not None, "who only rested wants to know why"
-    report.pause_reasons.clear()
-    assert pace_line(report) is None
+    share.requests = 0
+    assert pace_line(share) is not None, "who only rested wants to know why"
+    share.pause_reasons.clear()
+    assert pace_line(share) is None
 
 
 @pytest.mark.parametrize(
@@ -278,9 +279,8 @@ def test_the_line_of_limit_and_pauses() -> None:
 )
 def test_what_a_reserve_leaves_is_not_told_as_the_default(reserve: Reserve, words: str) -> None:
     """Where others are left a part, the line of the limit says that it is less than what its source names."""
-    report = report_of(done=1)
-    report.limit, report.reserve, report.requests = 20, reserve, 10
-    assert pace_line(report) == f"limit: 20 per min (default, less {words}), 50 % used"
+    share = Share(limit=20, reserve=reserve, requests=10)
+    assert pace_line(share) == f"limit: 20 per min (default, less {words}), 50 % used"
 
 
 @pytest.mark.parametrize(
@@ -289,9 +289,7 @@ def test_what_a_reserve_leaves_is_not_told_as_the_default(reserve: Reserve, word
 )
 def test_the_used_share(requests: int, allowed: float, used: float) -> None:
     """Of what the limits of the run allowed, a period's worth at least; a share is never more than all."""
-    report = report_of(done=1)
-    report.limit, report.requests, report.allowed = 100, requests, allowed
-    assert report.used == used
+    assert Share(limit=100, requests=requests, allowed=allowed).used == used
 
 
 def test_one_is_singular() -> None:

@@ -213,7 +213,7 @@ def account(base_url: str, key: str = KEY) -> Account:
 def given(base_url: str, key: str = KEY, **more: Any) -> Settings:
     """Return settings; uploads get no time of their own."""
     more = {"attempt_deadline": 10.0, "upload_rate": 1e12, **more}
-    return Settings(api=REFERENCE, account=account(base_url, key), **more)
+    return Settings(**{"api": REFERENCE, "account": account(base_url, key), **more})
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bulkops.api import REFERENCE
+from bulkops.api import REFERENCE, Pages
 from bulkops.model import Reply
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class Server:
 def profile_of(history: History) -> Profile:
     """Return the API profile that describes this server."""
     listing = REFERENCE.agent_list
+    assert isinstance(REFERENCE.paging, Pages)
     return replace(
         REFERENCE,
         paging=replace(REFERENCE.paging, size=history.page),

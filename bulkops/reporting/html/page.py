@@ -8,7 +8,7 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bulkops.reporting.html.figures import figures
@@ -28,9 +28,15 @@ def page(known: Known) -> str:
     tally = Tally()
     for run in known.runs:
         tally.add(run.total())
+    return rendered("page.html", story=tell(known, tally), figures=list(figures(known.runs, tally)))
+
+
+def rendered(template: str, **values: object) -> str:
+    """Return a template of ours, filled, as an HTML document that loads nothing and runs nothing."""
     folder = files(__package__)
     style = folder.joinpath("page.css").read_text("utf-8")
     environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -39,12 +45,10 @@ def page(known: Known) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["breakable"] = _breakable
-    template = environment.from_string(folder.joinpath("page.html").read_text("utf-8"))
-    return template.render(
-        story=tell(known, tally),
-        figures=list(figures(known.runs, tally)),
+    return environment.get_template(template).render(
         style=Markup(style),  # noqa: S704 - a file of ours
         style_digest=_digest(style),
+        **values,
     )
 
 

@@ -1,0 +1,232 @@
+"""The API as the service speaks it today, where that is not as the reference describes it.
+
+Kinds ask and hear in the words of the reference; each endpoint says here what is asked and heard in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bulkops.api import live_answers as answers
+from bulkops.api import live_requests as requests
+from bulkops.api.live_traps import traps
+from bulkops.api.profile import Cursors, Listing, Tier
+from bulkops.api.reference import REFERENCE
+from bulkops.model import Effect
+
+if TYPE_CHECKING:
+    from bulkops.model import Json
+
+_MADE, _CHANGED = 1762171200, 1762178400
+_AGENT: Json = {
+    "agent_id": "agent_abc123",
+    "name": "Support Agent",
+    "conversation_config": {},
+    "metadata": {"created_at_unix_secs": _MADE, "updated_at_unix_secs": _CHANGED},
+    "platform_settings": {},
+    "phone_numbers": [],
+    "workflow": {"nodes": {}, "edges": {}, "prevent_subagent_loops": False},
+    "access_info": None,
+    "tags": [],
+    "version_id": None,
+    "branch_id": None,
+}
+_INDEX = {
+    "id": "index_1",
+    "model": "e5_mistral_7b_instruct",
+    "status": "succeeded",
+    "progress_percentage": 100.0,
+    "document_model_index_usage": {"used_bytes": 1000},
+}
+_ACCESS = {
+    "is_creator": True,
+    "creator_name": "Ada",
+    "creator_email": "ada@example.com",
+    "role": "admin",
+}
+
+_AGENT_GET = replace(REFERENCE.agent_get, example=_AGENT, hears=answers.agent)
+_CONVERSATION_GET = replace(
+    REFERENCE.conversation_get,
+    hears=answers.conversation,
+    example={
+        "agent_id": "agent_abc123",
+        "conversation_id": "conv_xyz789",
+        "status": "done",
+        "transcript": [{"role": "user", "message": "Hello", "time_in_call_secs": 1}],
+        "metadata": {"start_time_unix_secs": _MADE, "call_duration_secs": 120},
+        "analysis": None,
+        "has_audio": False,
+        "has_user_audio": False,
+        "has_response_audio": False,
+        "has_auxiliary_audio": False,
+    },
+)
+_INDEX_STATUS = replace(REFERENCE.document_index_status, hears=answers.indexes, example={"indexes": [_INDEX]})
+
+LIVE = replace(
+    REFERENCE,
+    name="live",
+    agent_create=replace(REFERENCE.agent_create, example={"agent_id": "agent_abc123"}),
+    agent_update=replace(REFERENCE.agent_update, example=_AGENT, hears=answers.agent),
+    agent_get=_AGENT_GET,
+    agent_list=Listing(
+        endpoint=replace(
+            REFERENCE.agent_list.endpoint,
+            hears=answers.agents,
+            example={
+                "agents": [
+                    {
+                        "agent_id": "agent_abc123",
+                        "name": "Support Agent",
+                        "voice_id": "voice_abc123",
+                        "tags": [],
+                        "created_at_unix_secs": _MADE,
+                        "updated_at_unix_secs": _CHANGED,
+                        "access_info": _ACCESS,
+                        "last_call_time_unix_secs": None,
+                        "archived": False,
+                    }
+                ],
+                "next_cursor": None,
+                "has_more": False,
+            },
+        ),
+        rows="agents",
+        id_field="agent_id",
+        lists="agent",
+        one=_AGENT_GET,
+        created_field="created_at",
+        # As it is asked for; whether it was so is seen from the rows.
+        newest_first=True,
+        query=(("sort_by", "created_at"), ("sort_direction", "desc")),
+    ),
+    agent_delete=replace(REFERENCE.agent_delete, example=None, hears=answers.deleted, blank=True),
+    agent_simulate=replace(
+        REFERENCE.agent_simulate,
+        path="/agents/{agent_id}/simulate-conversation",
+        # It is not kept under an id.
+        entity=None,
+        asks=requests.simulation,
+        hears=answers.simulation,
+        example={
+            "simulated_conversation": [
+                {"role": "user", "message": "I want a refund", "time_in_call_secs": 0}
+            ],
+            "analysis": {
+                "call_successful": "success",
+                "transcript_summary": "A refund.",
+                "evaluation_criteria_results": {
+                    "criterion_1": {"criteria_id": "criterion_1", "result": "success", "rationale": "It did."}
+                },
+                "data_collection_results": {},
+            },
+        },
+    ),
+    # Nothing is made before somebody joins by the URL.
+    conversation_create=replace(
+        REFERENCE.conversation_create,
+        method="GET",
+        path="/conversation/get-signed-url",
+        effect=Effect.READ,
+        makes=None,
+        entity=None,
+        asks=requests.conversation,
+        example={"signed_url": "wss://api.elevenlabs.io/v1/convai/conversation?agent_id=agent_abc123"},
+    ),
+    conversation_get=_CONVERSATION_GET,
+    document_upload=replace(
+        REFERENCE.document_upload,
+        path="/knowledge-base/file",
+        hears=answers.document,
+        example={"id": "doc_456", "name": "Support Documentation", "folder_path": []},
+    ),
+    document_index=replace(
+        REFERENCE.document_index,
+        asks=requests.index,
+        hears=answers.index,
+        example={**_INDEX, "status": "created", "progress_percentage": 0.0},
+    ),
+    document_index_status=_INDEX_STATUS,
+    tool_create=replace(
+        REFERENCE.tool_create,
+        path="/tools",
+        asks=requests.tool,
+        hears=answers.tool,
+        example={
+            "id": "tool_123",
+            "tool_config": {
+                "type": "webhook",
+                "name": "get_weather",
+                "description": "Fetch current weather for a city",
+                "api_schema": {"url": "https://api.weather.com/v1/current", "method": "GET"},
+            },
+            "access_info": _ACCESS,
+            "usage_stats": {"total_calls": 0, "avg_latency_secs": 0.0},
+        },
+    ),
+    # Whatever a create does not take.
+    agent_assigned=frozenset(
+        {
+            "agent_id",
+            "created_at",
+            "updated_at",
+            "metadata",
+            "phone_numbers",
+            "whatsapp_accounts",
+            "access_info",
+            "version_id",
+            "branch_id",
+            "main_branch_id",
+            "procedures",
+            "default_hold_audio_url",
+        }
+    ),
+    agent_unsent=("conversation_config.agent.prompt.tools",),
+    conversation=replace(REFERENCE.conversation, over="done"),
+    refusal=answers.refusal,
+    key_words={
+        "invalid_api_key": "the server does not know the key",
+        "needs_authorization": "the server did not see a key",
+        "missing_permissions": "the key is good, and lacks a permission that this needs",
+    },
+    spent_codes=frozenset({"quota_exceeded"}),
+    spent_statuses=frozenset({402}),
+    watches={
+        "index": replace(
+            REFERENCE.watches["index"],
+            endpoint=_INDEX_STATUS,
+            ready=frozenset({"succeeded"}),
+            failed=frozenset({"failed", "rag_limit_exceeded", "document_too_small", "cannot_index_folder"}),
+            part=answers.index_of,
+        ),
+        "conversation": replace(
+            REFERENCE.watches["conversation"], endpoint=_CONVERSATION_GET, ready=frozenset({"done"})
+        ),
+    },
+    paging=Cursors(
+        cursor="cursor", per_page="page_size", size=100, next_cursor="next_cursor", has_more="has_more"
+    ),
+    webhook=replace(
+        REFERENCE.webhook,
+        signature_forms=frozenset({"timestamped"}),
+        example={
+            "type": "post_call_transcription",
+            "event_timestamp": _CHANGED,
+            "data": _CONVERSATION_GET.example,
+        },
+    ),
+    # The service limits what is in flight, and publishes no number of requests in a time.
+    tiers={"open": Tier("open", None, open=True), **REFERENCE.tiers},
+    in_flight=8,
+    hosts={
+        "global": "https://api.elevenlabs.io/v1/convai",
+        "us": "https://api.us.elevenlabs.io/v1/convai",
+        "eu": "https://api.eu.residency.elevenlabs.io/v1/convai",
+        "in": "https://api.in.residency.elevenlabs.io/v1/convai",
+        "sg": "https://api.sg.residency.elevenlabs.io/v1/convai",
+    },
+    refuses=requests.refuses,
+    traps=traps,
+)

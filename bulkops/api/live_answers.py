@@ -1,0 +1,166 @@
+"""What the service answers today, under our names: each function takes any JSON and leaves what it does not know.
+
+What was said stays as it is; our names, which are those of the reference, stand beside it. One already there wins. What
+would be mistaken in a result, or is no result, has another name: the id of an index, and what was said in a simulation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulkops.api.profile import Refusal
+from bulkops.moments import in_words
+
+if TYPE_CHECKING:
+    from bulkops.model import Json
+
+MODELS = {"e5_mistral_7b": "e5_mistral_7b_instruct"}
+"""Embedding models that the reference calls otherwise."""
+_MOST_TOLD = 5
+
+
+def agent(answer: Json) -> Json:
+    """Tell when an agent was made and changed, in texts."""
+    metadata = _at(answer, "metadata")
+    made, changed = _at(metadata, "created_at_unix_secs"), _at(metadata, "updated_at_unix_secs")
+    return _beside(answer, created_at=in_words(made), updated_at=in_words(changed))
+
+
+def agents(answer: Json) -> Json:
+    """Tell of each row when its agent was made and changed."""
+    rows = _at(answer, "agents")
+    if not isinstance(rows, list):
+        return answer
+    told = [
+        _beside(
+            row,
+            created_at=in_words(_at(row, "created_at_unix_secs")),
+            updated_at=in_words(_at(row, "updated_at_unix_secs")),
+        )
+        for row in rows
+    ]
+    return {**answer, "agents": told}
+
+
+def deleted(_answer: Json) -> Json:
+    """Tell that it was done: the answer itself is empty."""
+    return {"success": True}
+
+
+def conversation(answer: Json) -> Json:
+    """Tell when a conversation began and ended, in texts, and how long it took."""
+    metadata = _at(answer, "metadata")
+    began, lasted = _at(metadata, "start_time_unix_secs"), _at(metadata, "call_duration_secs")
+    over = _at(answer, "status") in ("done", "failed") and _is_number(began) and _is_number(lasted)
+    return _beside(
+        answer,
+        created_at=in_words(began),
+        duration_seconds=lasted,
+        ended_at=in_words(began + lasted) if over else None,
+    )
+
+
+def document(answer: Json) -> Json:
+    """Tell the id of a document by our name."""
+    return _beside(answer, document_id=_at(answer, "id"))
+
+
+def index(answer: Json) -> Json:
+    """Tell the model of an index by our name, and its id as such: beside a document's it would be taken for that."""
+    if not isinstance(answer, dict):
+        return answer
+    told = {key: part for key, part in answer.items() if key != "id"}
+    return _beside(told, index_id=answer.get("id"), embedding_model=_at(answer, "model"))
+
+
+def indexes(answer: Json) -> Json:
+    """Tell the indexes of a document, and of one that is alone its status where the reference has it."""
+    rows = _at(answer, "indexes")
+    if not isinstance(rows, list):
+        return answer
+    told = [index(row) for row in rows]
+    alone = told[0] if len(told) == 1 else None
+    status, model = _at(alone, "status"), _at(alone, "embedding_model")
+    return _beside({**answer, "indexes": told}, status=status, embedding_model=model)
+
+
+def index_of(observation: Json, model: str) -> Json:
+    """Return the index with a model out of those of a document; an empty object while there is none."""
+    rows = _at(observation, "indexes")
+    if not isinstance(rows, list):
+        return observation
+    wanted = MODELS.get(model, model).lower()
+    named = ((row, _at(row, "model")) for row in rows)
+    return next((row for row, name in named if isinstance(name, str) and name.lower() == wanted), {})
+
+
+def tool(answer: Json) -> Json:
+    """Tell the id and the name of a tool where the reference has them."""
+    return _beside(answer, tool_id=_at(answer, "id"), name=_at(_at(answer, "tool_config"), "name"))
+
+
+def simulation(answer: Json) -> Json:
+    """Tell what was said as the transcript, and what became of the criteria as the reference does."""
+    if not isinstance(answer, dict):
+        return answer
+    told = {key: part for key, part in answer.items() if key != "simulated_conversation"}
+    if "simulated_conversation" in answer:
+        told = _beside(told, transcript=answer["simulated_conversation"])
+    analysis = _at(answer, "analysis")
+    results = _at(analysis, "evaluation_criteria_results")
+    rows = list(results.items()) if isinstance(results, dict) else []
+    details = [{"criterion": name, "passed": _at(row, "result") == "success"} for name, row in rows]
+    met = sum(each["passed"] for each in details)
+    passed = met == len(details) if details else _at(analysis, "call_successful") == "success"
+    evaluation = {"criteria_met": met, "criteria_total": len(details), "details": details}
+    return _beside(told, passed=passed if isinstance(analysis, dict) else None, evaluation=evaluation)
+
+
+def refusal(answer: Json) -> Refusal:
+    """Return what a refusal says, in each shape of `detail`: an object, a list of what is wrong where, a text."""
+    detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
+    if isinstance(detail, list):
+        told = [text for text in map(_wrong, detail) if text]
+        more = f" and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+        code = _text(_at(detail[0], "type")) if detail else None
+        return Refusal(code, "; ".join(told[:_MOST_TOLD]) + more or None)
+    if not isinstance(detail, dict):
+        return Refusal(None, _text(detail))
+    code = next((text for name in ("code", "status", "type") if (text := _text(detail.get(name)))), None)
+    message = next((text for name in ("message", "msg", "error") if (text := _text(detail.get(name)))), None)
+    if message is not None and (place := _text(detail.get("param"))):
+        message = f"{place}: {message}"
+    return Refusal(code, message, _text(detail.get("request_id")))
+
+
+def _wrong(row: Json) -> str | None:
+    """Return one row of a validation: the path of the field, and what is wrong with it."""
+    if not isinstance(row, dict):
+        return _text(row)
+    place, message = row.get("loc"), _text(row.get("msg"))
+    parts = [str(part) for part in place if isinstance(part, str | int)] if isinstance(place, list) else []
+    # That it is the body goes without saying.
+    path = ".".join(parts[1:] if len(parts) > 1 and parts[0] == "body" else parts)
+    return f"{path}: {message}" if path and message else message or path or None
+
+
+def _at(value: Json, name: str) -> Json:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _beside(answer: Json, **ours: Json) -> Json:
+    """Return an answer with what is known besides; nothing in it is replaced."""
+    if not isinstance(answer, dict):
+        return answer
+    return {
+        **{name: part for name, part in ours.items() if part is not None and name not in answer},
+        **answer,
+    }

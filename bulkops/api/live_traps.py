@@ -1,0 +1,63 @@
+"""What the service takes without a word and drops, or refuses, though it reads well: told by a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bulkops.model import Json
+
+_PROMPT = "conversation_config.agent.prompt"
+_OF_PROMPT = frozenset({"llm", "temperature", "max_tokens", "tool_ids", "knowledge_base"})
+
+
+def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield what of a line is likely not to be meant: a field, and why."""
+    if op == "agent.simulate":
+        yield (
+            "op",
+            "simulates by an endpoint whose removal was announced for 31 October 2026: it may answer 404",
+        )
+    where = "set" if op == "agent.clone" else "body"
+    body = fields.get(where)
+    if op not in ("agent.create", "agent.update", "agent.clone") or not isinstance(body, dict):
+        return
+    config = _at(body, "conversation_config")
+    agent = _at(config, "agent")
+    prompt = _at(agent, "prompt")
+    yield from ((where, what) for what in _of_knowledge(prompt, made=op == "agent.create"))
+    if "tools" in prompt:
+        yield (
+            where,
+            f"has `{_PROMPT}.tools`, which the live API refuses; give `tool_ids` and `built_in_tools`",
+        )
+    for name in sorted(_OF_PROMPT.intersection(agent)):
+        yield where, f"has `{name}` in `agent`, where the live API ignores it; it belongs into `{_PROMPT}`"
+    if "rag" in agent:
+        yield where, f"has `rag` in `agent`, where the live API ignores it; it belongs into `{_PROMPT}`"
+    if _at(config, "asr").get("provider") == "deepgram":
+        yield where, "has `asr.provider` deepgram, which the live API does not know; leave it out"
+    if "mode" in _at(config, "turn"):
+        yield (
+            where,
+            "has `turn.mode`, which the live API does not have any more; see `turn_timeout`, `turn_eagerness`",
+        )
+
+
+def _of_knowledge(prompt: Mapping[str, Json], *, made: bool) -> Iterator[str]:
+    rows = prompt.get("knowledge_base")
+    if not isinstance(rows, list) or not rows:
+        return
+    if any(not isinstance(row, dict) or not {"type", "id", "name"} <= row.keys() for row in rows):
+        what = f"has a `{_PROMPT}.knowledge_base` of ids; the live API wants objects with type, id and name, such as"
+        yield f'{what} {{"type": "file", "id": "doc_456", "name": "Handbook"}}'
+    # What is there already may have it on.
+    if made and _at(prompt, "rag").get("enabled") is not True:
+        yield f"has documents and no `{_PROMPT}.rag.enabled`: they are put into the prompt, not searched"
+
+
+def _at(value: Json, name: str) -> Mapping[str, Json]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}

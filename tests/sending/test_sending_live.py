@@ -1,0 +1,132 @@
+"""What the wire hears of the live API: answers without a body, and what a refused key really means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from bulkops.api import LIVE, REFERENCE
+from bulkops.ends import Answered, Verdict, classify
+from bulkops.errors import KeyRefused, OperationFailed, Spent
+from bulkops.model import Effect
+from bulkops.sending import Retrying
+from tests.sending.sending_doubles import answer, attempt, create, raw_server, run, wired
+from tests.sending.sending_scripts import says
+
+if TYPE_CHECKING:
+    from bulkops.api import Profile
+    from bulkops.model import Request
+    from bulkops.sending import Heard
+
+DELETE = LIVE.agent_delete.request(agent_id="ada")
+
+
+async def told(text: bytes, request: Request, api: Profile = LIVE) -> Heard:
+    """Send one request to a server that answers so, and return what was heard."""
+    async with raw_server(says(text)) as server, wired(server.base_url, api=api) as wire:
+        return await wire.send(attempt(request))
+
+
+@pytest.mark.parametrize("text", [b"", b"null", b"{}", b'"ok"', b"[]"])
+def test_a_deletion_needs_no_words(text: bytes) -> None:
+    """An empty answer to a deletion, null or any other JSON is heard as the reference's success."""
+    heard = run(told(answer(text), DELETE))
+    assert heard.end == Answered(200)
+    assert heard.json["success"] is True
+
+
+def test_an_empty_answer_is_none_where_one_is_documented() -> None:
+    """What is not a deletion has to answer something, and so has a deletion of the reference."""
+    assert run(told(answer(b""), create())).end == Answered(200, readable=False, named=False)
+    gone = REFERENCE.agent_delete.request(agent_id="ada")
+    assert run(told(answer(b""), gone, REFERENCE)).end == Answered(200, readable=False)
+
+
+def test_an_id_is_found_by_our_name() -> None:
+    """What a create made is known by our name of its id, though the answer calls it otherwise."""
+    heard = run(told(answer(orjson.dumps(LIVE.tool_create.example)), LIVE.tool_create.request({})))
+    assert (heard.entity, heard.end) == ("tool_123", Answered(200))
+    assert heard.json["id"] == "tool_123"
+
+
+def refused(status: int, detail: Any, api: Profile = LIVE) -> tuple[type[Exception], str, int]:
+    """Return the error that comes of a refusal, its words and the exit code."""
+
+    async def main() -> Exception:
+        text = answer(orjson.dumps({"detail": detail}), f"{status} No")
+        async with raw_server(says(text)) as server, wired(server.base_url, api=api) as wire:
+            try:
+                await Retrying(_Ruled(wire), give_up_after=1.0).send(attempt(create()))
+            except (KeyRefused, Spent, OperationFailed) as error:
+                return error
+        raise AssertionError
+
+    error = run(main())
+    return type(error), str(error), error.exit_code  # type: ignore[attr-defined] # all of ours have one
+
+
+class _Ruled:
+    """The wire, with what the lifecycle commands about what was heard."""
+
+    def __init__(self, wire: Any) -> None:
+        self._wire = wire
+
+    async def send(self, one: Any) -> Heard:
+        """Send, and rule."""
+        from bulkops.lifecycle import Durable, Ended, Granted, advance
+
+        heard: Heard = await self._wire.send(one)
+        life, _ = advance(one.life, Granted())
+        life, _ = advance(life, Durable())
+        heard.life, heard.command = advance(life, Ended(heard.end))
+        return heard
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("invalid_api_key", "does not know the key"),
+        ("needs_authorization", "did not see a key"),
+        ("missing_permissions", "the key is good, and lacks a permission"),
+        ("something_new", "refuses the key"),
+    ],
+)
+def test_a_refused_key_says_which_way(code: str, words: str) -> None:
+    """A 401 stops the run as a refused key, in the words of its own meaning."""
+    kind, told_words, exit_code = refused(401, {"code": code, "message": "the server's words"})
+    assert (kind, exit_code) == (KeyRefused, 4)
+    assert words in told_words
+    assert "the server's words" in told_words
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "quota_exceeded"), (402, "payment_required")])
+def test_a_spent_quota_is_no_refused_key(status: int, code: str) -> None:
+    """It stops the run with the exit code of what a later run goes on with; the reference knows no such thing."""
+    kind, words, exit_code = refused(status, {"status": code, "message": "0 credits are left"})
+    assert (kind, exit_code) == (Spent, 7)
+    assert "0 credits are left" in words
+    assert refused(status, {"status": code, "message": "m"}, REFERENCE)[0] is KeyRefused
+
+
+def test_a_spent_quota_had_no_effect() -> None:
+    """Whatever was sent, it stays pending."""
+    for effect in Effect:
+        assert classify(effect, Answered(401, spent=True)) is Verdict.SPENT
+
+
+def test_a_validation_names_the_field_and_the_request() -> None:
+    """A 422 fails the operation, and names the path of the field; the request's id is that of the body."""
+    row = {"loc": ["body", "conversation_config", "tts"], "msg": "field required", "type": "missing"}
+    kind, words, _ = refused(422, [row])
+    assert kind is OperationFailed
+    assert "conversation_config.tts: field required" in words
+    detail = {"code": "not_found", "message": "m", "request_id": "req_1"}
+    assert run(told(answer(orjson.dumps({"detail": detail}), "404 Not Found"), DELETE)).request_id == "req_1"
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 422])
+def test_a_create_that_was_refused_is_not_sent_again(status: int) -> None:
+    """No refusal of a create is answered with another attempt; 409 among them, which the vendor's SDK repeats."""
+    assert classify(Effect.CREATE, Answered(status)) in (Verdict.REFUSED, Verdict.FORBIDDEN)
