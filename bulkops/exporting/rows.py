@@ -141,9 +141,11 @@ def row_of(
             other[path] = found
     for name, found in extras_of(conversation, api).items():
         (row if name in extras else other)[name] = found
-    row["created_at"] = row["created_at"] or facts.created
+    if row["created_at"] is None:
+        row["created_at"] = facts.created
     if facts.over:
-        row["status"] = row["status"] or fields.over
+        if row["status"] is None:
+            row["status"] = fields.over
         if row["ended_at"] is None and None not in (facts.created, row["duration_seconds"]):
             row["ended_at"] = moment(facts.created + row["duration_seconds"])
     return row | {
