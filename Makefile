@@ -57,7 +57,8 @@ soak: $(READY)
 	@SOAK=$(SHARE) BULKOPS_PACE_SEEDS=$(or $(SEEDS),20) \
 	  $(BIN)/python -m pytest --numprocesses auto --dist worksteal --timeout 0 tests/crash tests/security tests/checkpoint tests/e2e/test_e2e_disks.py \
 	  tests/e2e/test_e2e_browser.py tests/e2e/test_e2e_undo.py tests/e2e/test_e2e_migrating.py tests/e2e/test_e2e_replace.py \
-	  tests/e2e/test_e2e_language_killed.py tests/e2e/test_e2e_listen_killed.py tests/pace/test_pace_figures.py; code=$$?; \
+	  tests/e2e/test_e2e_language_killed.py tests/e2e/test_e2e_listen_killed.py tests/pace/test_pace_figures.py \
+	  && SOAK=$(SHARE) $(BIN)/python -m pytest --numprocesses auto --dist worksteal --timeout 0 -m hypothesis; code=$$?; \
 	  $(BIN)/python -m tests.crash.crash_figures; exit $$code
 
 # What was counted last, into the page that tells of it.

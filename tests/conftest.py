@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +14,11 @@ from tests.crash.crash_figures import lines, table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A test that takes long on a busy machine is not wrong.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# A test that takes long on a busy machine is not wrong. The suite is to say the same of the same code each time; what
+# nobody has tried yet is looked for in the soak.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("soak", deadline=None, max_examples=2_000)
+settings.load_profile("soak" if os.environ.get("SOAK") else "same")
 
 FIGURES_BEFORE = pytest.StashKey[int]()
 
