@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import aiofiles
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 
 from bulkops.outputs import atomic
 from bulkops.outputs.names import safe_name
@@ -28,6 +28,11 @@ MOST_KEPT = 16 * 2**20
 """So many bytes, of all operations together, are kept in memory until their operation ends.
 
 A small file then costs one thread hop in all; what comes beyond goes to disk as it comes.
+"""
+SEALED_AT_ONCE = 8
+"""So many operations put their files under their names at once.
+
+Each does so on a thread, which keeps some memory of its own for good; more of them wait for the same disk.
 """
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
 
@@ -54,6 +59,7 @@ class OutputFiles:
         self._parts: dict[bytes, dict[Path, _Part]] = {}
         self._kept = 0
         self._made: set[Path] = set()
+        self._hands = CapacityLimiter(SEALED_AT_ONCE)
 
     async def append(self, key: bytes, save: Save) -> None:
         """Add to a file of the operation `key`; it stands under its name only after `finish`."""
@@ -81,7 +87,7 @@ class OutputFiles:
                     for part in parts:
                         if part.file is not None:
                             await part.file.close()
-                    saved = await to_thread.run_sync(self._seal, parts)
+                    saved = await to_thread.run_sync(self._seal, parts, limiter=self._hands)
             finally:
                 await self._forget(parts)
         return saved
