@@ -492,7 +492,7 @@ VERBS = {
     ),
     "status": Verb("say where a job stands, also while it runs", JOB, options=(RUN_DIR, OF_REHEARSAL, JSON)),
     "results": Verb(
-        "print the results of a job as JSONL or CSV",
+        "print the results of a job as JSONL, CSV or Parquet",
         JOB,
         options=(
             RUN_DIR,
@@ -501,8 +501,8 @@ VERBS = {
                 takes=str,
                 metavar="FORMAT",
                 default="jsonl",
-                choices=("jsonl", "csv"),
-                about="jsonl or csv",
+                choices=("jsonl", "csv", "parquet"),
+                about="jsonl, csv or parquet",
             ),
             Option("--select", takes=str, metavar="FIELD,…", about="only these, such as id,status,agent_id"),
             Option("--failed", about="only what is not done"),

@@ -89,21 +89,35 @@ def guarded(text: str) -> str:
 
 
 def _write_csv(records: Iterator[Json], out: TextIO, select: Sequence[str] | None) -> list[str]:
-    first = [] if select is not None else list(islice(records, LOOKED_AT))
-    names = select if select is not None else chain(COLUMNS, *map(_fields, first))
-    columns = list(dict.fromkeys(names))
-    left_out: dict[str, None] = {}
+    table = Tabular(records, select)
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(map(guarded, columns))
-    for record in chain(first, records):
-        fields = _fields(record)
-        if select is None:
-            left_out.update(dict.fromkeys(fields.keys() - columns))
-        fixed = {**_fixed(record), **_listed(record)}
-        writer.writerow(
-            cell(fixed[name] if name in fixed else _picked(record, fields, name)) for name in columns
-        )
-    return sorted(left_out)
+    writer.writerow(map(guarded, table.columns))
+    for row in table:
+        writer.writerow(map(cell, row.values()))
+    return sorted(table.left_out)
+
+
+class Tabular:
+    """Records as rows with one value for each column; `left_out` are fields that came too late to become columns."""
+
+    def __init__(self, records: Iterator[Json], select: Sequence[str] | None) -> None:
+        first = [] if select is not None else list(islice(records, LOOKED_AT))
+        names = select if select is not None else chain(COLUMNS, *map(_fields, first))
+        self.columns = list(dict.fromkeys(names))
+        self.left_out: dict[str, None] = {}
+        self._records = chain(first, records)
+        self._selected = select is not None
+
+    def __iter__(self) -> Iterator[dict[str, Json]]:
+        """Yield the rows, in order of the columns; once."""
+        for record in self._records:
+            fields = _fields(record)
+            if not self._selected:
+                self.left_out.update(dict.fromkeys(fields.keys() - self.columns))
+            fixed = {**_fixed(record), **_listed(record)}
+            yield {
+                name: fixed[name] if name in fixed else _picked(record, fields, name) for name in self.columns
+            }
 
 
 def _fixed(record: Mapping[str, Json]) -> dict[str, Json]:

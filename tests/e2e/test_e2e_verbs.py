@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyarrow import parquet
 
 from bulkops.cli.options import VERBS
 from bulkops.operations import KINDS
@@ -144,6 +145,27 @@ def test_results_for_programs(desk: Desk) -> None:
     chosen = desk.bulkops("results", job, "--format", "csv", "--select", "id,agent_id").out.splitlines()
     assert "agent_id" in chosen[0]
     assert len(chosen) == 4
+
+
+def test_results_as_parquet(desk: Desk) -> None:
+    """Results as Parquet have the columns of the CSV, with moments and numbers as such; nothing is left aside."""
+    job = desk.job([agent(0), {"op": "agent.get", "id": "g", "agent_id": "agent_nope"}])
+    desk.run(job)
+    scratch = desk.folder / "scratch"
+    scratch.mkdir()
+    file = desk.folder / "results.parquet"
+    with file.open("wb") as out:
+        ended = desk.bulkops("results", job, "--format", "parquet", stdout=out, env={"TMPDIR": str(scratch)})
+    assert (ended.code, ended.err) == (0, "")
+    told = parquet.read_table(file)
+    heads = next(csv.reader(io.StringIO(desk.bulkops("results", job, "--format", "csv").out)))
+    assert told.column_names == heads
+    first, second = told.to_pylist()
+    [row, failed] = desk.bulkops("results", job).rows
+    assert first["started_at"].isoformat(timespec="milliseconds")[:23] == row["started_at"][:23]
+    assert (first["agent_id"], first["duration_ms"]) == (row["result"]["agent_id"], row["duration_ms"])
+    assert (second["http_status"], second["error_message"]) == (404, failed["error"]["message"])
+    assert list(scratch.iterdir()) == []
 
 
 def test_results_into_head(desk: Desk) -> None:
