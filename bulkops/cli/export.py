@@ -169,8 +169,12 @@ def _sums(days: Sequence[Day], heads: Sequence[str]) -> list[int]:
 
 
 def _verify(options: Options) -> int:
+    from bulkops.checkpoint.locking import under_way
+    from bulkops.exporting.catalogue import STATE
     from bulkops.exporting.verifying import verify
 
+    if under_way(Path(options.dir) / STATE):
+        say("an export is at work there: what it is writing just now may be told as unknown")
     found = verify(Path(options.dir))
     if options.json:
         print(orjson.dumps(found.told()).decode())

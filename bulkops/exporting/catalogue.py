@@ -58,6 +58,16 @@ class Seen(IntFlag):
     NAMED = 4
     """In a file of ids or an earlier run."""
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the names of the columns of `Day` that count it."""
+        return tuple(str(each.name).lower() for each in type(self) if each in self)
+
+
+def seen_as(words: Iterable[str]) -> Seen:
+    """Return what has those `words`; others are passed over."""
+    return Seen(sum(each for each in Seen if str(each.name).lower() in set(words)))
+
 
 class State(IntEnum):
     """What has become of a conversation."""
@@ -303,6 +313,12 @@ class Catalogue:
         for entity, content in rows:
             found.setdefault(entity, []).append(content)
         return found
+
+    def seen(self, ids: Collection[str]) -> dict[str, Seen]:
+        """Return where each of these conversations was seen."""
+        marks = ", ".join("?" * len(ids))
+        rows = self._db.execute(f"SELECT id, seen FROM conversation WHERE id IN ({marks})", tuple(ids))
+        return {entity: Seen(seen) for entity, seen in rows}
 
     def exported(self, day: str, found: Sequence[Version]) -> None:
         """Note that versions of conversations are in the data set."""

@@ -15,7 +15,7 @@ from bulkops.model import value
 from bulkops.outputs.atomic import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -28,7 +28,7 @@ _LONGEST_SUMMARY: Final = 2**22
 class Entry:
     """One row: the conversation, which version of it, the part that has the row, and the file with the whole of it.
 
-    `source` is where it came from: `webhook`, `api` or `run`. `file` is relative to the folder of the exports.
+    `source` is where its content came from: `webhook`, `api` or `run`. `file` is relative to the folder of the exports.
     """
 
     conversation_id: str
@@ -44,6 +44,8 @@ class Entry:
     """When the conversation began, in epoch seconds."""
     text: str | None = None
     """The digest of the file with the transcript as text, where there is one."""
+    seen: Sequence[str] = ()
+    """Who has named the conversation by then: `webhook`, `listing`, `named` (a file or a run)."""
 
 
 @value

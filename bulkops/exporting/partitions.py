@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 import orjson
 
 from bulkops.checkpoint.folder import make_private_folder
-from bulkops.exporting.catalogue import State, Version
+from bulkops.exporting.catalogue import Sight, State, Version, seen_as
 from bulkops.exporting.manifests import NAME, Entry, Part, entries, extended, read_summary
 from bulkops.exporting.rows import (
     MOST_EXTRAS,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bulkops.api.profile import Profile
-    from bulkops.exporting.catalogue import Catalogue, Staged
+    from bulkops.exporting.catalogue import Catalogue, Seen, Staged
     from bulkops.exporting.window import Window
     from bulkops.model import Json
     from bulkops.outputs.dataset import Format
@@ -88,6 +88,7 @@ class _Made:
     size: int
     content: bytes
     text: str | None
+    seen: tuple[str, ...]
 
 
 def folder_of(out: Path, kind: str, day: str) -> Path:
@@ -115,6 +116,7 @@ def _catch_up(catalogue: Catalogue, out: Path, day: str) -> None:
     new = {each.name for each in told.parts[parts:]}
     fresh = (each for each in entries(path) if each.part in new)
     while some := list(islice(fresh, 1000)):
+        catalogue.see([Sight(e.conversation_id, seen_as(e.seen), e.created) for e in some], 0.0)
         catalogue.exported(
             day, [Version(e.conversation_id, e.version, bytes.fromhex(e.content), e.created) for e in some]
         )
@@ -188,19 +190,20 @@ class _Partition:
         facts = made.facts
         return Entry(
             facts.id, facts.version, part, facts.source, facts.file, made.size, facts.sha256, made.content.hex(),
-            facts.created, made.text,
+            facts.created, made.text, made.seen,
         )  # fmt: skip
 
     def _made(self, window: Window) -> Iterator[_Made]:
         """Yield what is new, each with its file under its name; what is not is forgotten."""
         with _Contents(self._keeping.api) as contents:
             for staged in self._catalogue.staged(self._day, window):
-                versions = self._catalogue.versions({one.id for _, one in staged})
+                ids = {one.id for _, one in staged}
+                versions, seen = self._catalogue.versions(ids), self._catalogue.seen(ids)
                 new: list[Version] = []
                 for _, one in staged:
                     before = versions.setdefault(one.id, [])
                     read = contents.read(one) or self._moved(one)
-                    made = None if read is None else self._tried(one, *read, before)
+                    made = None if read is None else self._tried(one, *read, before, seen[one.id])
                     if made is not None:
                         before.append(made.content)
                         new.append(Version(one.id, made.facts.version, made.content, one.created))
@@ -216,18 +219,18 @@ class _Partition:
             return contents.read(staged._replace(path=f"{self._folder}/{Path(staged.path).name}"))
 
     def _tried(
-        self, staged: Staged, raw: bytes, found: dict[str, Json], before: Sequence[bytes]
+        self, staged: Staged, raw: bytes, found: dict[str, Json], before: Sequence[bytes], seen: Seen
     ) -> _Made | None:
         """Do what `_one` does; what cannot be written, such as JSON that nests too deep, is missing."""
         try:
-            return self._one(staged, raw, found, before)
+            return self._one(staged, raw, found, before, seen)
         except (TypeError, ValueError, RecursionError) as error:
             words = f"what was received cannot be written: {error}"
             self._catalogue.not_exported(staged.id, State.MISSING, words)
             return None
 
     def _one(
-        self, staged: Staged, raw: bytes, found: dict[str, Json], before: Sequence[bytes]
+        self, staged: Staged, raw: bytes, found: dict[str, Json], before: Sequence[bytes], seen: Seen
     ) -> _Made | None:
         """Return the next version of a conversation, None where a reading brings nothing new."""
         api, keeping = self._keeping.api, self._keeping
@@ -256,7 +259,7 @@ class _Partition:
             staged.id, version, staged.source, f"{self._below}/{stem}.json", hashlib.sha256(data).hexdigest(),
             self._now, staged.created, over=staged.source == WEBHOOK,
         )  # fmt: skip
-        return _Made(conversation, facts, len(data), content, text)
+        return _Made(conversation, facts, len(data), content, text, seen.words)
 
     def _move(self, path: str, name: str) -> None:
         """Put the file of a run of ours, which holds just what is kept, under its name here."""

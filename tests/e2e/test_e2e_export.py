@@ -14,6 +14,7 @@ import orjson
 import pytest
 from pyarrow import parquet
 
+from bulkops.checkpoint.locking import run_lock
 from bulkops.webhook.spool import line_of
 from tests.crash.crash_sizes import size
 from tests.e2e.e2e_commands import end_of, table
@@ -364,13 +365,42 @@ def test_a_spool_that_was_cleared_away_is_asked_of_the_api(seeded: Desk) -> None
 def test_a_lost_catalogue_is_made_again_from_the_manifests(seeded: Desk) -> None:
     """Without it nothing is exported twice: what manifests tell is known."""
     named = ids(seeded, *SEEDED[:6])
-    assert export(seeded, "--ids-from", named).code == 0
+    deliver(seeded.folder / "spool", *(event(one) for one in SEEDED[:3]))
+    sources = ("--ids-from", named, "--ids-from", "spool")
+    assert export(seeded, *sources).code == 0
+    days = summary(seeded)["days"]
     for path in (seeded.folder / "ex" / ".bulkops").glob("catalogue.db*"):
         path.unlink()
     before = seeded.sent
-    ended = export(seeded, "--ids-from", named, "--lookback", "0s")
+    ended = export(seeded, "--lookback", "0s")
     assert "exported 0 conversations (0 requests)" in ended.last
     assert seeded.sent == before
+    assert summary(seeded)["days"] == days
+
+
+def test_a_manifest_tells_who_named_each_conversation(seeded: Desk) -> None:
+    """Beside where its content came from stands who has named it: a delivery, a file or a run."""
+    named = ids(seeded, *SEEDED[2:6])
+    deliver(seeded.folder / "spool", *(event(one) for one in SEEDED[:3]))
+    assert export(seeded, "--ids-from", named, "--ids-from", "spool").code == 0
+    manifests = (seeded.folder / "ex" / "conversations").glob("day=*/_manifest.jsonl")
+    entries = {row["conversation_id"]: row for path in manifests for row in table(path) if "part" in row}
+    seen = {entity: (row["source"], row["seen"]) for entity, row in entries.items()}
+    assert seen == {
+        **dict.fromkeys(SEEDED[:2], ("webhook", ["webhook"])),
+        SEEDED[2]: ("webhook", ["webhook", "named"]),
+        **dict.fromkeys(SEEDED[3:6], ("api", ["named"])),
+    }
+
+
+def test_verify_tells_of_an_export_at_work(seeded: Desk) -> None:
+    """What an export is just writing is no damage: verify says that one is at it."""
+    assert export(seeded, "--ids-from", ids(seeded, SEEDED[0])).code == 0
+    assert "at work" not in seeded.bulkops("export", "verify", "ex").err
+    with run_lock(seeded.folder / "ex" / ".bulkops", seeded.folder / "ids.txt"):
+        ended = seeded.bulkops("export", "verify", "ex")
+    assert "an export is at work there" in ended.err
+    assert ended.code == 0
 
 
 def test_limits_hold_for_a_whole_export_and_the_next_goes_on(seeded: Desk) -> None:
