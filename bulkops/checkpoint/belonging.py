@@ -53,6 +53,27 @@ def told(settings: Settings, checkpoint_id: str) -> dict[str, Json]:
     }
 
 
+def told_by(folder: Path) -> Json:
+    """Return what `summary.json` of a run folder says of whose run it is; None where it does not."""
+    try:
+        return dict(orjson.loads((folder / "summary.json").read_bytes())["belongs_to"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def check_owned(whose: Json, settings: Settings, place: Path, *, another_key: bool) -> None:
+    """Raise UsageError when what `told_by` has returned names neither key and server of ours, unless that is meant."""
+    if another_key or not whose or not whose["marks"]:
+        return
+    ours = told(settings, whose["salt"])["marks"]
+    if set(ours.values()).isdisjoint(whose["marks"].values()):
+        raise UsageError(
+            f"what the API was asked for {place} came with another key or from another server; for "
+            "another account, give --out another folder. If it is a new key or another address of the same account, "
+            "add --another-key once"
+        )
+
+
 def of_earlier(results: Path, settings: Settings, *, another_key: bool) -> Earlier:
     """Return an earlier run by its results, with its accounts that this one has as well, whatever each calls them.
 
@@ -60,10 +81,10 @@ def of_earlier(results: Path, settings: Settings, *, another_key: bool) -> Earli
     where none of its accounts is one of ours, which otherwise raises UsageError.
     """
     try:
-        whose = orjson.loads(results.with_name("summary.json").read_bytes())["belongs_to"]
+        whose = told_by(results.parent)
         own, marks, salt = whose["account"], dict(whose["marks"]), whose["salt"]
         ours = {mark: name for name, mark in told(settings, salt)["marks"].items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return Earlier(results, settings.account.name, {name: name for name in settings.accounts})
     known = {name: ours[mark] for name, mark in marks.items() if mark in ours}
     if not known and not another_key:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bulkops.exporting.catalogue import Day
     from bulkops.exporting.export import Ended, Ran
+    from bulkops.model import Json
     from bulkops.settings import RunFolder
 
 _DAYS_SHOWN = 14
@@ -95,7 +96,8 @@ class _Asking:
         self._requests = 0
         self._begun = time.monotonic()
 
-    def __call__(self, job: Path, folder: RunFolder) -> Ran:
+    def __call__(self, job: Path, folder: RunFolder, whose: Json) -> Ran:
+        from bulkops.checkpoint.belonging import check_owned
         from bulkops.cli.options import VERBS
         from bulkops.cli.running import do_job
         from bulkops.exporting.export import Ran
@@ -110,7 +112,13 @@ class _Asking:
         if asked.max_duration is not None:
             values["max_duration"] = max(1.0, asked.max_duration - (time.monotonic() - self._begun))
         place = orders.JobPlace(job, folder, None)
-        ending = do_job(Options(**values), Selection(), place, orders.environment())
+        ending = do_job(
+            Options(**values),
+            Selection(),
+            place,
+            orders.environment(),
+            lambda ours: check_owned(whose, ours, Path(asked.out), another_key=asked.another_key),
+        )
         self._requests += ending.report.requests
         if ending.stop is not None:
             say(f"stopped: {safe_text(str(ending.stop)).rstrip('.')}")

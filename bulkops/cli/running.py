@@ -69,13 +69,24 @@ def run_job(options: Options, selection: Selection) -> int:
         return _tell(options, ending, _named(options, place.folder, place.base), place.folder)
 
 
-def do_job(options: Options, selection: Selection, place: orders.JobPlace, environ: dict[str, str]) -> Ending:
-    """Run a job as the options of `run` say, and return how that ended."""
+def do_job(
+    options: Options,
+    selection: Selection,
+    place: orders.JobPlace,
+    environ: dict[str, str],
+    check: Callable[[Settings], None] = lambda _: None,
+) -> Ending:
+    """Run a job as the options of `run` say, and return how that ended.
+
+    `check` sees with which account that is going to be, and may raise UsageError before anything is sent.
+    """
     policies = orders.parse_policies(options.in_doubt)
     asks = Policy.ASK in {policies.default, *policies.of_kind.values()}
 
     def settings(plan: Plan) -> Settings:
-        return orders.make_settings(options, plan, environ=environ)
+        made = orders.make_settings(options, plan, environ=environ)
+        check(made)
+        return made
 
     with _collecting_less_often():
         return run_order(

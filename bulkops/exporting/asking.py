@@ -17,7 +17,7 @@ from bulkops.settings import RunFolder
 from bulkops.transcripts import REDACTED, at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bulkops.api.profile import Profile
@@ -42,7 +42,7 @@ class Asking:
         """Whether there is one that was not taken yet."""
         return self.job.exists()
 
-    def write(self, ids: Sequence[str], keeping: Keeping, wait: str) -> None:
+    def write(self, ids: Iterable[str], keeping: Keeping, wait: str) -> None:
         """Write the job."""
         make_private_folder(self._folder)
         shutil.rmtree(self.run.path, ignore_errors=True)
@@ -62,14 +62,17 @@ class Asking:
                 for entity in ids
             )
 
-    def take(self, catalogue: Catalogue, window: Window, api: Profile) -> None:
-        """Note what came of it; again, where that was not finished."""
+    def take(self, catalogue: Catalogue, window: Window, api: Profile) -> bool:
+        """Note what came of it; again, where that was not finished. Return whether the API answered with anything."""
         reader = open_reader(self.run.checkpoint)
         if reader is None:
-            return
+            return False
+        answered = False
         with reader, catalogue.together():
             for record in map(orjson.loads, reader.records()):
+                answered = record["error"] is None or answered
                 self._take(catalogue, record, window, api)
+        return answered
 
     def _take(self, catalogue: Catalogue, record: Json, window: Window, api: Profile) -> None:
         entity, result = record["id"], record["result"]

@@ -248,29 +248,34 @@ class Catalogue:
 
     # What is to be done
 
-    def take(self, window: Window, export: int, most: int) -> list[str]:
-        """Return conversations that the API is to be asked for, what was pending first, and note that they are tried.
+    def take(self, window: Window, export: int, most: int) -> int:
+        """Choose what the API is to be asked for, what was pending first; note that it is tried, return how many.
 
         Those are the wanted that are not exported and not on disk already, and of the exported the ones named in this
-        export that are young enough to be looked at again. Each comes once in an export.
+        export that are young enough to be looked at again. Each comes once in an export. `taken` yields them.
         """
+        # In a table: as objects, so many ids are more than all else that an export has in memory.
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS taken (id TEXT)")
+        self._db.execute("DELETE FROM taken")
         found = self._db.execute(
-            f"""SELECT id FROM conversation AS c WHERE {_OPEN} AND tried < :export AND {_WANTED}
+            f"""INSERT INTO taken SELECT id FROM conversation AS c WHERE {_OPEN} AND tried < :export AND {_WANTED}
                 AND NOT EXISTS (SELECT 1 FROM staged WHERE staged.id = c.id)
             ORDER BY CASE state WHEN 2 THEN 0 WHEN 0 THEN 1 ELSE 2 END, first_seen, id LIMIT :most""",
             {**_bounds(window), "export": export, "most": most},
-        ).fetchall()
-        if len(found) < most:
+        ).rowcount
+        if found < most:
             found += self._db.execute(
-                """SELECT id FROM conversation WHERE named = :export AND named > 0 AND state = 1 AND tried < :export
-                AND created >= :again AND created < :until ORDER BY created, id LIMIT :most""",
-                {**_bounds(window), "export": export, "most": most - len(found)},
-            ).fetchall()
-        ids = [entity for (entity,) in found]
-        self._db.executemany(
-            "UPDATE conversation SET tried = ? WHERE id = ?", ((export, entity) for entity in ids)
-        )
-        return ids
+                """INSERT INTO taken SELECT id FROM conversation WHERE named = :export AND named > 0 AND state = 1
+                AND tried < :export AND created >= :again AND created < :until ORDER BY created, id LIMIT :most""",
+                {**_bounds(window), "export": export, "most": most - found},
+            ).rowcount
+        self._db.execute("UPDATE conversation SET tried = ? WHERE id IN (SELECT id FROM taken)", (export,))
+        return found
+
+    def taken(self) -> Iterator[str]:
+        """Yield what was taken last, in order."""
+        for (entity,) in self._db.execute("SELECT id FROM taken ORDER BY rowid"):
+            yield entity
 
     def left_to_take(self, window: Window, export: int) -> int:
         """Return how many conversations `take` would return in all."""

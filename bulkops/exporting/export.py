@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
+from bulkops.checkpoint.belonging import told_by
 from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import run_lock
 from bulkops.errors import UsageError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 SUMMARY: Final = "summary.json"
 LISTS: Final = {"pending": (State.PENDING,), "missing": (State.OPEN, State.MISSING)}
 """What is not exported, by the names of the files that list it."""
-MOST_ASKED: Final = 50_000
+MOST_ASKED: Final = 25_000
 """So many conversations are asked for by one job: what a resume reads again, and what is in the data set only later."""
 _MISSING: Final = 3
 _GOES_ON: Final = frozenset({0, _MISSING})
@@ -85,13 +86,14 @@ class Ended:
 
 def export(
     order: Order,
-    ask: Callable[[Path, RunFolder], Ran],
+    ask: Callable[[Path, RunFolder, Json], Ran],
     note: Callable[[str], None],
     lock: LockWish | None = None,
 ) -> Ended:
     """Export what is wanted and not exported yet, from where the last export stopped.
 
-    `ask` runs a job. Raises UsageError and JobError before anything is sent, Locked when another export is at it.
+    `ask` runs a job; it is told whose the exports are, as far as that is known.
+    Raises UsageError and JobError before anything is sent, Locked when another export is at it.
     """
     state = order.out / STATE
     make_private_folder(state)
@@ -137,7 +139,7 @@ class _Rounds:
         catalogue: Catalogue,
         asking: Asking,
         wanted: Window,
-        ask: Callable[[Path, RunFolder], Ran],
+        ask: Callable[[Path, RunFolder, Json], Ran],
     ) -> None:
         self._order = order
         self._catalogue = catalogue
@@ -154,12 +156,11 @@ class _Rounds:
         asked = 0
         while self.code in _GOES_ON:
             with self._catalogue.together():
-                ids = self._catalogue.take(self._wanted, export, MOST_ASKED)
-                if not ids:
+                taken = self._catalogue.take(self._wanted, export, MOST_ASKED)
+                if not taken:
                     return
-                self._asking.write(ids, self._order.keeping, self._order.wait)
-            first, asked = asked + 1, asked + len(ids)
-            del ids  # not to be in memory while the job runs
+                self._asking.write(self._catalogue.taken(), self._order.keeping, self._order.wait)
+            first, asked = asked + 1, asked + taken
             if total > MOST_ASKED:
                 note(f"asking for {first:,} to {asked:,} of {total:,} conversations")
             self.once()
@@ -167,12 +168,14 @@ class _Rounds:
     def once(self) -> None:
         """Run the job that stands, and write what it brought."""
         self._catalogue.rest()
-        self.code, requests = self._ask(self._asking.job, self._asking.run)
+        whose = self._catalogue.meta(_WHOSE)
+        self.code, requests = self._ask(self._asking.job, self._asking.run, whose and orjson.loads(whose))
         self.requests += requests
         if self.code > _INTERRUPTED:
             # It is to end soon: the next export goes on with the job as it stands.
             return
-        self._asking.take(self._catalogue, self._wanted, self._order.keeping.api)
+        if self._asking.take(self._catalogue, self._wanted, self._order.keeping.api):
+            self._catalogue.set_meta(_WHOSE, orjson.dumps(told_by(self._asking.run.path)).decode())
         self.write()
         self._asking.forget()
 
@@ -181,6 +184,8 @@ class _Rounds:
         self.written += write_staged(self._catalogue, self._order.out, self._wanted, self._order.keeping)
 
 
+_WHOSE: Final = "belongs_to"
+"""The word of the catalogue for the account that the API was asked with."""
 _INTERRUPTED: Final = 73
 """Exit codes above are of a disk that refuses, of another run, and of signals."""
 

@@ -393,6 +393,23 @@ def test_a_manifest_tells_who_named_each_conversation(seeded: Desk) -> None:
     }
 
 
+def test_a_folder_is_of_one_account(seeded: Desk) -> None:
+    """With another key nothing is asked, and what is there stays; that it is meant has to be said once."""
+    assert export(seeded, "--ids-from", ids(seeded, *SEEDED[:2])).code == 0
+    more = ("--ids-from", ids(seeded, *SEEDED[:4]))
+    before = seeded.sent
+    other = export(seeded, *more, env={"ELEVENLABS_API_KEY": "sk_another"})
+    assert other.code == 2
+    assert "another key" in other.err
+    assert "--another-key" in other.err
+    assert seeded.sent == before
+    assert export(seeded, *more, "--another-key", env={"ELEVENLABS_API_KEY": "sk_another"}).code == 0
+    assert len(versions(seeded)) == 4
+    third = ("--ids-from", ids(seeded, *SEEDED[:5]))
+    assert export(seeded, *third, env={"ELEVENLABS_API_KEY": "sk_another"}).code == 0
+    assert export(seeded, "--ids-from", ids(seeded, *SEEDED[:6])).code == 2
+
+
 def test_verify_tells_of_an_export_at_work(seeded: Desk) -> None:
     """What an export is just writing is no damage: verify says that one is at it."""
     assert export(seeded, "--ids-from", ids(seeded, SEEDED[0])).code == 0
