@@ -91,6 +91,8 @@ class Request:
     """Looks at an answer before it is kept, and raises OperationFailed for one that is not to be."""
     account: str | None = None
     """The account that it goes to, where that is not the operation's."""
+    saves: Save | None = None
+    """Where an answer that is a file is written as it comes; its suffix follows from the type of its content."""
 
 
 @value

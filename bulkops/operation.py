@@ -35,6 +35,11 @@ _ID_MAP: Schema = {"type": "object", "additionalProperties": _ENTITY}
 _OBJECT: Schema = {"type": "object"}
 _COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_OPERATIONS_PER_LINE}
 _DURATION: Schema = {"type": "string", "pattern": r"^([0-9]+\.?[0-9]*|\.[0-9]+)[smhd]$"}
+_PLAIN: Schema = {"type": ["string", "number", "boolean"]}
+_QUERY: Schema = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,11 @@ def json_object(about: str, *, required: bool = False) -> Any:
     return _field(about, _is_object, _OBJECT, required=required, default=None)
 
 
+def query(about: str) -> Any:
+    """Declare an optional field that holds what else is asked: an object of plain values, or of lists of them."""
+    return _field(about, _is_query, _QUERY, required=False, default=None)
+
+
 def whole(about: str, *, default: int) -> Any:
     """Declare a field that holds a whole number from 1 to 100,000."""
     return _field(about, _is_count, _COUNT, required=False, default=default)
@@ -206,6 +216,14 @@ def _is_text(value: Any) -> str | None:
 
 def _is_object(value: Any) -> str | None:
     return None if isinstance(value, dict) else "has to be a JSON object"
+
+
+def _is_query(value: Any) -> str | None:
+    if isinstance(value, dict):
+        parts = [part if isinstance(part, list) else [part] for part in value.values()]
+        if all(isinstance(each, str | int | float) for part in parts for each in part):
+            return None
+    return 'has to be an object of plain values, or of lists of them, such as {"force": true}'
 
 
 def _is_count(value: Any) -> str | None:

@@ -34,9 +34,10 @@ STAMP_LENGTH = 12
 class Doubt:
     """A create of which nobody knows what became. Times are epoch seconds of the server's clock.
 
-    `name` and `body` are what was sent. It was sent after `since` and can have taken effect until `until`; what is
-    not `dated` was sent before anything was heard of the server's clock, so that `since` is only how early it may
-    have been. `sure`: it did take effect. `stamp` is the token at the end of the name, where there is one.
+    `name` and `body` are what was sent, as far as the thing shows it afterwards; what it does not show is `hidden`. It
+    was sent after `since` and can have taken effect until `until`; what is not `dated` was sent before anything was
+    heard of the server's clock, so that `since` is only how early it may have been. `sure`: it did take effect. `stamp`
+    is the token at the end of the name, where there is one.
     """
 
     key: bytes
@@ -49,6 +50,7 @@ class Doubt:
     sure: bool = False
     stamp: str | None = None
     dated: bool = True
+    hidden: Json = None
 
 
 @value
@@ -164,7 +166,10 @@ def reconcile(
         elif name not in claimed.busy:
             called = [row for row in rows if row[listing.name_field] == name]
             for group, candidates in (yield from _told_apart(listing, namesakes, called, claimed)):
-                found |= _judge(group, candidates, young)
+                if candidates and not all(equal(doubt.hidden, group[0].hidden) for doubt in group):
+                    found |= _judge_alike(group, candidates, young)
+                else:
+                    found |= _judge(group, candidates, young)
     return Findings(found, young.newest_first)
 
 
@@ -213,7 +218,8 @@ def _told_apart(
 ) -> Generator[Request | Claims, Reply | Claimed, list[tuple[list[Doubt], list[_Candidate]]]]:
     """Return the doubts of one name in groups of equal bodies, with what could be theirs.
 
-    Only where there are several bodies, or things of the name can be those of others, is each thing looked at; it
+    Only where there are several bodies, things of the name can be those of others, or nothing tells how old they are,
+    is each thing looked at; it
     belongs to the body that says the most of it.
     """
     groups: list[tuple[list[Doubt], list[_Candidate]]] = []
@@ -227,7 +233,7 @@ def _told_apart(
     for row in rows:
         candidate = _Candidate(row[listing.id_field], created_at(row, listing), row)
         fitting = [place for place in groups if not is_before(place[0], candidate.made)]
-        if fitting and (len(groups) > 1 or claimed.others):
+        if fitting and (len(groups) > 1 or claimed.others or listing.created_field is None):
             whole = yield from _looked_at(listing, candidate.id)
             fitting = [place for place in fitting if carries(whole, place[0][0].body)]
         if fitting:
@@ -298,6 +304,17 @@ def _judge(group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Youn
         return {_of(doubt): Held(reason, evidence) for doubt in group}
     missing = [doubt for doubt in group if _of(doubt) not in theirs]
     return found | _judge_missing(missing, left, evidence)
+
+
+def _judge_alike(group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Young) -> _Found:
+    """Decide about doubts that sent different things under one name, which look alike to who reads the listing."""
+    if not all(may_be_absent(doubt, young) for doubt in group):
+        return {}
+    evidence = _evidence("alike", young, [candidate.id for candidate in candidates])
+    reason = (
+        "several lines make different things of this name, and the API does not show which of them this is"
+    )
+    return {_of(doubt): Held(reason, evidence) for doubt in group}
 
 
 def _matched(group: Iterable[Doubt], candidates: Iterable[_Candidate]) -> dict[tuple[bytes, int], _Candidate]:

@@ -279,15 +279,17 @@ def test_what_has_no_name_or_no_listing_is_held() -> None:
 
 
 def test_a_listing_without_ages_relies_on_what_was_there_before() -> None:
-    """Where rows tell no age, the ids from before the job are left out instead."""
+    """Where rows tell no age, those that the run knows are left out instead, and what is left is looked at."""
     listing = replace(LISTING, created_field=None)
     steps = reconcile(REFERENCE, listing, [doubt("a")])
     next(steps)
     rows = [agent(1, made=NOW - 1000), agent(2, made=NOW - 1000)]
     claims = steps.send(Reply(200, {"agents": rows}, {"x-total-count": "2"}))
     assert claims == Claims("agent", ("agent_1", "agent_2"), by_name=True)
+    look = steps.send(Claimed(owned=frozenset({"agent_1"})))
+    assert isinstance(look, Request)
     with pytest.raises(StopIteration) as end:
-        steps.send(Claimed(owned=frozenset({"agent_1"})))
+        steps.send(Reply(200, doubt("a").body))
     assert told({"a": end.value.value.of[b"a", 0]}) == {"a": "agent_2"}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bulkops.api import live_answers as answers
 from bulkops.api import live_requests as requests
+from bulkops.api.live_more import LISTINGS, MORE, TEST_WATCH
 from bulkops.api.live_traps import traps
 from bulkops.api.profile import Cursors, Listing, Tier
 from bulkops.api.reference import REFERENCE
@@ -101,6 +102,7 @@ LIVE = replace(
         # As it is asked for; whether it was so is seen from the rows.
         newest_first=True,
         query=(("sort_by", "created_at"), ("sort_direction", "desc")),
+        stamps=True,
     ),
     agent_delete=replace(REFERENCE.agent_delete, example=None, hears=answers.deleted, blank=True),
     agent_simulate=replace(
@@ -204,6 +206,7 @@ LIVE = replace(
         "conversation": replace(
             REFERENCE.watches["conversation"], endpoint=_CONVERSATION_GET, ready=frozenset({"done"})
         ),
+        "test": TEST_WATCH,
     },
     paging=Cursors(
         cursor="cursor", per_page="page_size", size=100, next_cursor="next_cursor", has_more="has_more"
@@ -227,6 +230,8 @@ LIVE = replace(
         "in": "https://api.in.residency.elevenlabs.io/v1/convai",
         "sg": "https://api.sg.residency.elevenlabs.io/v1/convai",
     },
+    more=MORE,
+    more_listings=LISTINGS,
     refuses=requests.refuses,
     traps=traps,
 )

@@ -12,6 +12,8 @@ from bulkops.api.profile import Refusal
 from bulkops.moments import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkops.model import Json
 
 MODELS = {"e5_mistral_7b": "e5_mistral_7b_instruct"}
@@ -28,18 +30,12 @@ def agent(answer: Json) -> Json:
 
 def agents(answer: Json) -> Json:
     """Tell of each row when its agent was made and changed."""
-    rows = _at(answer, "agents")
-    if not isinstance(rows, list):
-        return answer
-    told = [
-        _beside(
-            row,
-            created_at=in_words(_at(row, "created_at_unix_secs")),
-            updated_at=in_words(_at(row, "updated_at_unix_secs")),
-        )
-        for row in rows
-    ]
-    return {**answer, "agents": told}
+    return _rows(answer, "agents", _agent_row)
+
+
+def _agent_row(row: Json) -> Json:
+    made, changed = _at(row, "created_at_unix_secs"), _at(row, "updated_at_unix_secs")
+    return _beside(row, created_at=in_words(made), updated_at=in_words(changed))
 
 
 def deleted(_answer: Json) -> Json:
@@ -63,6 +59,76 @@ def conversation(answer: Json) -> Json:
 def document(answer: Json) -> Json:
     """Tell the id of a document by our name."""
     return _beside(answer, document_id=_at(answer, "id"))
+
+
+def document_read(answer: Json) -> Json:
+    """Tell the id of a document that is there by our name, and when it was made and changed, in texts."""
+    metadata = _at(answer, "metadata")
+    made, changed = _at(metadata, "created_at_unix_secs"), _at(metadata, "last_updated_at_unix_secs")
+    told = document(answer)
+    return _beside(told, created_at=in_words(made), updated_at=in_words(changed))
+
+
+def documents(answer: Json) -> Json:
+    """Tell the same of each row."""
+    return _rows(answer, "documents", document_read)
+
+
+def tools(answer: Json) -> Json:
+    """Tell of each row what is told of a tool."""
+    return _rows(answer, "tools", tool)
+
+
+def test(answer: Json) -> Json:
+    """Tell the id of a test by its name, and when it was made and changed, in texts."""
+    made, changed = _at(answer, "created_at_unix_secs"), _at(answer, "last_updated_at_unix_secs")
+    return _beside(answer, test_id=_at(answer, "id"), created_at=in_words(made), updated_at=in_words(changed))
+
+
+def tests(answer: Json) -> Json:
+    """Tell the same of each row."""
+    return _rows(answer, "tests", test)
+
+
+def invocation(answer: Json) -> Json:
+    """Tell how far the runs of some tests are in all: pending while one is, and whether all were passed."""
+    runs = _at(answer, "test_runs")
+    if not isinstance(runs, list):
+        return _beside(answer, test_invocation_id=_at(answer, "id"))
+    words = [word.lower() if isinstance(word := _at(run, "status"), str) else "unknown" for run in runs]
+    over = all(word in ("passed", "failed", "cancelled") for word in words)
+    status = (
+        next((word for word in ("failed", "cancelled") if word in words), "passed") if over else "pending"
+    )
+    return _beside(
+        answer,
+        test_invocation_id=_at(answer, "id"),
+        status=status,
+        passed=bool(words) and status == "passed" if over else None,
+    )
+
+
+def without_content(answer: Json) -> Json:
+    """Leave out what was read out of a document: it can be as long as the document is."""
+    return {key: part for key, part in answer.items() if key != "extracted_inner_html"}
+
+
+def without_talk(answer: Json) -> Json:
+    """Leave out what was said in the runs of tests."""
+    runs = [
+        {key: part for key, part in run.items() if key != "agent_responses"} for run in answer["test_runs"]
+    ]
+    return {**answer, "test_runs": runs}
+
+
+def conversations(answer: Json) -> Json:
+    """Tell of each row when its conversation began, in a text, and how long it took."""
+    return _rows(answer, "conversations", _conversation_row)
+
+
+def _conversation_row(row: Json) -> Json:
+    began = in_words(_at(row, "start_time_unix_secs"))
+    return _beside(row, created_at=began, duration_seconds=_at(row, "call_duration_secs"))
 
 
 def index(answer: Json) -> Json:
@@ -142,6 +208,11 @@ def _wrong(row: Json) -> str | None:
     # That it is the body goes without saying.
     path = ".".join(parts[1:] if len(parts) > 1 and parts[0] == "body" else parts)
     return f"{path}: {message}" if path and message else message or path or None
+
+
+def _rows(answer: Json, name: str, told: Callable[[Json], Json]) -> Json:
+    rows = _at(answer, name)
+    return {**answer, name: [told(row) for row in rows]} if isinstance(rows, list) else answer
 
 
 def _at(value: Json, name: str) -> Json:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulkops.api.live_answers import MODELS
+from bulkops.api.profile import NOT_IN_API
 from bulkops.errors import OperationFailed
 
 if TYPE_CHECKING:
@@ -13,8 +14,14 @@ if TYPE_CHECKING:
 
     from bulkops.model import Json, Request
 
-NOT_IN_API = "not_in_api"
-"""The code of the failure of what could only be seen once its references were known."""
+_TYPES = {
+    "document.upload": "file",
+    "document.create_text": "text",
+    "document.create_url": "url",
+    "folder.create": "folder",
+}
+"""What a document is called that an endpoint makes."""
+_PAGING = frozenset({"cursor", "page_size"})
 _GET_WITH = frozenset({"GET", "DELETE"})
 """Methods whose parameters stand in the query."""
 _SEED_TOOL = frozenset({"name", "description", "url", "method", "parameters", "headers"})
@@ -24,11 +31,19 @@ _SEED_SIMULATION = ("scenario", "user_messages", "success_criteria")
 def refuses(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     """Yield what of a line cannot be said: a field, and why, with the nearest that can."""
     body = fields.get("body")
+    paging = sorted(_PAGING.intersection(fields.get("query") or ()))
+    if paging:
+        yield "query", f"has `{paging[0]}`, by which pages are read; leave it out"
     if op == "conversation.create" and isinstance(body, dict):
         yield from _refused_conversation(body)
     if op == "agent.simulate" and isinstance(body, dict):
         yield from _refused_simulation(body)
-    if op == "tool.create" and isinstance(body, dict) and "tool_config" in body and "url" in body:
+    if (
+        op in ("tool.create", "tool.update")
+        and isinstance(body, dict)
+        and "tool_config" in body
+        and "url" in body
+    ):
         yield "body", "has `tool_config` beside `url`: give the one or the other way to say it"
 
 
@@ -75,6 +90,29 @@ def _refused_simulation(body: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
 def _is_open(part: Json) -> bool:
     """Tell whether a value is not known yet: what JSON does not have is a reference."""
     return not isinstance(part, str | int | float | bool | dict | list | type(None))
+
+
+def seen_of_document(request: Request) -> tuple[Json, Json]:
+    """Return what the listing of documents tells of what a request has made: neither its text nor its file."""
+    if request.form is not None:
+        sent: dict[str, Json] = dict(request.form.fields)
+        hidden: Json = request.form.path
+    else:
+        sent = hidden = request.body
+    seen = {"type": _TYPES.get(request.endpoint)}
+    folder = sent.get("parent_folder_id")
+    return (seen if folder is None else {**seen, "folder_parent_id": folder}), hidden
+
+
+def seen_of_tool(request: Request) -> tuple[Json, Json]:
+    """Return what is told of a tool: its whole configuration."""
+    rest = {key: part for key, part in request.body.items() if key != "tool_config"}
+    return {"tool_config": request.body.get("tool_config")}, rest
+
+
+def seen_of_test(request: Request) -> tuple[Json, Json]:
+    """Return what is sure to be told of a test: its name."""
+    return {"name": request.body.get("name")}, request.body
 
 
 def index(request: Request) -> Request:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _PROMPT = "conversation_config.agent.prompt"
 _OF_PROMPT = frozenset({"llm", "temperature", "max_tokens", "tool_ids", "knowledge_base"})
 
+_FOUND_BY_NAME = frozenset({"agent.duplicate", "document.create_text", "document.create_url"})
+
 
 def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     """Yield what of a line is likely not to be meant: a field, and why."""
@@ -20,6 +22,8 @@ def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
             "op",
             "simulates by an endpoint whose removal was announced for 31 October 2026: it may answer 404",
         )
+    if op in _FOUND_BY_NAME and not fields.get("name") and not _at(fields, "body").get("name"):
+        yield "op", "gives no `name`, so what it makes could not be found again if its answer were lost"
     where = "set" if op == "agent.clone" else "body"
     body = fields.get(where)
     if op not in ("agent.create", "agent.update", "agent.clone") or not isinstance(body, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from bulkops.model import Effect, Form, Json, Pinned
 
 ENTITY_ID_LENGTH = 120
+NOT_IN_API = "not_in_api"
+"""The code of the failure of what an API cannot be told."""
+_HOLE = re.compile(r"{(\w+)}")
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -44,10 +48,14 @@ class Endpoint:
     makes: str | None = None
     entity: str | None = None
     max_answer: int = 8 * 2**20
+    download: Mapping[str, str] | None = None
+    """Where the answer is a file: the suffixes of its name by the types of content that are taken."""
     asks: Callable[[Request], Request] | None = None
     """From the request of a kind to the one that this API takes; pure. OperationFailed for what it cannot say."""
     hears: Callable[[Json], Json] | None = None
     """From an answer to one that says the same under our names, too; pure, and good for any JSON."""
+    leaves: Callable[[Json], Json] | None = None
+    """From an answer to what of it stands in a result; None where all of it does."""
     blank: bool = False
     """Its answer may be empty, or no object: then it is heard as null."""
 
@@ -59,6 +67,10 @@ class Endpoint:
     def heard(self, answer: Json) -> Json:
         """Return an answer under our names."""
         return answer if self.hears is None else self.hears(answer)
+
+    def kept(self, answer: Json) -> Json:
+        """Return what of an answer, as it is heard, stands in a result."""
+        return answer if self.leaves is None else self.leaves(answer)
 
     def request(
         self,
@@ -92,6 +104,11 @@ class Endpoint:
         if self.asks is not None:
             request = self.asks(request)
         return request if account is None else replace(request, account=account)
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """The names of the ids that its path takes."""
+        return tuple(_HOLE.findall(self.path))
 
     def filled(self, ids: Mapping[str, str]) -> str:
         """Return the path with its holes filled; an id that could not stand in a path fails its operation."""
@@ -252,6 +269,26 @@ class Listing:
     """The order that is documented; None where it has to be learnt from the pages."""
     query: tuple[tuple[str, str], ...] = ()
     """What is asked besides the page."""
+    sent_name: tuple[str, ...] = ("name",)
+    """Where the body of what makes one says its name,"""
+    sent: Callable[[Request], tuple[Json, Json]] | None = None
+    """and how much of that can be seen of the thing afterwards, and how much cannot; None where all of the body can."""
+    stamps: bool = False
+    """Whether a name may end with a token."""
+
+    def name_in(self, request: Request) -> str | None:
+        """Return the name that a request gives to what it makes."""
+        if request.form is not None:
+            found: Json = dict(request.form.fields).get(self.name_field)
+        else:
+            found = request.body
+            for key in self.sent_name:
+                found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, str) else None
+
+    def seen_of(self, request: Request) -> tuple[Json, Json]:
+        """Return what of a request that makes one can be seen of the thing afterwards, and what cannot."""
+        return (request.body, None) if self.sent is None else self.sent(request)
 
     def page(self, paging: Paging, number: int, before: Reply | None = None) -> Request:
         """Return the request for a page, counted from one; `before` is the answer of the page before it."""
@@ -423,24 +460,45 @@ class Profile:
     """So many requests in flight at most, unless the user says so; None where nothing speaks for another number."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The base URLs of the places where data may have to stay, by their names."""
+    more: Mapping[str, Endpoint] = field(default_factory=dict)
+    """Endpoints that not every API has, by the names of the kinds that ask them;"""
+    more_listings: Mapping[str, Listing] = field(default_factory=dict)
+    """and listings."""
     refuses: Callable[[str, Mapping[str, Json]], Iterable[tuple[str, str]]] = _nothing
     """From a kind and the fields of its line to what this API cannot be told: a field, and why."""
     traps: Callable[[str, Mapping[str, Json]], Iterable[tuple[str, str]]] = _nothing
     """The same for what it can be told and is likely not to be meant."""
 
+    def endpoint(self, name: str) -> Endpoint:
+        """Return an endpoint by its name; OperationFailed where this API has none of it."""
+        found = self.more.get(name) or getattr(self, name.replace(".", "_"), None)
+        if not isinstance(found, Endpoint):
+            raise OperationFailed(NOT_IN_API, f"{name} is not in the API that is spoken (--api {self.name})")
+        return found
+
+    def listing(self, name: str) -> Listing:
+        """Return a listing by the name of its endpoint; OperationFailed where this API has none of it."""
+        found = self.listings().get(name)
+        if found is None:
+            raise OperationFailed(NOT_IN_API, f"{name} is not in the API that is spoken (--api {self.name})")
+        return found
+
     def listing_of(self, makes: str | None) -> Listing | None:
         """Return how things of a kind are listed; None where the API has no listing of them."""
-        return self.agent_list if makes == self.agent_list.lists else None
+        if makes == self.agent_list.lists:
+            return self.agent_list
+        return next((each for each in self.more_listings.values() if each.lists == makes), None)
 
     def listings(self) -> dict[str, Listing]:
         """Return every listing by the name of its endpoint."""
-        return {self.agent_list.endpoint.name: self.agent_list}
+        return {self.agent_list.endpoint.name: self.agent_list, **self.more_listings}
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return every endpoint by its name."""
         found = [getattr(self, name) for name in self.__dataclass_fields__]
         plain = [value for value in found if isinstance(value, Endpoint)]
-        return {endpoint.name: endpoint for endpoint in [*plain, self.agent_list.endpoint]}
+        listed = [listing.endpoint for listing in self.listings().values()]
+        return {endpoint.name: endpoint for endpoint in [*plain, *listed, *self.more.values()]}
 
 
 def scaled(tier: Tier, time_scale: float) -> Tier:

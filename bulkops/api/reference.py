@@ -20,6 +20,8 @@ from bulkops.api.profile import (
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from bulkops.model import Json
 
 TRANSCRIPT_LIMIT = 256 * 2**20
@@ -43,6 +45,40 @@ def _refusal(answer: Json) -> Refusal:
     code = detail.get("status") or detail.get("code") or detail.get("type")
     message = detail.get("message") or detail.get("msg") or detail.get("error")
     return Refusal(code if isinstance(code, str) else None, message if isinstance(message, str) else None)
+
+
+_NOTHING = ""
+_LIVE_ONLY = {
+    "agent.duplicate": "agent.clone copies an agent",
+    "conversation.audio": "conversation.export writes the transcript",
+    "conversation.delete": _NOTHING,
+    "conversation.list": "`bulkops listen` hears of conversations as they end",
+    "document.create_text": "document.upload sends a file with the text",
+    "document.create_url": "document.upload sends a file with what stands there",
+    "document.delete": _NOTHING,
+    "document.get": "document.index_status tells of its index",
+    "document.index_delete": _NOTHING,
+    "document.index_quota": _NOTHING,
+    "document.list": "the results of document.upload have what was uploaded",
+    "document.update_file": "document.upload sends it as another document",
+    "folder.create": _NOTHING,
+    "test.create": "agent.simulate runs a scenario",
+    "test.delete": _NOTHING,
+    "test.get": _NOTHING,
+    "test.list": _NOTHING,
+    "test.run": "agent.simulate runs a scenario",
+    "tool.delete": _NOTHING,
+    "tool.get": "the result of tool.create has what was made",
+    "tool.list": "the results of tool.create have what was made",
+    "tool.update": "tool.create makes another tool",
+}
+"""Kinds that the reference has no words for, and the nearest that it has."""
+
+
+def _refuses(op: str, _fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    if (nearest := _LIVE_ONLY.get(op)) is not None:
+        said = f"; the nearest there is: {nearest}" if nearest else ""
+        yield "op", f"is {op}, which the API of the reference does not have, and `--api live` has{said}"
 
 
 _CREATED_AGENT = {
@@ -136,6 +172,7 @@ REFERENCE = Profile(
         one=_AGENT_GET,
         # The order of the rows is not documented.
         created_field="created_at",
+        stamps=True,
     ),
     agent_delete=Endpoint(
         name="agent.delete",
@@ -295,4 +332,5 @@ REFERENCE = Profile(
         "enterprise": Tier("enterprise", None),
     },
     secret_fields=frozenset({"signed_url"}),
+    refuses=_refuses,
 )

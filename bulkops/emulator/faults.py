@@ -32,7 +32,7 @@ LIVE_ENDPOINTS = (
     "conversation.token",
     "document.create_text",
     "document.create_url",
-    "document.create_folder",
+    "folder.create",
     "document.list",
     "document.get",
     "document.content",

@@ -262,6 +262,8 @@ class Doubts:
     async def _as_doubt(self, each: _Open, now: float) -> Doubt:
         """Return what is to be known of a doubt by a listing whose reading begins now."""
         doubtful, key = each.doubtful, each.running.planned.key
+        listing = self._settings.api.listing_of(doubtful.request.makes)
+        seen, hidden = (None, None) if listing is None else listing.seen_of(doubtful.request)
         rows = await self._checkpoint.steps_of(key)
         row = next((row for row in rows if row.number == doubtful.number), None)
         since, dated = self._since(each, row)
@@ -271,7 +273,8 @@ class Doubts:
             key=key,
             number=doubtful.number,
             name=name,
-            body=doubtful.request.body,
+            body=seen,
+            hidden=[doubtful.request.path, hidden],
             since=since,
             until=since + self._settings.attempt_deadline + self._settle,
             dated=dated,

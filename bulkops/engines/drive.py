@@ -261,7 +261,8 @@ class Drive:
     async def _read(self, running: Running, request: Request) -> Reply:
         planned = running.planned
         account = request.account or running.account
-        attempt = Attempt(request, account, planned.key, 0, Life(Effect.READ))
+        sink = None if request.saves is None else _Written(self.files, planned.key, request.saves)
+        attempt = Attempt(request, account, planned.key, 0, Life(Effect.READ), sink=sink)
         if request.pinned is not None:
             if request.account is None and planned.line.account is not None:
                 # Rows that share an answer may be of several accounts.
@@ -321,13 +322,13 @@ class Drive:
         return Reply(200, heard.json or {}, heard.headers)
 
     def _stamped(self, running: Running, request: Request, number: int, row: StepRow | None) -> Request:
-        """Return a request whose thing has a name that ends with its stamp, where the API lists such things.
+        """Return a request whose thing has a name that ends with its stamp, where that may be.
 
         What an earlier run sent without a stamp stays as it was.
         """
         listing = self.api.listing_of(request.makes)
         name = sent_name(self.api, request)
-        if listing is None or name is None or self.stamp is None:
+        if listing is None or not listing.stamps or name is None or self.stamp is None:
             return request
         if row is not None and row.request == request_digest(request):
             return request
@@ -338,6 +339,24 @@ class Drive:
         self._let_go(running)
         passed = running.operation.passed(self.api, result)
         return _outcome(running, _DONE, result=result, passed=passed)
+
+
+class _Written:
+    """Writes an answer that is a file as an output file of its operation."""
+
+    def __init__(self, files: Files, key: bytes, save: Save) -> None:
+        self._files = files
+        self._key = key
+        self._save = save
+
+    async def begin(self, suffix: str) -> None:
+        """See `Sink.begin`."""
+        await self._files.discard(self._key)
+        self._save = replace(self._save, suffix=suffix)
+
+    async def write(self, data: bytes) -> None:
+        """See `Sink.write`."""
+        await self._files.append(self._key, replace(self._save, data=data))
 
 
 def _next_step(running: Running) -> Step:
@@ -389,9 +408,9 @@ def _own(running: Running, request: Request, entity: str | None) -> None:
 
 
 def sent_name(api: Profile, request: Request) -> str | None:
-    """Return the name that a request gives to what it makes."""
-    name = request.body.get(api.name_field) if isinstance(request.body, dict) else None
-    return name if isinstance(name, str) else None
+    """Return the name that a request gives to what it makes; None where the API does not list such things."""
+    listing = api.listing_of(request.makes)
+    return None if listing is None else listing.name_in(request)
 
 
 def _remembered_doubt(

@@ -34,7 +34,8 @@ CONTENT = b"content"
 class Directory:
     """The things of each account by kind and name. Who finds none is the only one to make it, until that has ended.
 
-    Agents are listed. Documents cannot be: those are known that this run has uploaded, and those of `earlier` runs.
+    Agents are listed. Of documents no listing tells the content: those are known that this run has uploaded, and those
+    of `earlier` runs.
     `account` is that of the run, whose results do not name it.
     """
 
@@ -130,7 +131,7 @@ class Directory:
             return
         body = request.body if isinstance(request.body, dict) else {}
         name = body.get(self._api.name_field)
-        if request.endpoint == self._api.agent_create.name and made is not None:
+        if request.makes == kind and made is not None:
             self._put(account, names, made, name)
         elif request.endpoint == self._api.agent_update.name and isinstance(name, str):
             entity = request.path.rpartition("/")[2]
@@ -165,11 +166,10 @@ class Directory:
     async def _names(self, account: str, kind: str) -> dict[str, list[Json]]:
         async with self._reading:
             if (account, kind) not in self._known:
-                listing = self._api.listing_of(kind)
-                if listing is None:
-                    self._known[account, kind] = await self._uploaded(account)
+                if kind == self._api.agent_list.lists:
+                    self._known[account, kind] = await self._listed(account, self._api.agent_list)
                 else:
-                    self._known[account, kind] = await self._listed(account, listing)
+                    self._known[account, kind] = await self._uploaded(account)
         return self._known[account, kind]
 
     async def _uploaded(self, account: str) -> dict[str, list[Json]]:

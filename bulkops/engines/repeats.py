@@ -165,7 +165,10 @@ class Repeats:
         record = orjson.loads(row.record)
         made = next(one["kind"] for one in record["created"] if one["id"] == entity)
         endpoints = self._settings.api.endpoints()
-        endpoint = next(name for name, one in endpoints.items() if one.makes == made)
+        # Several kinds may make such things; one that is not called as its endpoint asks the first of them.
+        of_kind = endpoints.get(row.kind)
+        asked = of_kind is not None and of_kind.makes == made
+        endpoint = row.kind if asked else next(name for name, one in endpoints.items() if one.makes == made)
         ended = datetime.fromisoformat(record["ended_at"]).timestamp()
         now = self._clock.now(record.get("account") or self._settings.account.name)
         since = 0.0 if now is None else now - (time.time() - ended) - self._settings.attempt_deadline

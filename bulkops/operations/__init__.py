@@ -1,4 +1,4 @@
-"""What can be done: one file per kind. The folder is the registry: a new file is a new kind."""
+"""What can be done: a file for a kind, or for several that are one request each. The folder is the registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _found() -> dict[str, type[Operation]]:
                 and value.__module__ == module.__name__
             ):
                 kinds[value.kind] = value
-    return kinds
+    return dict(sorted(kinds.items()))
 
 
 KINDS: Mapping[str, type[Operation]] = MappingProxyType(_found())

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bulkops.operation import Operation, json_object
+from bulkops.asked import Asked
+from bulkops.operation import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulkops.api.profile import Profile
     from bulkops.model import Json
-    from bulkops.operation import Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateConversation(Operation):
+class CreateConversation(Asked):
     """Create a conversation and hear the signed URL to join it (API reference, Create Conversation).
 
     The URL is a credential: it stands in `results.jsonl` and the checkpoint, and nowhere else.
@@ -30,8 +29,3 @@ class CreateConversation(Operation):
     }
 
     body: Json = json_object("the conversation, as the API wants it", required=True)
-
-    def steps(self, api: Profile) -> Steps:
-        """See `Operation.steps`."""
-        created = yield api.conversation_create.request(self.body)
-        return dict(created.json)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import mimetypes
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bulkops.model import Find, Form
+from bulkops.model import Find
 from bulkops.operation import TEXT, Operation, checked, duration, seconds, text, upload
 from bulkops.polling import indexed
+from bulkops.uploading import file_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from bulkops.model import Json
     from bulkops.operation import Steps
 
-# What Python's table lacks and knowledge bases hold; the rest is sent as plain bytes.
-_MORE_TYPES = {
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".rst": "text/x-rst",
-    ".jsonl": "application/jsonl",
-}
 _WAYS = ("create", "skip")
 
 
@@ -37,12 +30,6 @@ def _is_index(value: Any) -> str | None:
     ):
         return None
     return 'has to name the embedding model, such as {"model": "e5_mistral_7b"}'
-
-
-def content_type(path: str) -> str:
-    """Return the content type of a file by the end of its name."""
-    suffix = PurePath(path).suffix.lower()
-    return _MORE_TYPES.get(suffix) or mimetypes.types_map.get(suffix) or "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +71,7 @@ class UploadDocument(Operation):
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
-        file_name = PurePath(self.file).name
-        form = Form(
-            fields=((api.upload_name_field, self.name or file_name),),
-            file_field=api.upload_file_field,
-            path=self.file,
-            file_name=file_name,
-            content_type=content_type(self.file),
-        )
+        form = file_form(api, self.file, (api.upload_name_field, self.name or PurePath(self.file).name))
         known: dict[str, Json] = {}
         if self.if_exists == "skip":
             looked = yield Find("document", form.fields[0][1], api.document_upload.name, self.file)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bulkops.operation import Operation, json_object
+from bulkops.asked import Asked
+from bulkops.operation import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulkops.api.profile import Profile
     from bulkops.model import Json
-    from bulkops.operation import Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateTool(Operation):
+class CreateTool(Asked):
     """Create a webhook tool from `body`, which is sent as it stands (API reference, Create Webhook Tool)."""
 
     kind: ClassVar[str] = "tool.create"
@@ -38,8 +37,3 @@ class CreateTool(Operation):
     }
 
     body: Json = json_object("the tool, as the API wants it", required=True)
-
-    def steps(self, api: Profile) -> Steps:
-        """See `Operation.steps`."""
-        created = yield api.tool_create.request(self.body)
-        return dict(created.json)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bulkops.model import Save
 
-FOLDERS = ("lists", "transcripts")
+FOLDERS = ("lists", "transcripts", "audio")
 MOST_KEPT = 16 * 2**20
 """So many bytes, of all operations together, are kept in memory until their operation ends.
 

@@ -82,8 +82,9 @@ def deletes_words(plan: Plan) -> str:
     """Return what people are told about what is left to delete: how much, and the first of it."""
     number = plan.deletes
     names = ", ".join(shown(name) for name in plan.deleted)
-    agents = f"{number:,} agent{'' if number == 1 else 's'}"
-    return f"{agents} ({names}{', …' if number > len(plan.deleted) else ''})"
+    thing = next(iter(plan.deleted_kinds)) if len(plan.deleted_kinds) == 1 else "thing"
+    plural = "" if number == 1 else "es" if thing.endswith("x") else "s"
+    return f"{number:,} {thing}{plural} ({names}{', …' if number > len(plan.deleted) else ''})"
 
 
 def named(line_id: str | None, index: int, count: int) -> str | None:
@@ -145,6 +146,7 @@ class Plan:
     deletes: int = 0
     """How many operations are left that delete something."""
     deleted: list[str] = field(default_factory=list)
+    deleted_kinds: set[str] = field(default_factory=set)
     """The first of what they delete: ids, or those of the lines that will know them."""
     largest_upload: int = 0
     course: Course = field(default_factory=Course)
@@ -275,6 +277,7 @@ class Plan:
     def note_deletes(self, line: Line, number: int) -> None:
         """Note that so many operations of a line are left that delete something."""
         self.deletes += number
+        self.deleted_kinds.add((line.kind.deletes or "").removesuffix("_id"))
         if len(self.deleted) < MOST_DELETES_TOLD:
             name = line.fields.get(line.kind.deletes or "")
             self.deleted.append(name if isinstance(name, str) else line.id or f"line {line.number}")
@@ -300,6 +303,7 @@ class Plan:
         self.unnamed = False
         self.lines = self.upload_bytes = self.edited = self.deletes = 0
         self.deleted.clear()
+        self.deleted_kinds.clear()
         self.course = Course()
         self.duplicates = Duplicates() if self.selection.closely else None
         for counts in (self.lines_by_kind, self.requests_by_kind, self.requests_by_endpoint, self.awaited):

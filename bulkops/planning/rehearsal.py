@@ -90,7 +90,11 @@ def _drive(api: Profile, operation: Operation, *, there: bool) -> Rehearsal:
             counts[step.endpoint] += 1
         elif isinstance(step, Await):
             awaited[step.what] += LEAST_LOOKS
-        elif isinstance(step, Find) and (listing := api.listing_of(step.kind)) is not None:
+        elif (
+            isinstance(step, Find)
+            and step.file is None
+            and (listing := api.listing_of(step.kind)) is not None
+        ):
             listed.append(listing.endpoint.name)
     requests, looks, shares, befores = (counts.total() for counts in (asked, awaited, shared, before))
     return Rehearsal(

@@ -28,6 +28,16 @@ class Gate:
     """Why the body could not be produced, when that was our side's fault."""
 
 
+class Sink(Protocol):
+    """Where an answer that is a file is written as it comes; each attempt begins it anew."""
+
+    async def begin(self, suffix: str) -> None:
+        """Begin a file with this suffix, in place of one that was begun before."""
+
+    async def write(self, data: bytes) -> None:
+        """Add to it."""
+
+
 @value
 class Attempt:
     """One attempt at one request.
@@ -42,6 +52,8 @@ class Attempt:
     life: Life
     digest: bytes = b""
     gate: Gate = field(default_factory=Gate)
+    sink: Sink | None = None
+    """Where an answer that is a file is written; None for all others."""
 
 
 @dataclass(slots=True)

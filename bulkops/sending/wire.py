@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Endpoint, Profile
     from bulkops.model import Json, Request
-    from bulkops.sending.attempt import Attempt, Gate
+    from bulkops.sending.attempt import Attempt, Gate, Sink
     from bulkops.settings import Account, Settings
 
 CONNECT_TIMEOUT = 15.0
@@ -96,6 +96,8 @@ class Wire:
         except httpx.TransportError as error:
             return self._broken(attempt, error)
         try:
+            if attempt.sink is not None and 200 <= response.status_code < 300:
+                return await self._written(attempt, attempt.sink, response)
             answer = await _read(response, request.max_answer)
             if gate.trouble is not None and not 200 <= response.status_code < 300:
                 raise gate.trouble
@@ -105,6 +107,43 @@ class Wire:
         finally:
             await response.aclose()
         return heard
+
+    async def _written(self, attempt: Attempt, sink: Sink, response: httpx.Response) -> Heard:
+        """Write an answer that is a file as it comes; what is heard of it is its type and its size."""
+        headers = _headers(response)
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        endpoint = self._endpoints[attempt.request.endpoint]
+        suffix = (endpoint.download or {}).get(kind)
+        size, trouble = 0, ""
+        if suffix is None:
+            trouble = f"the answer is of the type {kind!r:.80}, which is not taken"
+        else:
+            await sink.begin(suffix)
+            stream = response.stream
+            assert isinstance(stream, httpx.AsyncByteStream)
+            try:
+                async for part in stream:
+                    size += len(part)
+                    if size > attempt.request.max_answer:
+                        trouble = f"the answer is larger than {attempt.request.max_answer} bytes"
+                        break
+                    await sink.write(part)
+            except httpx.TransportError as error:
+                trouble = f"the answer was cut: {error}"
+            if not size:
+                trouble = trouble or "the answer is empty"
+        return Heard(
+            end=Answered(
+                response.status_code,
+                readable=not trouble,
+                oversized=size > attempt.request.max_answer,
+            ),
+            life=attempt.life,
+            json={"content_type": kind, "bytes": size},
+            headers=headers,
+            reason=trouble,
+            request_id=headers.get(self._api.request_id_header),
+        )
 
     def _message(self, attempt: Attempt, body: _Body) -> httpx.Request:
         request = attempt.request
@@ -137,9 +176,7 @@ class Wire:
         return text
 
     def _heard(self, attempt: Attempt, response: httpx.Response, answer: _Answer) -> Heard:
-        headers = {
-            name.decode("latin-1").lower(): text.decode("latin-1") for name, text in response.headers.raw
-        }
+        headers = _headers(response)
         status = response.status_code
         withheld = not attempt.gate.passed
         request_id = headers.get(self._api.request_id_header)
@@ -186,6 +223,10 @@ class Wire:
             request_id=request_id,
             entity=entity if named else None,
         )
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in response.headers.raw}
 
 
 @lru_cache(maxsize=1024)

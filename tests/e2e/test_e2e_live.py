@@ -114,3 +114,69 @@ def test_an_export_of_live_conversations(desk_at: Callable[..., Desk]) -> None:
         assert row["created_at"] is not None
         assert row["duration_seconds"] is not None
         assert row["transcript"]
+
+
+TEXT = {"text": "Refunds. " * 90, "name": "T"}
+GOOD, BAD = ({"tests": [{"test_id": f"${{ref:{name}#test_id}}"}]} for name in ("good", "bad"))
+DOC, WEB, FOLDER = "${ref:text#document_id}", "${ref:web#document_id}", "${ref:folder#document_id}"
+INDEX = "${ref:index#index_id}"
+ONE_BY_ONE = [
+    {"op": "folder.create", "id": "folder", "body": {"name": "Handbook"}},
+    {"op": "document.create_text", "id": "text", "body": {**TEXT, "parent_folder_id": FOLDER}},
+    {"op": "document.create_url", "id": "web", "body": {"url": "https://example.com", "name": "W"}},
+    {"op": "document.upload", "id": "file", "file": "doc.txt"},
+    {"op": "document.index", "id": "index", "document_id": DOC, "model": "e5_mistral_7b"},
+    {"op": "document.index_quota", "id": "quota", "needs": ["index"]},
+    {"op": "document.index_delete", "id": "unindexed", "document_id": DOC, "index_id": INDEX, "needs": ["quota"]},
+    {"op": "document.update_file", "id": "refiled", "document_id": "${ref:file#document_id}", "file": "new.txt"},
+    {"op": "document.get", "id": "read", "document_id": "${ref:file#document_id}", "needs": ["refiled"]},
+    {"op": "document.list", "id": "urls", "query": {"types": ["url"]}, "needs": ["web"]},
+    {"op": "document.delete", "id": "unwebbed", "document_id": WEB, "needs": ["urls"]},
+    {"op": "document.delete", "id": "again", "document_id": WEB, "needs": ["unwebbed"]},
+    {"op": "document.delete", "id": "emptied", "document_id": FOLDER, "query": {"force": True}, "needs": ["unindexed"]},
+    {"op": "tool.create", "id": "tool", "body": TOOL},
+    {"op": "tool.update", "id": "retooled", "tool_id": "${ref:tool#tool_id}", "body": {**TOOL, "name": "u"}},
+    {"op": "tool.get", "id": "gotten", "tool_id": "${ref:tool#tool_id}", "needs": ["retooled"]},
+    {"op": "tool.list", "id": "tools", "needs": ["retooled"]},
+    {"op": "tool.delete", "id": "untooled", "tool_id": "${ref:tool#tool_id}", "needs": ["gotten", "tools"]},
+    {"op": "conversation.list", "id": "calls"},
+    {"op": "conversation.audio", "id": "audio", "conversation_id": "conv_seed_0001"},
+    {"op": "conversation.delete", "id": "hushed", "conversation_id": "conv_seed_0002", "needs": ["calls"]},
+    {"op": "agent.duplicate", "id": "twin", "agent_id": "agent_seed_0001", "name": "Twin"},
+    {"op": "test.create", "id": "good", "body": {"type": "simulation", "name": "g", "success_conditions": ["Greets"]}},
+    {"op": "test.create", "id": "bad", "body": {"type": "simulation", "name": "b", "success_conditions": ["Fail"]}},
+    {"op": "test.run", "id": "passes", "agent_id": "agent_seed_0001", "body": GOOD},
+    {"op": "test.run", "id": "fails", "agent_id": "agent_seed_0001", "body": BAD},
+    {"op": "test.get", "id": "test", "test_id": "${ref:good#test_id}"},
+    {"op": "test.list", "id": "tests", "needs": ["good", "bad"]},
+    {"op": "test.delete", "id": "untested", "test_id": "${ref:bad#test_id}", "needs": ["fails", "tests"]},
+]  # fmt: skip
+
+
+def test_everything_one_by_one(desk_at: Callable[..., Desk]) -> None:
+    """Every kind that only the live API has does its work at a live server, and a test that is failed is told."""
+    desk = desk_at(api="live", conversations=3, index_time=0.5, time_scale=20)
+    (desk.folder / "doc.txt").write_text("What a document says. " * 100)
+    (desk.folder / "new.txt").write_text("What it says now. " * 100)
+    job = desk.job(ONE_BY_ONE)
+    ended = desk.run(job, "--api", "live", "--yes")
+    assert ended.code == 8, ended.err
+    assert set(states(job).values()) == {"done"}
+    rows = {row["id"]: row["result"] for row in results(job)}
+    assert rows["quota"]["total_used_bytes"] > 0
+    assert (rows["read"]["filename"], "extracted_inner_html" in rows["read"]) == ("new.txt", False)
+    assert (rows["urls"]["count"], rows["again"]["gone"]) == (1, True)
+    assert rows["gotten"]["name"] == "u"
+    assert (rows["tools"]["count"], rows["tests"]["count"]) == (1, 2)
+    assert (rows["passes"]["status"], rows["fails"]["status"]) == ("passed", "failed")
+    audio = desk.folder / "job.run" / "audio" / "conv_seed_0001.mp3"
+    assert audio.stat().st_size == rows["audio"]["bytes"] > 0
+    assert audio.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_reference_refuses_them_before_anything_is_sent(desk: Desk) -> None:
+    """A kind that only the live API has is refused with the nearest that the reference has."""
+    refused = desk.run(desk.job([{"op": "document.create_text", "body": {"text": "t", "name": "n"}}]))
+    assert (refused.code, desk.sent) == (2, 0)
+    assert "line 1: `op` is document.create_text" in refused.err
+    assert "document.upload" in refused.err

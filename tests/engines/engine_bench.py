@@ -21,12 +21,14 @@ import anyio
 import orjson
 from starlette.datastructures import QueryParams
 
-from bulkops.api import REFERENCE, Tier
+from bulkops.api import LIVE, REFERENCE, Tier
 from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.closing import Closing
-from bulkops.emulator.answers import Refusal
+from bulkops.emulator.answers import Answer, Refusal
 from bulkops.emulator.endpoints import Call
-from bulkops.emulator.routes import find_endpoint
+from bulkops.emulator.live.refusing import refused
+from bulkops.emulator.live.routes import ROUTES as LIVE_ROUTES
+from bulkops.emulator.routes import ROUTES, find_endpoint
 from bulkops.emulator.upload import Upload
 from bulkops.emulator.world import World
 from bulkops.engines import doubts, feeding, repeats
@@ -53,7 +55,7 @@ from bulkops.settings import Account, Secret, Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from bulkops.emulator.answers import Answer
+    from bulkops.api import Profile
     from bulkops.engines.asking import Ask
     from bulkops.engines.watching import Budget
     from bulkops.errors import Stop
@@ -87,6 +89,7 @@ class Server:
     times: list[tuple[float, str, str]] = field(default_factory=list)
     named: KnownIds = field(default_factory=KnownIds)
     before_effect: Callable[[Request], None] = lambda _request: None
+    api: Profile = REFERENCE
     world: World = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,11 +114,16 @@ class Server:
             await anyio.sleep(self.latency / 2 + self.delay(request))
         finally:
             self.flying -= 1
-        return _heard(attempt, answer, self.named)
+        if attempt.sink is not None and answer.status == 200:
+            await attempt.sink.begin(".mp3")
+            await attempt.sink.write(answer.body)
+            answer = Answer(200, {"content_type": "audio/mpeg", "bytes": len(answer.body)}, answer.headers)
+        return _heard(attempt, answer, self.named, self.api)
 
     def _answer(self, request: Request) -> Answer:
         try:
-            endpoint, entity = find_endpoint(request.method, request.path.removeprefix("/"))
+            routes = LIVE_ROUTES if self.api is LIVE else ROUTES
+            endpoint, entity = find_endpoint(request.method, request.path.removeprefix("/"), routes)
             payload: bytes | Upload = orjson.dumps(request.body)
             if request.form is not None:
                 try:
@@ -123,28 +131,29 @@ class Server:
                 except FileNotFoundError as error:
                     raise OperationFailed("no_file", f"{request.form.path} cannot be read") from error
                 digest = hashlib.sha256(content).hexdigest()
-                payload = Upload(dict(request.form.fields), len(content), digest)
+                payload = Upload(dict(request.form.fields), len(content), digest, request.form.file_name)
             now = anyio.current_time()
             return endpoint.act(
                 Call(self.world, entity, payload, QueryParams(dict(request.query)), now, 0, lambda _id: False)
             )
         except Refusal as refusal:
-            return refusal.answer
+            return refused("", refusal) if self.api is LIVE else refusal.answer
 
     def effects(self, kind: str) -> list[str]:
         """Return the names of what was made of a kind, in order."""
         return [effect.name for effect in self.world.effects if effect.kind == kind]
 
 
-def _heard(attempt: Attempt, answer: Answer, known: KnownIds) -> Heard:
-    json = orjson.loads(orjson.dumps(answer.body))
+def _heard(attempt: Attempt, answer: Answer, known: KnownIds, api: Profile) -> Heard:
+    json = orjson.loads(orjson.dumps(None if answer.body == b"" else answer.body))
     headers = {name.lower(): value for name, value in answer.headers.items()}
     headers["date"] = formatdate(EPOCH + anyio.current_time(), usegmt=True)
     if not 200 <= answer.status < 300:
-        code, message, _ = REFERENCE.refusal(json)
+        code, message, _ = api.refusal(json)
         return Heard(
             Answered(answer.status), attempt.life, headers=headers, reason=message or "HTTP", code=code
         )
+    json = api.endpoints()[attempt.request.endpoint].heard(json)
     entity = json.get(attempt.request.entity) if attempt.request.entity else None
     named = attempt.request.entity is None or entity is not None
     repeated = attempt.request.effect is Effect.CREATE and entity is not None and not known.add(entity)
@@ -235,7 +244,10 @@ class Run:
 class Job:
     """One job with its checkpoint in memory; `run` may be called again and again."""
 
-    def __init__(self, folder: Path, lines: Iterable[Mapping[str, Any]], **given: Any) -> None:
+    def __init__(
+        self, folder: Path, lines: Iterable[Mapping[str, Any]], api: Profile = REFERENCE, **given: Any
+    ) -> None:
+        self.api = api
         self.path = folder / "job.jsonl"
         self.base: Path | None = None
         self.checkpoint = MemoryCheckpoint()
@@ -258,13 +270,13 @@ class Job:
     ) -> AsyncIterator[Run]:
         """Prepare a run; `run.engine.run` is to be called in the block, as `run` does."""
         account = Account("default", "http://127.0.0.1", Secret("k"), Tier("none", 10**6))
-        known = Settings(api=REFERENCE, **{"account": account, **self.given, **settings})
+        known = Settings(**{"api": self.api, "account": account, **self.given, **settings})
         with ExitStack() as stack:
             for module in (feeding, repeats, doubts):
                 stack.enter_context(mock.patch.object(module, "to_thread", _NoThread))
             job = stack.enter_context(JobFile.open(self.path))
             plan = make_plan(
-                job, api=REFERENCE, environ={}, reader=self.checkpoint.reader(), selection=selection
+                job, api=self.api, environ={}, reader=self.checkpoint.reader(), selection=selection
             )
             report = Report(totals=plan.operations, started=0.0)
             for (kind, state), count in plan.states.items():
@@ -295,12 +307,12 @@ class Job:
         async with self.running(server, selection, **more) as run:
             pins = Pinboard(self.checkpoint, run.sender)
             drive = Drive(
-                REFERENCE,
+                self.api,
                 run.sender,
                 run.files,
                 pins,
                 reads_before=run.plan.selection.before,
-                directory=Directory(REFERENCE, run.sender, self.checkpoint, "default"),
+                directory=Directory(self.api, run.sender, self.checkpoint, "default"),
             )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from bulkops.api import PROFILES
+from bulkops.api import LIVE, REFERENCE
 from bulkops.jobfile import Header, RawLine, parse_line
 from bulkops.model import Effect, Request
 from bulkops.operation import fields_of
@@ -27,8 +27,20 @@ THE_REFERENCE = {
     "document.index", "document.index_status", "tool.create",
 }  # fmt: skip
 
-each_api = pytest.mark.parametrize("api", PROFILES.values(), ids=PROFILES)
+THE_LIVE_API = THE_REFERENCE | {
+    "agent.duplicate", "conversation.audio", "conversation.delete", "conversation.list", "document.create_text",
+    "document.create_url", "document.delete", "document.get", "document.index_delete", "document.index_quota",
+    "document.list", "document.update_file", "folder.create", "test.create", "test.delete", "test.get", "test.list",
+    "test.run", "tool.delete", "tool.get", "tool.list", "tool.update",
+}  # fmt: skip
+
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+SPOKEN = [
+    (api, KINDS[op]) for api, ops in ((REFERENCE, THE_REFERENCE), (LIVE, THE_LIVE_API)) for op in sorted(ops)
+]
+every_kind_of_each_api = pytest.mark.parametrize(
+    ("api", "kind"), SPOKEN, ids=[f"{kind.kind}-{api.name}" for api, kind in SPOKEN]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +61,19 @@ def operation_of(kind: type[Operation], folder: Path, api: Profile) -> Operation
     return parse_line(raw, Header(), {}, folder).operation(lambda _ref: None, 1)
 
 
-def test_the_folder_holds_the_kinds_of_the_reference() -> None:
-    """Every kind that can be done with the API reference is there, under its name."""
-    assert set(KINDS) == THE_REFERENCE
+def test_the_folder_holds_the_kinds_of_each_api() -> None:
+    """Every kind that can be done with the API reference, or the live API, is there under its name."""
+    assert set(KINDS) == THE_LIVE_API
+
+
+@every_kind
+def test_an_api_refuses_what_it_does_not_have(kind: type[Operation]) -> None:
+    """What the reference has no endpoint for is refused by its plan, and the reason names the API that has one."""
+    fields = {key: value for key, value in kind.example.items() if key != "op"}
+    refused = [why for field, why in REFERENCE.refuses(kind.kind, fields) if field == "op"]
+    assert bool(refused) == (kind.kind not in THE_REFERENCE)
+    assert all("--api live" in why for why in refused)
+    assert not any(field == "op" for field, _ in LIVE.refuses(kind.kind, fields))
 
 
 @every_kind
@@ -89,8 +111,7 @@ def rehearsed(
         return steps, replies, end.value
 
 
-@each_api
-@every_kind
+@every_kind_of_each_api
 def test_the_documented_answers_carry_it_to_its_end(
     kind: type[Operation], api: Profile, tmp_path: Path
 ) -> None:
@@ -103,8 +124,7 @@ def test_the_documented_answers_carry_it_to_its_end(
     assert {step.endpoint for step in steps if isinstance(step, Request)} <= set(api.endpoints())
 
 
-@each_api
-@every_kind
+@every_kind_of_each_api
 def test_any_number_of_remembered_replies_leads_to_the_same_end(
     kind: type[Operation], api: Profile, tmp_path: Path
 ) -> None:
@@ -114,8 +134,7 @@ def test_any_number_of_remembered_replies_leads_to_the_same_end(
         assert rehearsed(operation_of(kind, tmp_path, api), api, replies[:stop]) == (steps, replies, result)
 
 
-@each_api
-@every_kind
+@every_kind_of_each_api
 def test_it_makes_one_thing_before_all_else_that_has_an_effect(
     kind: type[Operation], api: Profile, tmp_path: Path
 ) -> None:

@@ -10,7 +10,8 @@ from bulkops.api import REFERENCE
 from bulkops.errors import OperationFailed, Overdue
 from bulkops.model import Await, Form, Reply, Request
 from bulkops.operations.document_index import IndexDocument
-from bulkops.operations.document_upload import UploadDocument, content_type
+from bulkops.operations.document_upload import UploadDocument
+from bulkops.uploading import content_type
 from tests.operations.steps_doubles import drive, requests
 
 UPLOADED = {"document_id": "doc_1", "name": "guide.md", "status": "processing"}

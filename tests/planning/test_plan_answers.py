@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulkops.api import REFERENCE
+from bulkops.api import LIVE
 from bulkops.model import State
 from bulkops.operations import KINDS
 from bulkops.planning.answers import Answer
@@ -110,4 +110,4 @@ def test_only_listings_tell_nothing_that_they_do_not_name(op: str) -> None:
     """Of every other kind an answer may have more than is documented, and the result has it then."""
     kind: type[Operation] = KINDS[op]
     operation = kind(**{key: value for key, value in kind.example.items() if key not in ("op", "id")})
-    assert Answer(REFERENCE, op, [operation]).may_have("more") is not kind.lists
+    assert Answer(LIVE, op, [operation]).may_have("more") is not kind.lists

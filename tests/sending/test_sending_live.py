@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -130,3 +131,70 @@ def test_a_validation_names_the_field_and_the_request() -> None:
 def test_a_create_that_was_refused_is_not_sent_again(status: int) -> None:
     """No refusal of a create is answered with another attempt; 409 among them, which the vendor's SDK repeats."""
     assert classify(Effect.CREATE, Answered(status)) in (Verdict.REFUSED, Verdict.FORBIDDEN)
+
+
+class Kept:
+    """A sink in memory."""
+
+    def __init__(self) -> None:
+        self.files: list[tuple[str, bytes]] = []
+
+    async def begin(self, suffix: str) -> None:
+        """Begin a file."""
+        self.files = [(suffix, b"")]
+
+    async def write(self, data: bytes) -> None:
+        """Add to it."""
+        suffix, before = self.files[0]
+        self.files = [(suffix, before + data)]
+
+
+AUDIO = LIVE.endpoint("conversation.audio").request(conversation_id="conv_1")
+
+
+def heard_as(text: bytes) -> tuple[Heard, Kept]:
+    """Return what is heard of an answer that is a file, and what was written of it."""
+    sink = Kept()
+
+    async def main() -> Heard:
+        async with raw_server(says(text)) as server, wired(server.base_url, api=LIVE) as wire:
+            return await wire.send(replace(attempt(AUDIO), sink=sink))
+
+    return run(main()), sink
+
+
+def of_type(kind: bytes, body: bytes = b"sound") -> bytes:
+    """Return an answer of a type."""
+    return b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (kind, len(body), body)
+
+
+def test_a_file_is_written_under_the_suffix_of_its_type() -> None:
+    """What comes is written as it comes; what is heard is its type and its size."""
+    heard, kept = heard_as(of_type(b"Audio/MPEG; charset=binary"))
+    assert heard.end == Answered(200)
+    assert heard.json == {"content_type": "audio/mpeg", "bytes": 5}
+    assert kept.files == [(".mp3", b"sound")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (of_type(b"text/html"), "type 'text/html'"),
+        (of_type(b"../../etc/passwd"), "which is not taken"),
+        (of_type(b"audio/mpeg", b""), "empty"),
+        (of_type(b"audio/mpeg").replace(b"Length: 5", b"Length: 50"), "cut"),
+    ],
+)
+def test_what_is_no_whole_file_is_unreadable(text: bytes, why: str) -> None:
+    """Another type, nothing at all or a part is no file; the server's words decide no name."""
+    heard, kept = heard_as(text)
+    assert heard.end == Answered(200, readable=False)
+    assert why in heard.reason
+    assert [suffix for suffix, _ in kept.files] in ([], [".mp3"])
+
+
+def test_a_refusal_is_no_file() -> None:
+    """What is refused is heard as any refusal, and nothing is written."""
+    heard, kept = heard_as(answer(orjson.dumps({"detail": {"code": "no_audio", "message": "m"}}), "404 No"))
+    assert (heard.end, heard.code) == (Answered(404), "no_audio")
+    assert kept.files == []

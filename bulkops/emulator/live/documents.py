@@ -54,7 +54,7 @@ def create_folder(call: Call) -> Answer:
     """POST /knowledge-base/folder."""
     body = body_of(call, {"name": str}, {"parent_folder_id": str})
     folder = _folder(call, body.get("parent_folder_id"))
-    return _added(call, "document.create_folder", body["name"], 0, "", type="folder", folder=folder)
+    return _added(call, "folder.create", body["name"], 0, "", type="folder", folder=folder)
 
 
 def listing(call: Call) -> Answer:

@@ -37,7 +37,7 @@ ROUTES: Routes = {
     "knowledge-base/file": {"POST": Endpoint("document.upload", documents.create_file, read_upload)},
     "knowledge-base/text": {"POST": Endpoint("document.create_text", documents.create_text, body)},
     "knowledge-base/url": {"POST": Endpoint("document.create_url", documents.create_url, body)},
-    "knowledge-base/folder": {"POST": Endpoint("document.create_folder", documents.create_folder, body)},
+    "knowledge-base/folder": {"POST": Endpoint("folder.create", documents.create_folder, body)},
     "knowledge-base/bulk-delete": {"POST": Endpoint("document.bulk_delete", documents.bulk_delete, body)},
     "knowledge-base/rag-index": {
         "POST": Endpoint("document.index_batch", indexes.batch, body),
