@@ -110,6 +110,14 @@ def account_names(environ: Mapping[str, str]) -> set[str]:
     return set(_read_file(accounts_path(environ)))
 
 
+def entry_of(name: str, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what the accounts file says of an account, nothing where it has none of that name.
+
+    Raises UsageError when the file cannot be used.
+    """
+    return _read_file(accounts_path(environ)).get(name, {})
+
+
 def find_others(
     api: Profile,
     own: Account,

@@ -180,6 +180,9 @@ class Paging(Protocol):
     def ends(self, reply: Reply) -> bool | None:
         """Tell whether a page says that it is the last; None where pages do not say."""
 
+    def is_page(self, reply: Reply) -> bool:
+        """Tell whether an answer looks like a page of this kind, by what it says beside the rows."""
+
     def last_page(self, answer: Json) -> Reply:
         """Return the reply with this answer that is a whole listing."""
 
@@ -205,6 +208,10 @@ class Pages:
     def ends(self, reply: Reply) -> bool | None:  # noqa: ARG002 - as all pagings
         """See `Paging.ends`."""
         return None
+
+    def is_page(self, reply: Reply) -> bool:
+        """See `Paging.is_page`."""
+        return self.total(reply) is not None
 
     def last_page(self, answer: Json) -> Reply:
         """See `Paging.last_page`."""
@@ -243,6 +250,10 @@ class Cursors:
         if not isinstance(more, bool):
             raise OperationFailed("bad_answer", f"a page of the listing has no `{self.has_more}`")
         return not more
+
+    def is_page(self, reply: Reply) -> bool:
+        """See `Paging.is_page`."""
+        return isinstance(reply.json, dict) and isinstance(reply.json.get(self.has_more), bool)
 
     def last_page(self, answer: Json) -> Reply:
         """See `Paging.last_page`."""
@@ -458,6 +469,9 @@ class Profile:
     """and statuses that always do."""
     in_flight: int | None = None
     """So many requests in flight at most, unless the user says so; None where nothing speaks for another number."""
+    index_used_field: str = "total_used_bytes"
+    index_most_field: str = "total_max_bytes"
+    """Where the quota of indexes tells what they take up and may take up, in bytes."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The base URLs of the places where data may have to stay, by their names."""
     more: Mapping[str, Endpoint] = field(default_factory=dict)

@@ -46,7 +46,7 @@ def _commands() -> Iterator[tuple[tuple[str, ...], Verb]]:
 
 
 def _offer(metavar: str, words: tuple[str, ...] = ()) -> Offer:
-    name = metavar.strip("[]")
+    name = metavar.strip("[]…")
     words = words or {"KIND": tuple(KINDS), "SHELL": tuple(SHELLS)}.get(name, ())
     if words:
         return Offer("words", words)
@@ -61,7 +61,7 @@ def _bash() -> Iterator[str]:
     yield "# Completes bulkops in bash. Written by `bulkops completion bash`; write it anew after an update."
     yield "_bulkops() {"
     yield "    local IFS=$' \\t\\n' word=${COMP_WORDS[COMP_CWORD]} key=${COMP_WORDS[COMP_CWORD-1]}"
-    yield "    local verb=${COMP_WORDS[1]} offer= flags= valued= start=2 place=0 i"
+    yield "    local verb=${COMP_WORDS[1]} offer= flags= valued= more='<nothing>' start=2 place=0 i"
     yield "    local -a places=()"
     # Bash takes --flag=value apart.
     yield "    if [[ $word == = ]]; then word= key+==; elif [[ $key == = ]]; then key=${COMP_WORDS[COMP_CWORD-2]}=; fi"
@@ -95,6 +95,8 @@ def _bash_command(verb: Verb) -> Iterator[str]:
     places = [_bash_offer(_offer(name)) for name, _ in verb.arguments]
     yield f"        flags={_quoted(' '.join([*flags, '--help']))} valued={_quoted(' '.join(valued))}"
     yield f"        places=({' '.join(map(_quoted, places))})"
+    if verb.arguments and verb.arguments[-1][0].endswith("…]"):
+        yield f"        more={_quoted(places[-1])}"
     offered: dict[str, list[str]] = {}
     for option in verb.options:
         if option.takes is not None:
@@ -125,7 +127,7 @@ _BASH_END: Final = r"""
             *) ((place++)) ;;
             esac
         done
-        offer=${places[place]:-<nothing>}
+        offer=${places[place]:-$more}
     fi
     case $offer in
     '<files>') ;; # readline does it
@@ -168,7 +170,7 @@ def _zsh() -> Iterator[str]:
             yield from (f"            {_quoted(spec)} \\" for spec in _zsh_option(option))
         for place, (name, about) in enumerate(verb.arguments, 1):
             colon = "::" if name.startswith("[") else ":"
-            spec = f"{place}{colon}{_zsh_text(about)}:{_zsh_action(_offer(name))}"
+            spec = f"{'*' if name.endswith('…]') else place}{colon}{_zsh_text(about)}:{_zsh_action(_offer(name))}"
             yield f"            {_quoted(spec)} \\"
         yield "            '(-h --help)'{-h,--help}'[its options]' ;;"
     yield "    esac"

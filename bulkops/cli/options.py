@@ -549,6 +549,12 @@ VERBS = {
         "print what completes commands, options and files in a shell",
         (("SHELL", "bash, zsh or fish"),),
     ),
+    "doctor": Verb(
+        "say whether key, server, limits, clock and job files are as they should be; sends three reads at most",
+        (("[JOB…]", "job files to look into"),),
+        options=(API_KEY_FILE, JSON),
+        account_and_pace=ACCOUNT,
+    ),
     "emulate": Verb(
         "start the local server that speaks the API",
         **EMULATOR,

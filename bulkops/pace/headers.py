@@ -82,8 +82,13 @@ def seconds_to_retry(names: RateHeaders, headers: Mapping[str, str], wall: float
     return None if date is None or date <= (now := _sent_at(headers, wall)) else date - now
 
 
+def sent_at(headers: Mapping[str, str]) -> float | None:
+    """Return when an answer was made by the server's clock, in whole epoch seconds; None where it does not say."""
+    return _date(headers.get("date"))
+
+
 def _sent_at(headers: Mapping[str, str], wall: float) -> float:
-    date = _date(headers.get("date"))
+    date = sent_at(headers)
     return wall if date is None else date
 
 
