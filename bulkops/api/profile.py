@@ -469,6 +469,9 @@ class Profile:
     """and statuses that always do."""
     in_flight: int | None = None
     """So many requests in flight at most, unless the user says so; None where nothing speaks for another number."""
+    started_after_query: str = "call_start_after_unix"
+    started_before_query: str = "call_start_before_unix"
+    """What a listing of conversations is bounded by, in whole epoch seconds, whether or not these count themselves."""
     index_used_field: str = "total_used_bytes"
     index_most_field: str = "total_max_bytes"
     """Where the quota of indexes tells what they take up and may take up, in bytes."""

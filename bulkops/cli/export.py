@@ -16,7 +16,7 @@ from bulkops.reporting.text import safe_text
 from bulkops.reporting.words import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bulkops.exporting.catalogue import Day
     from bulkops.exporting.export import Ended, Ran
@@ -95,6 +95,33 @@ class _Asking:
         self._options = options
         self._requests = 0
         self._begun = time.monotonic()
+
+    def listed(self, since: float, until: float, take: Callable[[Sequence[Json]], None], whose: Json) -> int:
+        """Read the API's listing of conversations: see `Asker.listed`."""
+        from bulkops.accounts import find_account
+        from bulkops.bounding import places
+        from bulkops.checkpoint.belonging import check_owned
+        from bulkops.exporting.listing import read_listing
+        from bulkops.pace.places import state_folder
+        from bulkops.settings import Settings
+        from bulkops.told import silent
+
+        asked, api, environ = self._options, orders.profile(self._options), orders.environment()
+        account = find_account(api, orders.wanted(asked), environ, time_scale=asked.time_scale)
+        settings = Settings(
+            api=api,
+            account=account,
+            max_requests=asked.max_requests,
+            max_duration=asked.max_duration,
+            attempt_deadline=asked.timeout,
+            give_up_after=asked.give_up_after,
+            time_scale=asked.time_scale,
+        )
+        check_owned(whose, settings, Path(asked.out), another_key=asked.another_key)
+        kept = places(state_folder(environ), [account], silent)
+        requests = read_listing(settings, kept, since, until, take)
+        self._requests += requests
+        return requests
 
     def __call__(self, job: Path, folder: RunFolder, whose: Json) -> Ran:
         from bulkops.checkpoint.belonging import check_owned

@@ -376,8 +376,8 @@ EXPORT = {
                 takes=str,
                 metavar="SOURCE",
                 several=True,
-                about="where conversations are known from: the spool of listen, a file of ids, a run folder; may be "
-                "repeated",
+                about="where conversations are known from: the spool of listen, a file of ids, a run folder, or "
+                "listing (--api live); may be repeated",
             ),
             Option(
                 "--since",

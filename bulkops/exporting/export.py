@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import orjson
 
 from bulkops.checkpoint.belonging import told_by
 from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import run_lock
-from bulkops.errors import UsageError
+from bulkops.errors import Stop, UsageError
 from bulkops.exporting.asking import Asking
 from bulkops.exporting.catalogue import CATALOGUE, STATE, Catalogue, State
-from bulkops.exporting.gathering import Gathering, check
+from bulkops.exporting.gathering import Gathering, check, is_listing
 from bulkops.exporting.partitions import Written, recover, write_staged
 from bulkops.exporting.window import window
 from bulkops.model import value
@@ -21,7 +22,7 @@ from bulkops.outputs.atomic import atomic_write
 from bulkops.outputs.dataset import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from bulkops.checkpoint.locking import LockWish
@@ -45,6 +46,21 @@ class Ran(NamedTuple):
 
     code: int
     requests: int
+
+
+class Asker(Protocol):
+    """What asks the API."""
+
+    def __call__(self, job: Path, folder: RunFolder, whose: Json, /) -> Ran:
+        """Run a job."""
+
+    def listed(
+        self, since: float, until: float, take: Callable[[Sequence[Json]], None], whose: Json, /
+    ) -> int:
+        """Let `take` have the rows of conversations that began then, some at a time; return how many requests it took.
+
+        Stop where the listing cannot be had whole; what was taken until then is there.
+        """
 
 
 @value
@@ -86,13 +102,13 @@ class Ended:
 
 def export(
     order: Order,
-    ask: Callable[[Path, RunFolder, Json], Ran],
+    ask: Asker,
     note: Callable[[str], None],
     lock: LockWish | None = None,
 ) -> Ended:
     """Export what is wanted and not exported yet, from where the last export stopped.
 
-    `ask` runs a job; it is told whose the exports are, as far as that is known.
+    `ask` is told whose the exports are, as far as that is known.
     Raises UsageError and JobError before anything is sent, Locked when another export is at it.
     """
     state = order.out / STATE
@@ -116,7 +132,10 @@ def export(
             rounds.once()
         if rounds.code in _GOES_ON:
             for source in order.sources:
-                sources.take(source)
+                if not is_listing(source):
+                    sources.take(source)
+            if any(map(is_listing, order.sources)):
+                rounds.list(sources, now, note)
             rounds.write()
             rounds.all(number, note)
         stopped = rounds.code not in _GOES_ON
@@ -139,7 +158,7 @@ class _Rounds:
         catalogue: Catalogue,
         asking: Asking,
         wanted: Window,
-        ask: Callable[[Path, RunFolder, Json], Ran],
+        ask: Asker,
     ) -> None:
         self._order = order
         self._catalogue = catalogue
@@ -165,11 +184,26 @@ class _Rounds:
                 note(f"asking for {first:,} to {asked:,} of {total:,} conversations")
             self.once()
 
+    @property
+    def _whose(self) -> Json:
+        """Whose the exports are, as far as that is known."""
+        told = self._catalogue.meta(_WHOSE)
+        return None if told is None else orjson.loads(told)
+
+    def list(self, sources: Gathering, now: float, note: Callable[[str], None]) -> None:
+        """Note what the API lists; what begins after `now` would shift its pages, and is for the next export."""
+        try:
+            until = min(self._wanted.until, now)
+            take = partial(sources.see_listed, wanted=self._wanted)
+            self.requests += self._ask.listed(self._wanted.listed, until, take, self._whose)
+        except Stop as stop:
+            note(f"the listing of conversations was not read to its end: {stop}")
+            self.code = stop.exit_code
+
     def once(self) -> None:
         """Run the job that stands, and write what it brought."""
         self._catalogue.rest()
-        whose = self._catalogue.meta(_WHOSE)
-        self.code, requests = self._ask(self._asking.job, self._asking.run, whose and orjson.loads(whose))
+        self.code, requests = self._ask(self._asking.job, self._asking.run, self._whose)
         self.requests += requests
         if self.code > _INTERRUPTED:
             # It is to end soon: the next export goes on with the job as it stands.

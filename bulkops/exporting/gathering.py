@@ -1,4 +1,4 @@
-"""Where conversations are seen: in the spool of a webhook, in a file of ids, in an earlier run."""
+"""Where conversations are seen: in the spool of a webhook, in a file of ids, in an earlier run, in the listing."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from bulkops.webhook import spool
 from bulkops.webhook.event import conversation_of, happened_at, is_post_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint.rows import OperationRow
     from bulkops.exporting.catalogue import Catalogue
+    from bulkops.exporting.window import Window
     from bulkops.model import Json
 
 LISTING: Final = "listing"
+CONVERSATIONS: Final = "conversation.list"
+"""The listing of the API that is meant by that."""
 CHECKPOINT: Final = "checkpoint.db"
 _AT_ONCE: Final = 5_000
 _KINDS: Final = "conversation."
@@ -39,14 +42,21 @@ RUN: Final = "run"
 
 def check(named: Path, api: Profile) -> None:
     """Raise UsageError for what is no source."""
-    if named.name == LISTING and not named.exists():
-        raise UsageError(f"--ids-from {LISTING}: the API {api.name!r} has no listing of conversations")
+    if is_listing(named):
+        if CONVERSATIONS not in api.listings():
+            raise UsageError(f"--ids-from {LISTING}: the API {api.name!r} has no listing of conversations")
+        return
     if not named.exists():
         raise UsageError(f"--ids-from: there is no {named}; name a file of ids, a spool or a run folder")
     if named.is_dir() and any(named.iterdir()) and not (_is_run(named) or _is_spool(named)):
         raise UsageError(
             f"--ids-from: {named} is neither the run folder of a job nor a spool of `bulkops listen`"
         )
+
+
+def is_listing(named: Path) -> bool:
+    """Tell whether the API's listing is meant, and no file that is called so."""
+    return str(named) == LISTING and not named.exists()
 
 
 def _is_run(folder: Path) -> bool:
@@ -89,6 +99,20 @@ class Gathering:
         else:
             for file in spool.files(named.resolve(), spool.POST_CALL):
                 self._of_file(file.path)
+
+    def see_listed(self, rows: Iterable[Json], wanted: Window) -> None:
+        """Note the wanted of a listing, durably: it has them all each time, so what is exported is not read again."""
+        listing = self._api.listing(CONVERSATIONS)
+        sights = [
+            Sight(at(row, listing.id_field), Seen.LISTING, moment(at(row, listing.created_field or "")))
+            for row in rows
+        ]
+        with self._catalogue.together():
+            known = (sight for sight in sights if is_entity_id(sight.id) and wanted.holds(sight.created))
+            self._catalogue.see(known, self._now)
+        for sight in sights:
+            if not is_entity_id(sight.id):
+                self._lose(f"the listing has a row with {sight.id!r:.80}, which is no id; it is left out")
 
     def _lose(self, words: str) -> None:
         self.lost += 1

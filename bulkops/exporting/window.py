@@ -24,13 +24,14 @@ class Window:
 
     What was never exported is wanted whatever the lower bound, where that is a watermark's: it came late.
     What was exported is looked at again from `again` on, if it is named again. `watermark` is the name of the one
-    that moves at the end.
+    that moves at the end. `listed`: what began before that is not looked for in a listing.
     """
 
     since: float = -inf
     until: float = inf
     again: float = -inf
     watermark: str | None = None
+    listed: float = -inf
 
     def holds(self, created: float | None) -> bool:
         """Tell whether a conversation that was not exported yet is wanted; an unknown age is."""
@@ -55,7 +56,7 @@ def window(
         begin = -inf if since is None else _moment("--since", since)
         if begin >= end:
             raise UsageError(f"--since {since} is not before --until {until}; there is nothing in between")
-        return Window(begin, end, now - lookback if since is None else begin)
+        return Window(begin, end, now - lookback if since is None else begin, listed=begin)
     name = since.removeprefix(_WATERMARK)
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"--since: {name!r} is no name of a watermark; take letters, digits, `_` and `-`")
@@ -64,6 +65,7 @@ def window(
         until=end,
         again=(now if stands is None else stands) - lookback,
         watermark=None if until is not None else name,
+        listed=-inf if stands is None else stands - lookback,
     )
 
 

@@ -63,3 +63,11 @@ def test_what_is_no_moment_is_refused(since: str | None, until: str | None, word
     """The message names the option, what it was given, and how moments are written."""
     with pytest.raises(UsageError, match=words.replace("[", r"\[")):
         told(since, until)
+
+
+def test_a_listing_is_read_from_where_something_new_may_be() -> None:
+    """From `--since`, from the watermark less the lookback, and whole where there is neither."""
+    assert told("1970-01-02T00:00:00Z").listed == DAY
+    assert told("watermark:nightly", stands=1_000_000.0).listed == 1_000_000 - DAY
+    assert told("watermark:nightly").listed == -inf
+    assert told().listed == -inf
