@@ -93,7 +93,7 @@ def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes] | None, str
     tools = migrate.read_tools(Path(options.tools) if options.tools else None)
     mapped = migrate.read_mapped(id_maps, target)
     api = orders.profile(options)
-    wanted = Wanted(account=source, base_url=options.base_url, rate=options.rate)
+    wanted = Wanted(account=source, base_url=orders.base_url(options), rate=options.rate)
     settings = Settings(api=api, account=find_account(api, wanted, environ))
     kept = places(state_folder(environ), [settings.account], silent)
     found = read_agents(settings, options.agent, kept, {*tools, *mapped})

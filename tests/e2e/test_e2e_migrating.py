@@ -196,6 +196,7 @@ def test_what_is_unmapped_is_listed(desk: Desk) -> None:
         ),
         (("--from", "us", "--to", "eu", "--id-map", "no.csv"), "no.csv"),
         (("--from", "us"), "--to is missing"),
+        (("--from", "us", "--to", "eu", "--api", "live", "--residency", "eu"), "give one of them"),
     ],
 )
 def test_migrations_that_cannot_be_written(desk: Desk, words: tuple[str, ...], message: str) -> None:
