@@ -358,7 +358,9 @@ NEW = {
             NO_INDEX,
             *WRITTEN,
         ),
-        account_and_pace=tuple(option for option in ACCOUNT if option.name in {"api", "base_url", "residency", "rate"}),
+        account_and_pace=tuple(
+            option for option in ACCOUNT if option.name in {"api", "base_url", "residency", "rate"}
+        ),
     ),
 }
 

@@ -22,9 +22,11 @@ from elevenlabs.conversational_ai.knowledge_base.documents.types.documents_get_r
     DocumentsGetResponse_File,
 )
 from elevenlabs.conversational_ai.tests.types.tests_create_request_body import (  # noqa: E402
-    TestsCreateRequestBody_Simulation,
+    TestsCreateRequestBody_Simulation as MakesSimulation,
 )
-from elevenlabs.conversational_ai.tests.types.tests_get_response import TestsGetResponse_Simulation  # noqa: E402
+from elevenlabs.conversational_ai.tests.types.tests_get_response import (  # noqa: E402
+    TestsGetResponse_Simulation as Simulation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,7 @@ MODELS: dict[str, Any] = {
     "tool.update": types.ToolResponseModel,
     "test.create": types.CreateAgentTestResponseModel,
     "test.list": types.GetTestsPageResponseModel,
-    "test.get": TestsGetResponse_Simulation,
+    "test.get": Simulation,
     "test.run": types.GetTestSuiteInvocationResponseModel,
     "test.poll": types.GetTestSuiteInvocationResponseModel,
 }
@@ -189,7 +191,7 @@ INTENTS: dict[str, tuple[Callable[[Any], Any], Request]] = {
     ),
     "test.create": (
         lambda ai: ai.tests.create(
-            request=TestsCreateRequestBody_Simulation(
+            request=MakesSimulation(
                 **{key: part for key, part in KINDS["test.create"].example["body"].items() if key != "type"}
             )
         ),
