@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bulkops.api.live import LIVE
 from bulkops.api.profile import (
+    Batch,
     Cursors,
     Endpoint,
     Listing,
@@ -24,6 +25,7 @@ __all__ = [
     "LIVE",
     "PROFILES",
     "REFERENCE",
+    "Batch",
     "Cursors",
     "Endpoint",
     "Listing",

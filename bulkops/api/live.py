@@ -12,7 +12,7 @@ from bulkops.api import live_answers as answers
 from bulkops.api import live_requests as requests
 from bulkops.api.live_more import LISTINGS, MORE, TEST_WATCH
 from bulkops.api.live_traps import traps
-from bulkops.api.profile import Cursors, Listing, Tier
+from bulkops.api.profile import Batch, Cursors, Endpoint, Listing, Tier
 from bulkops.api.reference import REFERENCE
 from bulkops.model import Effect
 
@@ -65,6 +65,14 @@ _CONVERSATION_GET = replace(
     },
 )
 _INDEX_STATUS = replace(REFERENCE.document_index_status, hears=answers.indexes, example={"indexes": [_INDEX]})
+_INDEX_BATCH = Endpoint(
+    "document.index_batch",
+    "POST",
+    "/knowledge-base/rag-index",
+    # As it is asked here: see `requests.index_batch`.
+    Effect.READ,
+    example={"doc_456": {"status": "success", "data": _INDEX}},
+)
 
 LIVE = replace(
     REFERENCE,
@@ -151,6 +159,7 @@ LIVE = replace(
         example={**_INDEX, "status": "created", "progress_percentage": 0.0},
     ),
     document_index_status=_INDEX_STATUS,
+    document_index_batch=_INDEX_BATCH,
     tool_create=replace(
         REFERENCE.tool_create,
         path="/tools",
@@ -202,6 +211,7 @@ LIVE = replace(
             ready=frozenset({"succeeded"}),
             failed=frozenset({"failed", "rag_limit_exceeded", "document_too_small", "cannot_index_folder"}),
             part=answers.index_of,
+            batch=Batch(_INDEX_BATCH, 100, requests.index_batch, answers.index_in_batch),
         ),
         "conversation": replace(
             REFERENCE.watches["conversation"], endpoint=_CONVERSATION_GET, ready=frozenset({"done"})

@@ -155,9 +155,19 @@ def index_of(observation: Json, model: str) -> Json:
     rows = _at(observation, "indexes")
     if not isinstance(rows, list):
         return observation
-    wanted = MODELS.get(model, model).lower()
-    named = ((row, _at(row, "model")) for row in rows)
-    return next((row for row, name in named if isinstance(name, str) and name.lower() == wanted), {})
+    return next((row for row in rows if _is_of(row, model)), {})
+
+
+def index_in_batch(answer: Json, document_id: str, model: str) -> Json:
+    """Return the index of a document, as `index_of` would; None where that failed, or is of another model.
+
+    There are two statuses: the outer one tells whether the index was found, the inner one how far it is.
+    """
+    end = _at(answer, document_id)
+    found, word = index(_at(end, "data")), _text(_at(end, "status"))
+    if word is None or word.lower() != "success" or not isinstance(found, dict):
+        return None
+    return found if _is_of(found, model) else None
 
 
 def tool(answer: Json) -> Json:
@@ -213,6 +223,11 @@ def _wrong(row: Json) -> str | None:
 def _rows(answer: Json, name: str, told: Callable[[Json], Json]) -> Json:
     rows = _at(answer, name)
     return {**answer, name: [told(row) for row in rows]} if isinstance(rows, list) else answer
+
+
+def _is_of(index: Json, model: str) -> bool:
+    name = _text(_at(index, "model"))
+    return name is not None and name.lower() == MODELS.get(model, model).lower()
 
 
 def _at(value: Json, name: str) -> Json:

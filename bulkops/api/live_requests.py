@@ -10,7 +10,7 @@ from bulkops.api.profile import NOT_IN_API
 from bulkops.errors import OperationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bulkops.model import Json, Request
 
@@ -119,6 +119,17 @@ def index(request: Request) -> Request:
     """Name the model as the service does."""
     model = request.body.get("embedding_model")
     return replace(request, body={"model": MODELS.get(model, model)})
+
+
+def index_batch(document_ids: Sequence[str], model: str) -> Json:
+    """Ask for the indexes of documents with a model, and have none made.
+
+    The endpoint computes what is missing unless it is told not to. Then a look would begin, and the user pay for, an
+    index that was deleted meanwhile; and a lost answer would leave it open whether it did. So it is told not to, for
+    each document: the request is a read, and may be repeated freely.
+    """
+    asked = {"create_if_missing": False, "model": MODELS.get(model, model)}
+    return {"items": [{"document_id": each, **asked} for each in document_ids]}
 
 
 def conversation(request: Request) -> Request:

@@ -11,7 +11,7 @@ from bulkops.errors import OperationFailed
 from bulkops.model import Reply, Request, RequestClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bulkops.model import Effect, Form, Json, Pinned
 
@@ -121,6 +121,29 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """How one request looks at several entities that are alike in a word (`Await.alike`).
+
+    It is sent and repeated as a read: what `asks` makes must begin nothing and change nothing, whatever is there.
+    """
+
+    endpoint: Endpoint
+    most: int
+    """Entities in one request."""
+    asks: Callable[[Sequence[str], str], Json]
+    """From their ids and the word that they are alike in to the body."""
+    part: Callable[[Json, str, str], Json]
+    """From an answer, an id and the word to the observation of the one; None where it tells none, and good for any."""
+
+    def request(self, entity_ids: Sequence[str], alike: str) -> Request:
+        """Return the request that looks at all of them; each id stands there once."""
+        return replace(
+            self.endpoint.request(self.asks(list(dict.fromkeys(entity_ids)), alike)),
+            request_class=RequestClass.POLL,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """How something that settles is observed: the endpoint that tells, and the words of its status field.
 
@@ -138,6 +161,13 @@ class Watch:
     """Seconds that it takes to settle, as a rule: what is expected until looks have taught better."""
     part: Callable[[Json, str], Json] | None = None
     """Of an observation of several that are alike but for a word (`Await.alike`), that of the one."""
+    batch: Batch | None = None
+    """How many are looked at in one request; None where each takes one of its own."""
+
+    @property
+    def most(self) -> int:
+        """How many can be looked at in one request."""
+        return 1 if self.batch is None else self.batch.most
 
     def seen(self, observation: Json, alike: str) -> Json:
         """Return what an observation says of the one thing that is awaited."""
@@ -459,6 +489,8 @@ class Profile:
     tiers: Mapping[str, Tier]
     secret_fields: frozenset[str] = field(default_factory=frozenset)
     """Fields of answers that are credentials: they stand in results and checkpoint, nowhere else."""
+    document_index_batch: Endpoint | None = None
+    """Tells of the indexes of several documents; None where the API has no such endpoint."""
     agent_unsent: tuple[str, ...] = ()
     """Dotted paths of what an agent is answered with and no create takes: left out of a clone."""
     key_words: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from bulkops.engines.readiness import Readiness
 
@@ -57,6 +57,12 @@ def price(outstanding: int, per_second: float, *, others_wait: bool) -> Price:
     return Price(min(max(DEAREST * once / SPREAD, CHEAPEST), DEAREST), ROUND * once)
 
 
+TOGETHER, APART = Price(0.5), 20.0
+TOGETHER_ALONE, APART_ALONE = Price(0.2, 60.0), 5.0
+"""Where one request looks at many: what it has to be worth for one of them, and the seconds between two requests that
+are not full; while others wait, and with a budget that nobody else wants."""
+
+
 @dataclass(slots=True)
 class Awaited(Generic[T]):
     """Something that is awaited: since when, until when at most, and its age at the last look."""
@@ -90,6 +96,11 @@ class Looks(Generic[T]):
             readiness = self._readiness[alike] = Readiness(usual)
         self.put_back(Awaited(item, readiness, readiness.doublings(size), began, overdue))
 
+    @property
+    def awaited(self) -> int:
+        """How many are awaited, but for those that were taken out."""
+        return len(self._heap)
+
     def next_due(self) -> float:
         """Return when the next look is due; infinity when nothing is awaited."""
         return self._heap[0][0] if self._heap else inf
@@ -104,6 +115,10 @@ class Looks(Generic[T]):
                 return awaited
             heapq.heappush(self._heap, (due, order, awaited))
         return None
+
+    def take_along(self, most: int) -> list[Awaited[T]]:
+        """Take out so many more, at most, that will be worth a look next; they need not be due."""
+        return [heapq.heappop(self._heap)[2] for _ in range(min(most, len(self._heap)))]
 
     def learn(self, awaited: Awaited[T], now: float, *, settled: bool) -> None:
         """Hear what a look has found."""
@@ -130,3 +145,84 @@ class Looks(Generic[T]):
         likely = awaited.readiness.when(awaited.looked, self._price.chance, awaited.doublings)
         soon = min(likely, awaited.looked + self._price.longest)
         return min(awaited.began + max(soon, awaited.looked + CLOSEST), awaited.overdue)
+
+
+class _Group(Generic[T]):
+    """What is looked at together: `most` at once, and so often at most as `apart` says."""
+
+    def __init__(self, most: int) -> None:
+        self.looks: Looks[T] = Looks()
+        self.most = most
+        self.apart = 0.0
+        self._taken = -inf
+
+    def next_due(self) -> float:
+        """Return when the next look is due: a request that is full waits for nothing."""
+        due = self.looks.next_due()
+        return due if self.looks.awaited >= self.most else max(due, self._taken + self.apart)
+
+    def take(self, now: float) -> list[Awaited[T]]:
+        """Take out what is due now, if anything is, and what will be next."""
+        if self.next_due() > now or (due := self.looks.take(now)) is None:
+            return []
+        self._taken = now
+        return [due, *self.looks.take_along(self.most - 1)]
+
+
+class Agenda(Generic[T]):
+    """All that is awaited: what is looked at one by one, and of what is looked at together each kind by itself."""
+
+    def __init__(self) -> None:
+        self._alone: Looks[T] = Looks()
+        self._together: dict[Hashable, _Group[T]] = {}
+
+    def add(
+        self,
+        item: T,
+        alike: Hashable,
+        usual: float,
+        *,
+        size: int | None,
+        began: float,
+        overdue: float,
+        most: int = 1,
+    ) -> None:
+        """Await something, see `Looks.add`. One request can look at `most` things that are `alike`."""
+        looks = self._alone
+        if most > 1:
+            group = self._together.get(alike)
+            if group is None:
+                group = self._together[alike] = _Group(most)
+            looks = group.looks
+        looks.add(item, alike, usual, size=size, began=began, overdue=overdue)
+
+    def next_due(self) -> float:
+        """Return when the next look is due; infinity when nothing is awaited."""
+        return min(self._alone.next_due(), *(group.next_due() for group in self._together.values()), inf)
+
+    def reprice(self, outstanding: int, per_second: float, now: float, *, others_wait: bool) -> None:
+        """Hear how many things are awaited, how many requests a second there are, and whether others want them."""
+        self._alone.reprice(price(outstanding, per_second, others_wait=others_wait), now)
+        for group in self._together.values():
+            group.apart = APART if others_wait else APART_ALONE
+            group.looks.reprice(TOGETHER if others_wait else TOGETHER_ALONE, now)
+
+    def take(self, now: float) -> Round[T] | None:
+        """Take out what is to be looked at now in one request, if anything is."""
+        if (due := self._alone.take(now)) is not None:
+            return Round(self._alone, [due])
+        for group in self._together.values():
+            if several := group.take(now):
+                return Round(group.looks, several)
+        return None
+
+    def single_out(self, awaited: Awaited[T]) -> None:
+        """Await something further that was looked at together with others, from now on by itself."""
+        self._alone.put_back(awaited)
+
+
+class Round(NamedTuple, Generic[T]):
+    """What is looked at in one request, and where it was taken from."""
+
+    looks: Looks[T]
+    awaited: list[Awaited[T]]

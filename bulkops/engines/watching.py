@@ -1,4 +1,7 @@
-"""What is awaited: thousands of operations wait here and hold nothing; a few lookers look when a look is due."""
+"""What is awaited: thousands of operations wait here and hold nothing; a few lookers look when a look is due.
+
+Where the API tells of many things in one answer, a look at one that is due takes along those that are due next.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import os
 import time
 from asyncio import Lock
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import anyio
 
-from bulkops.engines.looks import USUAL_SHARE, WANTED_SHARE, Awaited, Looks, price
+from bulkops.engines.looks import USUAL_SHARE, WANTED_SHARE, Agenda, Round
 from bulkops.errors import InDoubt, OperationFailed, Overdue
 from bulkops.lifecycle import Life
 from bulkops.model import Effect, Pause, Reply
@@ -23,10 +27,10 @@ from bulkops.told import silent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulkops.api.profile import Profile
+    from bulkops.api.profile import Batch, Profile
     from bulkops.engines.drive import Running
-    from bulkops.engines.looks import Price
-    from bulkops.model import Await
+    from bulkops.engines.looks import Awaited
+    from bulkops.model import Await, Json, Request
     from bulkops.sending import Sender
     from bulkops.told import Told
 
@@ -68,7 +72,7 @@ class _Parked:
     looks: int = 0
 
 
-Due: TypeAlias = Awaited[_Parked]
+Due: TypeAlias = Round[_Parked]
 
 
 class Watcher:
@@ -100,7 +104,7 @@ class Watcher:
         self._account = account
         self._share = share
         self._time_scale = time_scale
-        self._looks: Looks[_Parked] = Looks()
+        self._agenda: Agenda[_Parked] = Agenda()
         self._pauses: list[tuple[float, int, Running]] = []
         self._order = 0
         self._next = Lock()
@@ -112,6 +116,7 @@ class Watcher:
         self.looking = 0
         """Looks that are under way or wait for their turn."""
         self.looks = 0
+        """Requests, at however many things each looked."""
         self._give_share()
 
     def park(self, running: Running, step: Await | Pause, *, wanted: bool = False) -> None:
@@ -135,7 +140,12 @@ class Watcher:
     async def look(self) -> None:
         """Work as one of the lookers, for ever."""
         while True:
-            await self._look_at(await self._due())
+            due = await self._due()
+            batch = self._api.watches[due.awaited[0].item.step.what].batch
+            if len(due.awaited) == 1 or batch is None:
+                await self._look_at(due)
+            else:
+                await self._look_together(due, batch)
 
     async def _due(self) -> Due:
         """Return what is due for a look, when it is."""
@@ -144,37 +154,60 @@ class Watcher:
             while True:
                 now = self._now()
                 self._end_pauses(now)
-                self._looks.reprice(self._price(), now)
-                if (due := self._looks.take(now)) is not None:
+                self._reprice(now)
+                if (due := self._agenda.take(now)) is not None:
                     return due
                 await self._wait(now)
 
     async def _look_at(self, due: Due) -> None:
-        running, step = due.item.running, due.item.step
+        (awaited,) = due.awaited
+        running, step = awaited.item.running, awaited.item.step
         watch = self._api.watches[step.what]
+        try:
+            answer = await self._ask(watch.request(step.id), running)
+            observation = watch.seen(answer, step.alike)
+        except (OperationFailed, InDoubt) as failure:
+            self._hand_back(awaited.item, failure)
+            return
+        self._hear(due, awaited, observation)
+
+    async def _look_together(self, due: Due, batch: Batch) -> None:
+        first = due.awaited[0].item
+        answer: Json = None
+        # What fails for all need not fail for one: each that nothing is told of is asked about by itself.
+        with suppress(OperationFailed, InDoubt):
+            ids = [awaited.item.step.id for awaited in due.awaited]
+            answer = await self._ask(batch.request(ids, first.step.alike), first.running)
+        for awaited in due.awaited:
+            step = awaited.item.step
+            observation = batch.part(answer, step.id, step.alike)
+            if observation is None:
+                self._agenda.single_out(awaited)
+                self._changed.set()
+            else:
+                self._hear(due, awaited, observation)
+
+    async def _ask(self, request: Request, running: Running) -> Json:
         self.looks += 1
         self.looking += 1
-        due.item.looks += 1
         try:
-            attempt = Attempt(
-                watch.request(step.id), running.account, running.planned.key, 0, Life(Effect.READ)
-            )
-            observation = watch.seen((await self._sender.send(attempt)).json, step.alike)
-        except (OperationFailed, InDoubt) as failure:
-            self._hand_back(due.item, failure)
-            return
+            attempt = Attempt(request, running.account, running.planned.key, 0, Life(Effect.READ))
+            return (await self._sender.send(attempt)).json
         finally:
             self.looking -= 1
-        now = self._now()
+
+    def _hear(self, due: Due, awaited: Awaited[_Parked], observation: Json) -> None:
+        parked, step, now = awaited.item, awaited.item.step, self._now()
+        parked.looks += 1
         settled = step.settled(observation)
-        self._looks.learn(due, now, settled=settled)
+        due.looks.learn(awaited, now, settled=settled)
         if settled:
-            self._told("settled", what=step.what, seconds=now - due.began, looks=due.item.looks)
-            self._hand_back(due.item, Reply(200, observation))
-        elif now >= due.overdue:
-            self._hand_back(due.item, _overdue(step, watch.status(observation)))
+            self._told("settled", what=step.what, seconds=now - awaited.began, looks=parked.looks)
+            self._hand_back(parked, Reply(200, observation))
+        elif now >= awaited.overdue:
+            self._hand_back(parked, _overdue(step, self._api.watches[step.what].status(observation)))
         else:
-            self._looks.put_back(due)
+            due.looks.put_back(awaited)
             self._changed.set()
 
     def _await(self, parked: _Parked, now: float) -> None:
@@ -182,14 +215,16 @@ class Watcher:
         self.awaited[step.what] += 1
         self._wanted += parked.wanted
         self._give_share()
-        self._looks.add(
+        watch = self._api.watches[step.what]
+        self._agenda.add(
             parked,
             (running.account, step.what, step.alike),
-            self._api.watches[step.what].usual,
+            watch.usual,
             size=_size(step.file),
             # What an earlier run began is as old as that is long ago.
             began=now - _seconds_since(running.began_at) * self._time_scale,
             overdue=now + step.deadline,
+            most=watch.most,
         )
 
     def _hand_back(self, parked: _Parked, answer: Reply | Exception) -> None:
@@ -211,15 +246,15 @@ class Watcher:
         share = self._share or (WANTED_SHARE if self._wanted else USUAL_SHARE)
         self._budget.poll_share(self._account, share)
 
-    def _price(self) -> Price:
+    def _reprice(self, now: float) -> None:
         standing = self._budget.standing(self._account)
         known = standing.per_second < inf
         rate = standing.per_second / self._time_scale if known else UNKNOWN_RATE
-        return price(self.waiting, rate, others_wait=standing.waiting_work > 0)
+        self._agenda.reprice(self.waiting, rate, now, others_wait=standing.waiting_work > 0)
 
     def _next_due(self) -> float:
         pause = self._pauses[0][0] if self._pauses else inf
-        return min(pause, self._looks.next_due())
+        return min(pause, self._agenda.next_due())
 
     async def _wait(self, now: float) -> None:
         seconds = self._next_due() - now

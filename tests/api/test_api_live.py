@@ -14,7 +14,7 @@ from bulkops.api.live_requests import refuses
 from bulkops.api.live_traps import traps
 from bulkops.errors import OperationFailed
 from bulkops.mapping import sendable
-from bulkops.model import Effect, Reply, Request, Save
+from bulkops.model import Effect, Reply, Request, RequestClass, Save
 from bulkops.moments import END, in_words, moment
 from bulkops.operation import fields_of
 from bulkops.operations import KINDS
@@ -44,6 +44,7 @@ TABLE = {
     "document.upload": ("POST", "/knowledge-base/file"),
     "document.index": ("POST", "/knowledge-base/:document_id/rag-index"),
     "document.index_status": ("GET", "/knowledge-base/:document_id/rag-index"),
+    "document.index_batch": ("POST", "/knowledge-base/rag-index"),
     "tool.create": ("POST", "/tools"),
     "agent.simulate": ("POST", "/agents/:agent_id/simulate-conversation"),
     # Section 2.
@@ -71,6 +72,9 @@ TABLE = {
     "test.run": ("POST", "/agents/:agent_id/run-tests"),
     "test.poll": ("GET", "/test-invocations/:test_invocation_id"),
 }
+_BATCH = LIVE.watches["index"].batch
+assert _BATCH is not None
+BATCH = _BATCH
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3)
@@ -128,6 +132,9 @@ def test_no_answer_is_too_strange(answer: Any) -> None:
             }
     LIVE.refusal(answer)
     LIVE.watches["index"].status(LIVE.watches["index"].seen(answer, "e5_mistral_7b"))
+    BATCH.part(answer, "id", "e5_mistral_7b")
+    BATCH.part({"doc": answer}, "doc", "e5_mistral_7b")
+    BATCH.part({"doc": {"status": "success", "data": answer}}, "doc", "e5_mistral_7b")
 
 
 @given(st.integers(0, int(END) - 1))
@@ -174,6 +181,49 @@ def test_the_status_of_an_index_is_that_of_its_model() -> None:
     assert "status" not in both
 
 
+def batched(model: str = "e5_mistral_7b_instruct", outer: str = "success", **index: Any) -> Any:
+    """Return what is seen of a document in an answer about many."""
+    told = {"doc": {"status": outer, "data": {"id": "i", "model": model, **index}}, "other": {}}
+    return BATCH.part(told, "doc", "e5_mistral_7b")
+
+
+def test_a_look_at_many_never_begins_an_index() -> None:
+    """Nothing that is asked about is made where it is missing, so the request is repeated like any read."""
+    look = BATCH.request([f"doc_{number}" for number in range(BATCH.most)], "e5_mistral_7b")
+    assert (look.request_class, look.effect) == (RequestClass.POLL, Effect.READ)
+    assert [item["create_if_missing"] for item in look.body["items"]] == [False] * 100
+
+
+def test_a_document_that_is_awaited_twice_is_asked_about_once() -> None:
+    """The answer has one place for a document."""
+    look = BATCH.request(["doc_1", "doc_2", "doc_1"], "m")
+    assert [item["document_id"] for item in look.body["items"]] == ["doc_1", "doc_2"]
+
+
+def test_a_look_at_many_sees_what_a_look_at_one_does() -> None:
+    """The observation of a document, and so a result, is the same whichever way it was looked at."""
+    told: dict[str, Any] = {"status": "succeeded", "progress_percentage": 100.0}
+    row = {"id": "i", "model": "e5_mistral_7b_instruct", **told}
+    alone = LIVE.document_index_status.heard({"indexes": [row]})
+    assert batched(**told) == LIVE.watches["index"].seen(alone, "e5_mistral_7b")
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        batched(outer="failure", status="succeeded"),
+        batched(model="multilingual_e5_large_instruct", status="succeeded"),
+        BATCH.part({}, "doc", "e5_mistral_7b"),
+        BATCH.part({"doc": {"status": "failure", "error_code": 404}}, "doc", "e5_mistral_7b"),
+        BATCH.part({"doc": {"status": "success"}}, "doc", "e5_mistral_7b"),
+    ],
+    ids=["failure", "another model", "missing", "an error", "nothing"],
+)
+def test_what_is_not_told_of_a_document_is_not_believed(seen: Any) -> None:
+    """An end that is no success, or not of the index that was asked for, tells nothing."""
+    assert seen is None
+
+
 @pytest.mark.parametrize(
     ("word", "ready", "failed"),
     [
@@ -191,8 +241,9 @@ def test_the_status_of_an_index_is_that_of_its_model() -> None:
 def test_each_word_for_an_index_is_known(word: str, *, ready: bool, failed: bool) -> None:
     """The eight states are told apart without regard to case, and one that nobody knows is waited out."""
     watch = LIVE.watches["index"]
-    status = watch.status({"status": word})
-    assert (status in watch.ready, status in watch.failed) == (ready, failed)
+    for observation in ({"status": word}, batched("E5_Mistral_7B_Instruct", "SUCCESS", status=word)):
+        status = watch.status(observation)
+        assert (status in watch.ready, status in watch.failed) == (ready, failed)
 
 
 def test_a_document_is_uploaded_and_indexed_by_the_same_line() -> None:

@@ -1,7 +1,8 @@
 """A budget of turns in virtual time, shared by uploads and looks: what a way of looking costs, and how soon it notices.
 
 Each document takes two turns (upload, index); its index begins with the second. Turns come evenly spaced; while
-uploads are left, due looks take their share of them, and everything is answered at once.
+uploads are left, due looks take their share of them, and everything is answered at once. A look takes one turn, at
+however many documents it looks.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
-from bulkops.engines.looks import Looks, price
+from bulkops.engines.looks import Agenda
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bulkops.engines.looks import Awaited
+    from bulkops.engines.looks import Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What came of it: looks per document, seconds from ready to noticed, the uploads' share of full speed, the end."""
+    """What came of it: requests for looks per document, seconds from ready to noticed, what uploads keep, the end."""
 
     looks: float
     mean: float
@@ -50,47 +51,50 @@ class Course:
 
 
 class Policy(Protocol):
-    """Decides which document is looked at when."""
+    """Decides which documents are looked at when."""
 
     def add(self, document: int, now: float) -> None:
         """Begin to await a document."""
 
-    def take(self, now: float, *, uploading: bool) -> int | None:
-        """Return the document to be looked at now."""
+    def take(self, now: float, *, uploading: bool) -> Sequence[int]:
+        """Return the documents to be looked at now, in one request."""
 
-    def heard(self, now: float, *, settled: bool) -> None:
-        """Hear what the look has found."""
+    def heard(self, now: float, settled: Sequence[bool]) -> None:
+        """Hear what the look has found of each."""
 
 
 class Learned:
-    """The policy of bulkops."""
+    """The policy of bulkops; `most` at once."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, most: int = 1) -> None:
         self._scene = scene
-        self._looks: Looks[int] = Looks()
+        self._most = most
+        self._agenda: Agenda[int] = Agenda()
         self._awaited = 0
-        self._taken: Awaited[int] | None = None
+        self._taken: Round[int] | None = None
 
     def add(self, document: int, now: float) -> None:
         """See `Policy`."""
         self._awaited += 1
         sizes = self._scene.sizes
         size = None if sizes is None else sizes[document]
-        self._looks.add(document, "index", 20.0, size=size, began=now, overdue=inf)
+        self._agenda.add(document, "index", 20.0, size=size, began=now, overdue=inf, most=self._most)
 
-    def take(self, now: float, *, uploading: bool) -> int | None:
+    def take(self, now: float, *, uploading: bool) -> Sequence[int]:
         """See `Policy`."""
-        self._looks.reprice(price(self._awaited, 1 / self._scene.turn, others_wait=uploading), now)
-        self._taken = self._looks.take(now)
-        return None if self._taken is None else self._taken.item
+        self._agenda.reprice(self._awaited, 1 / self._scene.turn, now, others_wait=uploading)
+        self._taken = self._agenda.take(now)
+        return [] if self._taken is None else [each.item for each in self._taken.awaited]
 
-    def heard(self, now: float, *, settled: bool) -> None:
+    def heard(self, now: float, settled: Sequence[bool]) -> None:
         """See `Policy`."""
         assert self._taken is not None
-        self._looks.learn(self._taken, now, settled=settled)
-        self._awaited -= settled
-        if not settled:
-            self._looks.put_back(self._taken)
+        looks, taken = self._taken
+        for awaited, has_settled in zip(taken, settled, strict=True):
+            looks.learn(awaited, now, settled=has_settled)
+            self._awaited -= has_settled
+            if not has_settled:
+                looks.put_back(awaited)
 
 
 class Scheduled:
@@ -106,17 +110,17 @@ class Scheduled:
         """See `Policy`."""
         heapq.heappush(self._heap, (now + self._wait(0), document, 0))
 
-    def take(self, now: float, *, uploading: bool) -> int | None:
+    def take(self, now: float, *, uploading: bool) -> Sequence[int]:
         """See `Policy`."""
         if not self._heap or self._heap[0][0] > now or (self._afterwards and uploading):
-            return None
+            return ()
         self._taken = heapq.heappop(self._heap)
-        return self._taken[1]
+        return (self._taken[1],)
 
-    def heard(self, now: float, *, settled: bool) -> None:
+    def heard(self, now: float, settled: Sequence[bool]) -> None:
         """See `Policy`."""
         _, document, looks = self._taken
-        if not settled:
+        if not all(settled):
             heapq.heappush(self._heap, (now + self._wait(looks + 1), document, looks + 1))
 
 
@@ -148,14 +152,13 @@ def simulate(scene: Scene, policy: Policy) -> Course:
         now = turns * scene.turn
         turns += 1
         credit = min(1.0, credit) + scene.share if uploads else 1.0
-        document = policy.take(now, uploading=uploads > 0) if credit > 1.0 - 1e-9 else None
-        if document is not None:
+        documents = policy.take(now, uploading=uploads > 0) if credit > 1.0 - 1e-9 else ()
+        if documents:
             credit -= 1.0
             looks += 1
-            settled = ready[document] <= now
-            if settled:
-                delays.append(now - ready[document])
-            policy.heard(now, settled=settled)
+            settled = [ready[document] <= now for document in documents]
+            delays += [now - ready[document] for document in documents if ready[document] <= now]
+            policy.heard(now, settled)
         elif uploads:
             uploads -= 1
             uploaded = now + scene.turn

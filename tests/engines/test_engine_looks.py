@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkops.engines.looks import CLOSEST, DEAREST, ROUND, Looks, Price, price
-from tests.engines.looks_simulated import Learned, Oracle, Scene, lognormal, mean_course, sized, two_peaks
+from bulkops.engines.looks import CLOSEST, DEAREST, ROUND, Agenda, Looks, Price, price
+from tests.engines.looks_simulated import (
+    Learned,
+    Oracle,
+    Scene,
+    lognormal,
+    mean_course,
+    simulate,
+    sized,
+    two_peaks,
+)
 
 if TYPE_CHECKING:
     from tests.engines.looks_simulated import Course
@@ -148,6 +157,54 @@ def test_a_thousand_documents_that_others_wait_for(seed: int) -> None:
     assert ours.looks <= 1.4
     assert ours.mean <= 45.0
     assert ours.total <= 1.1 * oracle.total
+
+
+@pytest.mark.parametrize(
+    "scene", [*(Scene(lognormal(1000, seed)) for seed in range(SEEDS)), Scene([3.0] * 1000)]
+)
+def test_a_thousand_documents_a_hundred_at_once(scene: Scene) -> None:
+    """At most 0.1 requests per document, 95 % of the uploads' speed; it is noticed within 15 s of being ready."""
+    ours = simulate(scene, Learned(scene, 100))
+    assert ours.looks <= 0.1
+    assert ours.kept >= 0.95
+    assert ours.mean <= 15.0
+
+
+def test_what_is_looked_at_together_takes_along_what_is_due_next() -> None:
+    """With one that is due go as many as a request can ask about, those first that are worth it soonest."""
+    agenda: Agenda[int] = Agenda()
+    for number in range(30):
+        agenda.add(number, "index", 20.0, size=None, began=float(number), overdue=inf, most=10)
+    taken = agenda.take(agenda.next_due())
+    assert taken is not None
+    assert [each.item for each in taken.awaited] == list(range(10))
+
+
+def test_a_request_that_is_not_full_waits_for_company() -> None:
+    """After one request the next goes 20 s later while others wait, 5 s with time to spare, and at once when full."""
+    agenda: Agenda[int] = Agenda()
+    for number in range(25):
+        agenda.add(number, "index", 20.0, size=None, began=0.0, overdue=inf, most=10)
+    waits = []
+    for others_wait in (True, True, True, False):
+        agenda.reprice(25, 2.0, 1000.0, others_wait=others_wait)
+        waits.append(max(agenda.next_due(), 1000.0) - 1000.0)
+        if agenda.take(1000.0) is None:
+            continue
+    assert waits == [0.0, 0.0, 20.0, 5.0]
+
+
+def test_what_is_singled_out_goes_alone() -> None:
+    """What nothing was told of is due by itself, whatever is looked at together."""
+    agenda: Agenda[int] = Agenda()
+    for number in range(2):
+        agenda.add(number, "index", 20.0, size=None, began=0.0, overdue=inf, most=10)
+    both = agenda.take(agenda.next_due())
+    assert both is not None
+    agenda.single_out(both.awaited[0])
+    alone = agenda.take(1000.0)
+    assert alone is not None
+    assert len(alone.awaited) == 1
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
