@@ -15,7 +15,7 @@ from random import Random
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bulkops.engines.looks import USUAL_SHARE, WANTED_SHARE, Looks, price
+from bulkops.engines.looks import APART, USUAL_SHARE, WANTED_SHARE, Agenda
 from bulkops.model import value
 from bulkops.pace.margins import margins_for
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bulkops.api.profile import Profile
-    from bulkops.engines.looks import Awaited
     from bulkops.planning import Plan
     from bulkops.planning.course import Stretch
     from bulkops.settings import Account
@@ -38,6 +37,9 @@ WIDTH = 0.6
 """The sigma of the lognormal times that things take to settle: two in three within a factor of 1.8."""
 RECONSIDERED = 1.0
 """Seconds after which the price of a look is asked again, as `Watcher` does."""
+LAST_TOGETHER = 25
+"""Requests that look at many and are sent after the last of the others (benchmarks/polling.py)."""
+MIDDLE_SHARE = (USUAL_SHARE + WANTED_SHARE) / 2
 _SETTLED = -1
 
 
@@ -155,11 +157,15 @@ def _by_rate(part: _Part, time_scale: float) -> Foreseen:
     plan, account, tier = part.plan, part.account, part.account.usable
     assert tier.limit is not None
     per_second = tier.limit / tier.period
-    # benchmarks/polling.py: a thousand documents take 1.0 looks each at the usual share, 1.3 at the larger one.
-    looks, most = part.looks, round(1.3 * part.looks)
-    share = account.poll_share or (WANTED_SHARE if len(plan.groups) else USUAL_SHARE)
-    likely = most if share > (USUAL_SHARE + WANTED_SHARE) / 2 else looks
     awaited = plan.awaited if part.looks else ()
+    looks, likely, most = part.looks, part.looks, round(1.3 * part.looks)
+    if awaited and all(part.api.watches[what].most > 1 for what in awaited):
+        # One request every so often, but for those that are full; and those at the end, which find little.
+        likely = max(looks, round(part.requests / per_second * time_scale / APART)) + LAST_TOGETHER
+        most = round(1.5 * likely)
+    elif (account.poll_share or (WANTED_SHARE if len(plan.groups) else USUAL_SHARE)) > MIDDLE_SHARE:
+        # benchmarks/polling.py: a thousand documents take 1.0 looks each at the usual share, 1.3 at the larger one.
+        likely = most
     last = max((part.api.watches[what].usual for what in awaited), default=0.0) / time_scale
     return Foreseen(
         (part.requests + likely) / per_second / USUAL.rate + last,
@@ -196,7 +202,7 @@ class _Played:
         """Operations that have more to send: their stretch, and how many requests are left."""
         self._answers: list[tuple[float, int, int]] = []
         """When which operation hears its answer."""
-        self._looks: Looks[tuple[int, float]] = Looks()
+        self._agenda: Agenda[tuple[int, float]] = Agenda()
         self._awaited = self._wanted = self._looked = 0
         self._owed = 0.0
         self._begun = [0] * len(self._stretches)
@@ -237,11 +243,11 @@ class _Played:
         self._hear()
         work = bool(self._new or self._going)
         if self._awaited:
-            self._looks.reprice(price(self._awaited, self._rate, others_wait=work), self._now)
-        look = self._looks.next_due() <= self._now
+            self._agenda.reprice(self._awaited, self._rate, self._now, others_wait=work)
+        look = self._agenda.next_due() <= self._now
         if not work and not look:
             soon = self._answers[0][0] if self._answers else inf
-            soon = min(soon, self._looks.next_due(), self._now + RECONSIDERED if self._awaited else inf)
+            soon = min(soon, self._agenda.next_due(), self._now + RECONSIDERED if self._awaited else inf)
             if soon == inf:
                 return False
             self._now = max(soon, self._now)
@@ -296,20 +302,21 @@ class _Played:
 
     def _look(self) -> bool:
         """Look at what is due; tell whether anything was."""
-        taken: Awaited[tuple[int, float]] | None = self._looks.take(self._now)
+        taken = self._agenda.take(self._now)
         if taken is None:
             return False
-        place, ready = taken.item
         self._looked += 1
         heard = self._send()
-        settled = ready <= heard
-        self._looks.learn(taken, heard, settled=settled)
-        if not settled:
-            self._looks.put_back(taken)
-            return True
-        self._awaited -= 1
-        self._wanted -= self._is_wanted(place)
-        heapq.heappush(self._answers, (heard, place, _SETTLED))
+        for awaited in taken.awaited:
+            place, ready = awaited.item
+            settled = ready <= heard
+            taken.looks.learn(awaited, heard, settled=settled)
+            if not settled:
+                taken.looks.put_back(awaited)
+                continue
+            self._awaited -= 1
+            self._wanted -= self._is_wanted(place)
+            heapq.heappush(self._answers, (heard, place, _SETTLED))
         return True
 
     def _hear(self) -> None:
@@ -326,11 +333,19 @@ class _Played:
     def _await(self, place: int) -> None:
         what = self._stretches[place].awaits
         assert what is not None
-        usual = self._api.watches[what].usual
-        takes = usual * self._guess.settling * exp(WIDTH * self._chance.gauss(0.0, 1.0))
+        watch = self._api.watches[what]
+        takes = watch.usual * self._guess.settling * exp(WIDTH * self._chance.gauss(0.0, 1.0))
         self._awaited += 1
         self._wanted += self._is_wanted(place)
-        self._looks.add((place, self._now + takes), what, usual, size=None, began=self._now, overdue=inf)
+        self._agenda.add(
+            (place, self._now + takes),
+            what,
+            watch.usual,
+            size=None,
+            began=self._now,
+            overdue=inf,
+            most=watch.most,
+        )
 
     def _end(self, place: int) -> None:
         self._open[place] -= 1

@@ -118,7 +118,8 @@ class Plan:
 
     `operations` (by kind) and `states` (by kind and state) count the whole file, `left` what this run takes up.
     `requests` and `looks`
-    (at what is awaited, one at each: the least) are what is left to send; a listing counts as one request.
+    (at what is awaited, each thing once, and as many in one request as the API allows: the least) are what is left to
+    send; a listing counts as one request.
     `upload_bytes` is the size of the files that are left to upload.
     """
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from bulkops.operation import Operation
 
 LEAST_LOOKS = 1
-"""Looks at one awaited thing that a plan counts: hardly more are taken while others wait, many with time to spare."""
+"""Looks at one awaited thing that a plan counts: hardly more are taken while others wait, many with time to spare.
+One request may take several."""
 MOST_STEPS = 1000
 UNKNOWN = "unknown"
 """The endpoint of a request that only an answer decides about."""

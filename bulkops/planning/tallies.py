@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict
+from math import ceil
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import StepState, digest, operation_key
@@ -149,6 +151,7 @@ class Tallies:
     def sum_up(self) -> None:
         """Add up what was counted of each shape."""
         plan = self._plan
+        awaited: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
         for tally in self._by_shape.values():
             plan.lines += tally.lines
             plan.unnamed |= tally.account is None
@@ -161,7 +164,9 @@ class Tallies:
                 shared = tally.snapshots * tally.each.shared
                 plan.requests += requests + shared
                 plan.requests_by_kind[tally.op] += requests + shared
-                plan.looks += tally.left * tally.each.looks
+                awaited[tally.account].update(
+                    {what: tally.left * each for what, each in tally.each.awaited.items()}
+                )
                 for times, asked in (
                     (tally.left, tally.each.asked),
                     (tally.snapshots, tally.each.shared_asked),
@@ -169,13 +174,17 @@ class Tallies:
                     (tally.listings, dict.fromkeys(tally.each.listed, 1)),
                 ):
                     plan.requests_by_endpoint.update({name: times * each for name, each in asked.items()})
-                plan.awaited.update({what: tally.left * each for what, each in tally.each.awaited.items()})
                 if tally.account is not None:
                     load = plan.loads.setdefault(tally.account, Load())
                     load.requests += requests
-                    load.looks += tally.left * tally.each.looks
                 if tally.source is not None:
                     plan.loads.setdefault(tally.source, Load()).requests += shared
+        for account, counts in awaited.items():
+            looks = sum(ceil(count / self._api.watches[what].most) for what, count in counts.items())
+            plan.looks += looks
+            plan.awaited.update(counts)
+            if account is not None:
+                plan.loads[account].looks += looks
         for op, total in plan.operations.items():
             ended = sum(count for (of, _), count in plan.states.items() if of == op)
             plan.states[op, State.NOT_STARTED] = total - ended
