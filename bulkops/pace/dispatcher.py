@@ -33,6 +33,9 @@ FIRST_REFUSAL = 400
 ANOTHER = "429 to another run"
 """The reason of a pause that another process drew, or an earlier one."""
 
+SUPPOSED = "refusals"
+"""The source of a limit that nobody told."""
+
 FASTER = 1.05
 """The bucket leaks so much faster than the even pace, which may hurry a little when there is credit."""
 
@@ -155,7 +158,7 @@ class Dispatcher:
         return Standing(
             limit=None if governor.margins is None else governor.margins.limit,
             period=state.ledger.period,
-            source=self._source,
+            source=SUPPOSED if governor.supposed else self._source,
             granted_last_period=state.ledger.held(now),
             pauses=state.pauses.count,
             paused_seconds=state.pauses.rested(now),
@@ -195,7 +198,10 @@ class Dispatcher:
         return flight
 
     def _rest(self, flight: Flight, cause: Refusal, told: Told, now: float) -> None:
-        word, wait = self._governor.refused(flight, cause, told, now, self._senses.chance())
+        governor, before = self._governor, self._governor.margins
+        word, wait = governor.refused(flight, cause, told, now, self._senses.chance())
+        if governor.supposed and governor.margins is not before:
+            self._tell_limit()
         if word is not None:
             self._senses.told(word, account=self._account, seconds=wait, reason=cause.value)
 
@@ -302,11 +308,13 @@ class Dispatcher:
 
     def _renew_buckets(self) -> None:
         margins, rate = self._governor.margins, self._governor.rate
-        if margins is not None:
+        if margins is None:
+            self._even = self._ahead = None
+        else:
             room = margins.burst + 1  # as who is late does not put off the next
             self._even = Tokens(room, rate * FASTER, margins.burst)
             self._ahead = Tokens(margins.limit, margins.limit / self._state.ledger.period, margins.burst)
-            self._rate = rate
+        self._rate = rate
 
     def _cause(self, kind: str | None) -> Refusal:
         if kind in self._senses.headers.crowded:
@@ -314,6 +322,9 @@ class Dispatcher:
         return Refusal.BUSY if kind in self._senses.headers.busy else Refusal.RATE
 
     def _tell_limit(self) -> None:
-        given, limit, period = self._given, self._governor.limit, self._state.ledger.period
-        self._source = given.source if limit == given.tier.limit else "header"
-        self._senses.told("limit", account=self._account, limit=limit, period=period, source=self._source)
+        given, governor, period = self._given, self._governor, self._state.ledger.period
+        self._source = given.source if governor.limit == given.tier.limit else "header"
+        limit, source = governor.limit, self._source
+        if governor.supposed and governor.margins is not None:
+            limit, source = governor.margins.limit, SUPPOSED
+        self._senses.told("limit", account=self._account, limit=limit, period=period, source=source)

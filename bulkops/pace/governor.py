@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bulkops.pace.credit import NEVER, Flight
 from bulkops.pace.margins import margins_for
 from bulkops.pace.pauses import backoff, believed_reset, capped_retry_after
+from bulkops.pace.supposed import LEARNT
 from bulkops.pace.tiers import LATENESS
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ class Governor:
     def open(self) -> bool:
         """Tell whether it may go on without a limit: nobody has told one, and none is known to exist."""
         return self.margins is None and self._allowance.tier.open
+
+    @property
+    def supposed(self) -> bool:
+        """Tell whether what it keeps to is only supposed, as the server refused more and told no limit."""
+        return self.limit is None and self.margins is not None and self.cap is None
 
     @property
     def own(self) -> int | None:
@@ -187,6 +193,8 @@ class Governor:
         if told.remaining is not None and self.margins is not None:
             unexplained = state.credit.hear(flight, told.remaining, now, ledger)
             self._watch_others(self.margins, unexplained, now)
+        if self.limit is None and state.supposed.grow(now, ledger.period):
+            self._set_limit()
         if status != TOO_MANY and state.pauses.refusals and state.pauses.knew(flight.sent):
             state.pauses.refusals = 0
         return changed
@@ -197,6 +205,8 @@ class Governor:
         """Learn from a 429; return the word for the pause that it made, if any, and its seconds."""
         pauses, period = self.state.pauses, self.state.ledger.period
         wait = capped_retry_after(told.retry_after, period)
+        if kind is not Refusal.CROWD and self.state.supposed.limit is None:
+            self.state.supposed.refused += 1
         if kind is Refusal.CROWD:
             news = self.state.window.refuse(flight.sent, now)
             if not news or self.state.window.size > 1:
@@ -206,12 +216,24 @@ class Governor:
             if kind is Refusal.RATE:
                 self._suspect(now)
                 self.state.credit.cancel(self.state.ledger)
+            self._suppose(now)
             # A busy service, or a refusal while more remains, has nothing to do with when the limit is reset.
             spent = kind is Refusal.RATE and not told.remaining
             reset = believed_reset(told.reset, period) if spent and not wait else 0.0
             wait = max(wait, reset, backoff(pauses.refusals, period, chance))
             pauses.refusals += 1
         return pauses.rest(now, flight.sent, wait), wait
+
+    def _suppose(self, now: float) -> None:
+        """Take it, where no limit is known, that the server takes about what it took in the last period."""
+        ledger, supposed = self.state.ledger, self.state.supposed
+        if self.limit is not None or not self._allowance.tier.open:
+            return
+        ledger.held(now)
+        whole = ledger.answered > ledger.recent
+        if whole or ledger.age(now) >= LEARNT * ledger.period:
+            supposed.refuse(ledger.recent, now, whole=whole)
+            self._set_limit()
 
     def _gap(self, margins: Margins, now: float) -> float:
         """Return how long after one that goes now the even pace lets the next go."""
@@ -285,8 +307,13 @@ class Governor:
         if given.fixed and self.limit is not None and given.tier.limit is not None:
             # A rate that the user fixed is only lowered.
             self.limit = min(self.limit, given.tier.limit)
-        limits = [limit for limit in (self.own, self.cap) if limit is not None]
-        if limits:
+        supposed = self.state.supposed.limit if self.limit is None and given.tier.open else None
+        if supposed is not None:
+            supposed = given.reserve.spared(int(supposed), self.state.ledger.period)
+        limits = [limit for limit in (self.own, self.cap, supposed) if limit is not None]
+        if not limits:
+            self.margins, self.rate = None, inf
+        else:
             if self.margins is None or self.margins.limit != min(limits):
                 self.margins = margins_for(min(limits), self.state.ledger.period)
             self._set_rate(self.margins)

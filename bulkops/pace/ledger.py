@@ -50,6 +50,10 @@ class Ledger:
             self.recent -= slots.pop(0)[1]
         return self.recent + self.granted - self.answered
 
+    def age(self, now: float) -> float:
+        """Return how many seconds ago the oldest answer came that is still counted."""
+        return now - self.slots[0][0] * self.period / SLOTS if self.slots else 0.0
+
     def frees(self, count: int) -> float:
         """Return when so many answers will have left; endless when more than those are under way."""
         for slot, answers in self.slots:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bulkops.settings import Account
 
-LAYOUT = 1
+LAYOUT = 2
 """The number of what stands in the file; versions of bulkops with another one keep a file of their own."""
 
 SUFFIX = ".pace"

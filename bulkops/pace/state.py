@@ -11,6 +11,7 @@ from bulkops.pace.credit import NEVER, Credit
 from bulkops.pace.ledger import Ledger
 from bulkops.pace.others import Others
 from bulkops.pace.pauses import Pauses
+from bulkops.pace.supposed import Supposed
 from bulkops.pace.ways import Ways
 from bulkops.pace.window import Window
 
@@ -30,6 +31,7 @@ class State:
     pauses: Pauses
     window: Window
     ways: Ways
+    supposed: Supposed
     told: int | None = None
     """The limit that the server named; None as long as it has not."""
     due: float = NEVER
@@ -42,7 +44,7 @@ class State:
     @classmethod
     def fresh(cls, period: float) -> Self:
         """Return the state of an account that has sent nothing."""
-        return cls(Ledger(period), Credit(), Others(), Pauses(), Window(), Ways())
+        return cls(Ledger(period), Credit(), Others(), Pauses(), Window(), Ways(), Supposed())
 
     def dump(self) -> tuple[Json, ...]:
         """Return all values in one row: it is written often, and names would double the time."""
@@ -63,6 +65,7 @@ _PARTS = {
     "pauses": Pauses,
     "window": Window,
     "ways": Ways,
+    "supposed": Supposed,
 }
 _OWN = [field.name for field in fields(State) if field.name not in _PARTS]
 _row = attrgetter(*(f"{name}.{field.name}" for name, part in _PARTS.items() for field in fields(part)), *_OWN)
