@@ -101,6 +101,11 @@ class Looks(Generic[T]):
         """How many are awaited, but for those that were taken out."""
         return len(self._heap)
 
+    @property
+    def ends_next(self) -> bool:
+        """Whether the next look is the last at what it looks at: that is overdue then."""
+        return bool(self._heap) and self._heap[0][0] >= self._heap[0][2].overdue
+
     def next_due(self) -> float:
         """Return when the next look is due; infinity when nothing is awaited."""
         return self._heap[0][0] if self._heap else inf
@@ -157,9 +162,10 @@ class _Group(Generic[T]):
         self._taken = -inf
 
     def next_due(self) -> float:
-        """Return when the next look is due: a request that is full waits for nothing."""
-        due = self.looks.next_due()
-        return due if self.looks.awaited >= self.most else max(due, self._taken + self.apart)
+        """Return when the next look is due: a request that is full waits for nothing, nor does a last look."""
+        due, looks = self.looks.next_due(), self.looks
+        at_once = looks.awaited >= self.most or looks.ends_next
+        return due if at_once else max(due, self._taken + self.apart)
 
     def take(self, now: float) -> list[Awaited[T]]:
         """Take out what is due now, if anything is, and what will be next."""

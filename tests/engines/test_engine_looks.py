@@ -189,9 +189,18 @@ def test_a_request_that_is_not_full_waits_for_company() -> None:
     for others_wait in (True, True, True, False):
         agenda.reprice(25, 2.0, 1000.0, others_wait=others_wait)
         waits.append(max(agenda.next_due(), 1000.0) - 1000.0)
-        if agenda.take(1000.0) is None:
-            continue
+        agenda.take(1000.0)
     assert waits == [0.0, 0.0, 20.0, 5.0]
+
+
+def test_a_last_look_together_is_at_the_deadline() -> None:
+    """What is overdue waits for no company, however short ago the request before was."""
+    agenda: Agenda[int] = Agenda()
+    agenda.add(0, "index", 20.0, size=None, began=0.0, overdue=inf, most=10)
+    agenda.reprice(1, 2.0, 50.0, others_wait=True)
+    assert agenda.take(50.0) is not None
+    agenda.add(1, "index", 20.0, size=None, began=45.0, overdue=52.0, most=10)
+    assert agenda.next_due() == 52.0
 
 
 def test_what_is_singled_out_goes_alone() -> None:
