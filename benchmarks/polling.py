@@ -3,7 +3,8 @@
 In virtual time, on a budget of 100 requests a minute that uploads (two requests a document) and looks share. The
 times of the indexes are lognormal with a median of 20 s and a sigma of 1; each round has other times, the same for
 all. The oracle knows when each document is ready, looks then, and is held to the same share. The other schedules look
-when they like, before the uploads. `tests/engines/looks_simulated.py` is the simulation.
+when they like, before the uploads. Where the API tells of a hundred documents in one answer, a request for them counts
+as one look. `tests/engines/looks_simulated.py` is the simulation.
 
 What a look costs us is CPU time with 10,000 documents awaited, all of the deciding and learning, and the memory of
 one that is awaited without the operation itself.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from functools import partial
 from math import inf
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -49,15 +51,18 @@ OURS: Policies = {
     "bulkops, `--poll-share 40%`": (0.4, Learned),
     "oracle, the same share of 40 %": (0.4, Oracle),
 }
+TOGETHER: Policies = {"bulkops, `--api live`: a hundred at once": (0.1, partial(Learned, most=100))}
 
 
 def measure(options: Options) -> list[Figure]:
     """Simulate all schedules on the same documents."""
     seeds = range(1 if options.quick else ROUNDS * options.repeats)
-    many = {name: _courses(DOCUMENTS, policy, seeds) for name, policy in {**OTHERS, **OURS}.items()}
-    few = {name: _courses(10, policy, seeds) for name, policy in {**OTHERS, **OURS}.items()}
+    everything = {**OTHERS, **OURS, **TOGETHER}
+    many = {name: _courses(DOCUMENTS, policy, seeds) for name, policy in everything.items()}
+    few = {name: _courses(10, policy, seeds) for name, policy in everything.items()}
     _print_comparison(many, few)
     tenth, oracle, wanted, _ = (many[name] for name in OURS)
+    (together,) = (many[name] for name in TOGETHER)
     alone = few[next(iter(OURS))]
     microseconds, bytes_each = _costs(1000 if options.quick else 10_000)
     return [
@@ -71,6 +76,8 @@ def measure(options: Options) -> list[Figure]:
             most=1.1,
         ),
         Figure("looks per document, share of 40 %", [course.looks for course in wanted], most=1.6),
+        Figure("requests per document, a hundred at once", [course.looks for course in together], most=0.1),
+        Figure("ready to noticed, a hundred at once", [course.mean for course in together], " s", most=15),
         Figure("ready to noticed, share of 40 %", [course.mean for course in wanted], " s", most=60),
         # Ten delays are few: what is promised is their mean.
         Figure("ready to noticed, 10 documents", [fmean(course.mean for course in alone)], " s", most=4),
