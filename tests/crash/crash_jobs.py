@@ -69,6 +69,11 @@ class Job:
         body = {"name": name, "description": "d", "url": "https://tool.invalid", "method": "GET"}
         return self._add({"op": "tool.create", "body": body}, kind="tool.create", name=name)
 
+    def text(self, name: str) -> int:
+        """Add a text to the knowledge base of the live API."""
+        line = {"op": "document.create_text", "body": {"name": name, "text": f"{name}\n" * 40}}
+        return self._add(line, kind="document.create_text", name=name)
+
     def export(self, number: int) -> int:
         """Add the export of a conversation that is there already, and over."""
         return self._add({"op": "conversation.export", "conversation_id": f"conv_seed_{number:04d}"})
@@ -78,6 +83,17 @@ class Job:
         number = len(self.lines)
         self.wanted.append(Wanted(number, **wanted))
         return number
+
+
+def listed(size: int = 3) -> Job:
+    """Return a job of what the live API lists besides agents, some 12 operations for each unit of size."""
+    job = Job()
+    for part in range(size):
+        for number in range(4):
+            job.document(f"Document {part}-{number}", index=False)
+            job.text(f"Text {part}-{number}")
+            job.tool(f"tool_{part}_{number}")
+    return job
 
 
 def mixed(size: int = 3) -> Job:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, Any]
 """A line of results.jsonl."""
-CREATES = frozenset({"agent.create", "conversation.create", "document.upload", "tool.create"})
+CREATES = frozenset(
+    {"agent.create", "conversation.create", "document.upload", "document.create_text", "tool.create"}
+)
 """The effects that must not happen twice; the others can be repeated."""
 OVER = frozenset({"done", "failed", "blocked", "skipped", "in_doubt"})
 

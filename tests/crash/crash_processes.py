@@ -59,12 +59,14 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, faults: Sequence[Any] = (), *, latency: float = 0.03) -> Iterator[Server]:
+def serving(
+    folder: Path, faults: Sequence[Any] = (), *, latency: float = 0.03, api: str = "reference"
+) -> Iterator[Server]:
     """Start a server without a limit to speak of; it ends with the block."""
     schedule = folder / "faults.json"
     schedule.write_text(json.dumps(faults), "utf-8")
     words = ["emulate", "--port", "0", *FAST, "--index-time", "0", "--conversations", "60"]
-    words += ["--latency", str(latency), "--faults", str(schedule)]
+    words += ["--latency", str(latency), "--faults", str(schedule), "--api", api]
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), **INTERPRETER}
     with Started(
         [*COMMAND, *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -16,7 +16,7 @@ import pytest
 
 from tests.canary import CANARY
 from tests.crash.crash_broken import BLIND_RETRY, NO_INTENTS, program
-from tests.crash.crash_jobs import mixed
+from tests.crash.crash_jobs import listed, mixed
 from tests.crash.crash_oracle import Violations, judge
 from tests.crash.crash_processes import Client, serving
 from tests.crash.crash_sizes import note, size
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from tests.crash.crash_jobs import Job
     from tests.e2e.e2e_commands import Started
 
     Strike = Callable[[Client, Path, Started, random.Random], None]
@@ -69,27 +70,29 @@ def kill_often(
     *,
     command: tuple[str, ...] = COMMAND,
     strikes: Sequence[Strike] | None = None,
+    api: str = "reference",
+    job: Callable[[int], Job] = mixed,
 ) -> Killed:
     """Run jobs, kill each often, let it end, and compare; until there were so many kills."""
     chance = random.Random(seed)
     strikes = strikes or STRIKES
     killed = Killed()
     folder.mkdir()
-    with serving(folder, [{"rate": 0.15, "seed": seed, "faults": FAULTS}]) as server:
+    with serving(folder, [{"rate": 0.15, "seed": seed, "faults": FAULTS}], api=api) as server:
         number = 0
         while killed.kills < kills:
             number += 1
             place = folder / str(number)
             place.mkdir()
-            client = Client(place, server, f"{CANARY}-{seed}-{number}", command)
-            _kill_one_job(client, min(MOST_KILLS, kills - killed.kills), chance, strikes, killed)
+            words = ("-j", "4", "--api", api)
+            client = Client(place, server, f"{CANARY}-{seed}-{number}", command, words)
+            _kill_one_job(client, job(5), min(MOST_KILLS, kills - killed.kills), chance, strikes, killed)
     return killed
 
 
 def _kill_one_job(
-    client: Client, kills: int, chance: random.Random, strikes: Sequence[Strike], killed: Killed
+    client: Client, job: Job, kills: int, chance: random.Random, strikes: Sequence[Strike], killed: Killed
 ) -> None:
-    job = mixed(5)
     path = job.write(client.folder / "job.jsonl")
     for _ in range(kills):
         sent, ends = client.server.sent, _ends(path)
@@ -175,6 +178,13 @@ def test_nothing_twice_nothing_lost(tmp_path: Path) -> None:
     assert phases.total() >= kills
     assert set(phases) == {"before it sent", "while it sent", "at the end"}
     assert operations["done"] > operations["total"] / 2
+
+
+def test_what_the_live_api_lists_is_neither_lost_nor_doubled(tmp_path: Path) -> None:
+    """Uploads, texts and tools of the live API, killed while they are sent: each is there once, and most are known."""
+    killed = kill_often(tmp_path / "live", size(8, 100), 3, strikes=[_while_it_sends], api="live", job=listed)
+    assert not killed.violations, killed.violations
+    assert killed.operations["done"] > 0.9 * killed.operations["total"]
 
 
 @pytest.mark.parametrize("change", [NO_INTENTS, BLIND_RETRY], ids=["no intents", "blind retry"])
