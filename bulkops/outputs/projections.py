@@ -9,6 +9,7 @@ import orjson
 
 from bulkops.checkpoint import spelled
 from bulkops.model import State
+from bulkops.operations import KINDS
 from bulkops.outputs.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -209,9 +210,9 @@ def _created(of_operation: bytes) -> bytes:
 
 def _made_by(step: StepRow) -> bytes:
     """Return the line of what an operation made that has not ended: which one it is, its end will tell."""
-    kind = step.endpoint.partition(".")[0]
+    kind = KINDS.get(step.endpoint)
     made = {
-        "kind": kind,
+        "kind": (None if kind is None else kind.makes) or step.endpoint.partition(".")[0],
         "id": step.entity,
         "custom_id": None,
         "line": None,
@@ -241,9 +242,10 @@ def doubt(row: OperationRow, command: Callable[[str], str]) -> bytes:
 
 
 def _look_for(row: OperationRow, record: Mapping[str, Json]) -> str:
-    thing, _, act = row.kind.partition(".")
+    kind = KINDS.get(row.kind)
+    thing = kind.makes if kind is not None else None
     span = f"between {record['started_at']} and {record['ended_at']}"
-    if act in {"create", "clone", "upload"}:
+    if thing is not None:
         name = _name(row.raw)
         called = f" named {name}" if name else ""
         article = "an" if thing[0] in "aeiou" else "a"
