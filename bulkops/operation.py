@@ -63,6 +63,8 @@ class Operation(ABC):
     """Whether lists in its fields may be added to what is there (`merging.Added`)."""
     deletes: ClassVar[str | None] = None
     """The field that names what it deletes, which has to be agreed to first."""
+    replaces: ClassVar[str | None] = None
+    """The field that names what it changes without having read it before."""
     may_tell: ClassVar[frozenset[str]] = frozenset()
     """Fields of its own that a result has only sometimes, besides those of the documented answers."""
 

@@ -90,6 +90,7 @@ class UpdateFile(Operation):
     """
 
     kind: ClassVar[str] = "document.update_file"
+    replaces: ClassVar[str | None] = "document_id"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "document.update_file",
         "document_id": "doc_456",

@@ -40,6 +40,7 @@ class UpdateTool(Asked):
     """
 
     kind: ClassVar[str] = "tool.update"
+    replaces: ClassVar[str | None] = "tool_id"
     example: ClassVar[Mapping[str, Json]] = {
         "op": "tool.update",
         "tool_id": "tool_123",

@@ -13,6 +13,7 @@ from bulkops.checkpoint.changes import changes_of
 from bulkops.jobfile.marks import is_plain_name
 from bulkops.jobfile.reading import LONGEST_LINE
 from bulkops.model import State
+from bulkops.operations import KINDS
 from bulkops.operations.agent_clone import CloneAgent
 from bulkops.operations.agent_create import CreateAgent
 from bulkops.operations.agent_delete import DeleteAgent
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _CHANGING = frozenset({UpdateAgent.kind, DeleteAgent.kind})
 _FINDING = frozenset({CreateAgent.kind, CloneAgent.kind})
 """Kinds that may change an agent which is there, in place of making one."""
-_LASTING = {"agent.simulate": "simulation", "document.index": "index"}
+_LASTING = {"agent.simulate": "simulation", "document.index": "index", "test.run": "run of tests"}
 """What leaves something behind that is told in its result only, and what that is called."""
 _NOT_ENDED = 2**62
 _ANY = "*"
@@ -37,6 +38,8 @@ _ANY = "*"
 LONGEST_NAME = 60
 _SORTING_KIB = 32 * 1024
 _CANNOT = "the API cannot delete it"
+_FOR_GOOD = "it was deleted, and cannot be made again"
+_UNREAD = "it was changed, and not read before"
 _IN_DOUBT = "it is in doubt what became of it; settle that first"
 _GIVEN_UP = "it was given up while it was in doubt; look at the account"
 _TWICE = "it may be there twice; look at the account"
@@ -108,13 +111,25 @@ class _Survey:
             if made["kind"] == self._agents:
                 self._note(made["id"], place, record.get("account"))
             else:
-                self._left(_told(made["kind"], made["id"], record, doubt or _CANNOT))
+                self._left(_told(made["kind"], made["id"], record, doubt or self._why_left(made["kind"])))
         if doubt is not None and not record["created"] and row.kind not in _CHANGING:
             self._left(_told(row.kind.partition(".")[0], None, record, doubt))
         elif row.state is State.DONE and row.kind in _LASTING:
             kind = _LASTING[row.kind]
-            field = self._api.endpoints()[row.kind].entity or self._api.document_id_field
+            endpoint = self._api.endpoints().get(row.kind)
+            field = (endpoint.entity if endpoint is not None else None) or self._api.document_id_field
             self._left(_told(kind, record["result"].get(field), record, _CANNOT))
+        elif (
+            row.state is State.DONE
+            and row.kind not in _CHANGING
+            and (lost := _lost(row.kind, record["result"]))
+        ):
+            self._left(_told(*lost, record, _FOR_GOOD if KINDS[row.kind].deletes else _UNREAD))
+
+    def _why_left(self, kind: str) -> str:
+        """Return why something that the run made stays, though the API may have a way to delete it."""
+        deletion = f"{kind}.delete"
+        return f"it is left to you; {deletion} deletes it" if deletion in self._api.more else _CANNOT
 
     def _take_begun(self, place: int, key: bytes, steps: list[StepRow]) -> None:
         """Note what an operation that has not ended may have done."""
@@ -179,6 +194,13 @@ def _id_in(account: str, agent: str) -> str:
 def _has_found(row: OperationRow, record: Mapping[str, Json]) -> bool:
     """Tell whether an operation may have changed an agent that was there, in place of making one."""
     return row.kind in _FINDING and (not record["created"] or "existed" in (record["result"] or {}))
+
+
+def _lost(op: str, result: Mapping[str, Json]) -> tuple[str, Json] | None:
+    """Return what an operation has deleted, or changed without having read it before: its kind, and its id."""
+    kind = KINDS.get(op)
+    field = None if kind is None or "gone" in result else kind.deletes or kind.replaces
+    return None if field is None else (field.removesuffix("_id"), result.get(field))
 
 
 def _doubt(record: Mapping[str, Json]) -> str | None:

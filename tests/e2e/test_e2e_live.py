@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.e2e_commands import results, states, table
 
 if TYPE_CHECKING:
@@ -172,6 +174,59 @@ def test_everything_one_by_one(desk_at: Callable[..., Desk]) -> None:
     audio = desk.folder / "job.run" / "audio" / "conv_seed_0001.mp3"
     assert audio.stat().st_size == rows["audio"]["bytes"] > 0
     assert audio.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_not_taken_back_is_told(desk_at: Callable[..., Desk]) -> None:
+    """What a run made, deleted or changed and undo leaves alone is listed, each with the reason."""
+    desk = desk_at(api="live")
+    made = {"op": "document.create_text", "id": "text", "body": TEXT}
+    tool = {"op": "tool.create", "id": "tool", "body": TOOL}
+    changed = {
+        "op": "tool.update",
+        "id": "new",
+        "tool_id": "${ref:tool#tool_id}",
+        "body": {**TOOL, "name": "u"},
+    }
+    gone = {"op": "document.delete", "id": "gone", "document_id": DOC}
+    job = desk.job([made, tool, changed, gone])
+    assert desk.run(job, "--api", "live", "--yes").code == 0
+    assert desk.bulkops("undo", job).code == 0
+    left = {
+        (row["custom_id"], row["kind"]): row["why"]
+        for row in table(desk.folder / "job.run" / "undo_left.jsonl")
+    }
+    assert left == {
+        ("text", "document"): "it is left to you; document.delete deletes it",
+        ("tool", "tool"): "it is left to you; tool.delete deletes it",
+        ("new", "tool"): "it was changed, and not read before",
+        ("gone", "document"): "it was deleted, and cannot be made again",
+    }
+
+
+SOON = ("--settle", "2s")
+
+
+@pytest.mark.parametrize("fault", ["error_after", "reset_after", "cut", "not_json"])
+def test_lost_answers_are_looked_for(desk_at: Callable[..., Desk], fault: str) -> None:
+    """An upload, a text and a tool whose answers were lost are found under their ids, and nothing is made twice."""
+    makers = ("document.upload", "document.create_text", "tool.create")
+    desk = desk_at(api="live", faults=[{"endpoint": op, "nth": 1, "fault": fault} for op in makers])
+    (desk.folder / "doc.txt").write_text("What a document says. " * 100)
+    lines = [
+        {"op": "document.upload", "id": "file", "file": "doc.txt"},
+        {"op": "document.create_text", "id": "text", "body": TEXT},
+        {"op": "tool.create", "id": "tool", "body": TOOL},
+        {"op": "document.get", "id": "read", "document_id": "${ref:file#document_id}"},
+    ]
+    job = desk.job(lines)
+    ended = desk.run(job, "--api", "live", *SOON)
+    assert ended.code == 0, ended.err
+    rows = {row["id"]: row for row in results(job)}
+    assert [rows[name]["resolved_by"] for name in ("file", "text", "tool")] == ["reconcile:count"] * 3
+    for name, op in (("file", makers[0]), ("text", makers[1]), ("tool", makers[2])):
+        (effect,) = desk.effects(op)
+        assert rows[name]["created"][0]["id"] == effect.id
+    assert rows["read"]["result"]["document_id"] == rows["file"]["result"]["document_id"]
 
 
 def test_the_reference_refuses_them_before_anything_is_sent(desk: Desk) -> None:
