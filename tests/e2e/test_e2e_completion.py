@@ -161,8 +161,8 @@ def test_what_bash_offers(lone_desk: Desk) -> None:
     assert bash_offers(lone_desk, "retry", "--in-doubt", "=", "s") == ["skip"]
     assert len(bash_offers(lone_desk, "retry", "--in-doubt", "=")) == 4
     assert bash_offers(lone_desk, "retry", "--in-doubt", "") == []
-    assert bash_offers(lone_desk, "schema", "--job", "=", "x.jsonl", "tool") == ["tool.create"]
-    assert bash_offers(lone_desk, "schema", "--job", "x.jsonl", "tool") == ["tool.create"]
+    assert bash_offers(lone_desk, "schema", "--job", "=", "x.jsonl", "tool.c") == ["tool.create"]
+    assert bash_offers(lone_desk, "schema", "--job", "x.jsonl", "tool.c") == ["tool.create"]
     assert bash_offers(lone_desk, "schema", "agent.get", "") == []
     assert bash_offers(lone_desk, "plan", "a.jsonl", "--dry") == []
     assert bash_offers(lone_desk, "run", "a.jsonl", "--dry") == ["--dry-run"]
