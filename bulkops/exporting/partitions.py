@@ -48,8 +48,8 @@ WEBHOOK: Final = "webhook"
 API: Final = "api"
 ROWS: Final = "conversations"
 FILES: Final = "transcripts"
-GROUP_ROWS: Final = 2_000
-GROUP_BYTES: Final = 4 * 2**20
+GROUP_ROWS: Final = 1_000
+GROUP_BYTES: Final = 2 * 2**20
 """A group of rows, which is in memory as a whole, is closed at the first of these."""
 
 
