@@ -36,6 +36,7 @@ def run(options: Options) -> int:
 
 def _conversations(options: Options) -> int:
     from bulkops.errors import UsageError
+    from bulkops.exporting.allocating import give_memory_back
     from bulkops.operation import seconds
     from bulkops.outputs.dataset import check_format
 
@@ -47,6 +48,7 @@ def _conversations(options: Options) -> int:
     for path in options.redact or ():
         if not all(path.split(".")):
             raise UsageError(f"--redact: {path!r} is no dotted path such as analysis.extracted_data")
+    give_memory_back()
     try:
         ended = _export(options)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from elevenlabs import SingleTestRunRequestModel, ToolRequestModel
+from elevenlabs import GetOrCreateRagIndexRequestModel, SingleTestRunRequestModel, ToolRequestModel
 from elevenlabs.conversational_ai.tests.types.tests_create_request_body import (
     TestsCreateRequestBody_Simulation as MakesSimulation,
 )
@@ -16,7 +16,7 @@ from bulkops.api import LIVE, Cursors
 from bulkops.exporting.listing import bounded
 from bulkops.model import Form, Reply
 from bulkops.operations import KINDS
-from tests.api.test_api_live_sdk import MODELS, NO_MODEL
+from tests.api.test_api_live_sdk import BATCH, MODELS, NO_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +164,15 @@ WAYS: dict[str, tuple[Callable[[Any, Story], Any], Callable[[Story], Request]]] 
         lambda ai, s: ai.get_document_rag_indexes(s.documents[0]),
         lambda s: ours("document.index_status", document_id=s.documents[0]),
     ),
+    "document.index_batch": (
+        lambda ai, s: ai.knowledge_base.get_or_create_rag_indexes(
+            items=[
+                GetOrCreateRagIndexRequestModel(document_id=each, create_if_missing=False, model=MODEL)
+                for each in s.documents
+            ]
+        ),
+        lambda s: BATCH.request(s.documents, MODEL),
+    ),
     "document.index_quota": (
         lambda ai, _: ai.rag_index_overview(),
         lambda _: ours("document.index_quota"),
@@ -237,6 +246,11 @@ def test_the_server_answers_both_alike(live: Witness, name: str) -> None:
     assert theirs_whole.status_code == answer.status_code
     assert theirs_whole.headers["content-type"] == answer.headers["content-type"]
     if name in NO_MODEL:
+        return
+    if name == "document.index_batch":
+        # An end for each of the documents, by their ids.
+        ends = {one: end.model_dump(mode="json", exclude_unset=True) for one, end in parsed.items()}
+        assert ends == theirs_whole.json() == orjson.loads(answer.content)
         return
     live.whole(parsed)
     told = orjson.loads(answer.content)
