@@ -2,7 +2,8 @@
 
 Conversations of 14 days are written into a spool as a receiver leaves it, and exported as Parquet without a request:
 100,000 against 10,000 of them; with `--full` 1,000,000. Memory is the peak of the export or of the process that writes
-Parquet, whichever takes more; at most 100 MB and 16 bytes for each conversation. CPU is that of both.
+Parquet, whichever takes more; at most 100 MB and 16 bytes for each conversation. CPU is that of both. The same again
+from the built-in server, which is asked for each of them by an id in a file.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness import MEGABYTE, Figure, in_turn, main, spend
-from inputs import BULKOPS
+from inputs import BULKOPS, UNPACED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness import Options, Used
@@ -38,13 +42,31 @@ def measure(options: Options) -> list[Figure]:
             used.append(found)
         return found.peak / MEGABYTE
 
-    rounds = in_turn(options.repeats, {"large": lambda: exported(large), "small": lambda: exported(small)})
+    def asked() -> float:
+        with answering(large) as url:
+            asking.append(ask(url, large, options.scratch))
+        return asking[-1].peak / MEGABYTE
+
+    asking: list[Used] = []
+    rounds = in_turn(
+        options.repeats,
+        {"large": lambda: exported(large), "small": lambda: exported(small), "asked": asked},
+    )
     return [
         Figure(
             f"export of {large:,} conversations: peak", rounds["large"], " MB", 100 + 16 * large / MEGABYTE
         ),
         Figure(f"export: peak of {large:,} / {small:,}", rounds.ratio("large", "small")),
         Figure("export: CPU per conversation", [each.cpu / large * 1e6 for each in used], " µs"),
+        Figure(
+            f"export of {large:,} conversations from the API: peak",
+            rounds["asked"],
+            " MB",
+            100 + 16 * large / MEGABYTE,
+        ),
+        Figure(
+            "export from the API: CPU per conversation", [each.cpu / large * 1e6 for each in asking], " µs"
+        ),
     ]
 
 
@@ -53,6 +75,43 @@ def export(spool: Path, out: Path) -> Used:
     shutil.rmtree(out, ignore_errors=True)
     words = ("--ids-from", spool, "--out", out, "--format", "parquet", "-q")
     return spend([BULKOPS, "export", "conversations", *words])
+
+
+@contextmanager
+def answering(number: int) -> Iterator[str]:
+    """Run the built-in server with so many conversations; give its address."""
+    words = ("emulate", "--port", "0", "--conversations", str(number), "--rate", UNPACED, "--latency", "0")
+    with subprocess.Popen(
+        [str(BULKOPS), *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+def ask(url: str, number: int, folder: Path) -> Used:
+    """Export so many conversations of a server into a new folder."""
+    ids, out = folder / "ids.txt", folder / "asked"
+    ids.write_text("".join(f"conv_seed_{index:04}\n" for index in range(1, number + 1)))
+    shutil.rmtree(out, ignore_errors=True)
+    words = (
+        "--ids-from",
+        ids,
+        "--out",
+        out,
+        "--format",
+        "parquet",
+        "-q",
+        "--base-url",
+        url,
+        "-j",
+        "64",
+        "--wait",
+        "0s",
+    )
+    return spend([BULKOPS, "export", "conversations", *words, "--rate", UNPACED])
 
 
 def spool_of(folder: Path, number: int) -> Path:
