@@ -95,10 +95,14 @@ def _look(
     path = accounts_path(environ)
     told = ok("accounts", f"{path} says of {account.name} what was seen")
     if lines:
-        told = note(
-            "accounts",
-            f"{path} does not say all of {account.name} that was seen",
-            "let it say, beside what stands there:",
+        told = (
+            note(
+                "accounts",
+                f"{path} does not say all of {account.name} that was seen",
+                "let it say, beside what stands there:",
+            )
+            if path.exists()
+            else note("accounts", f"there is no {path}", "it need not be; it could say what was seen:")
         )
     return [*found, told], lines
 
