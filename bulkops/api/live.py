@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bulkops.api import live_answers as answers
 from bulkops.api import live_requests as requests
-from bulkops.api.live_more import LISTINGS, MORE, TEST_WATCH
+from bulkops.api.live_more import ACCESS, LISTINGS, MORE, TEST_WATCH, TOOL
 from bulkops.api.live_traps import traps
 from bulkops.api.profile import Batch, Cursors, Endpoint, Listing, Tier
 from bulkops.api.reference import REFERENCE
@@ -39,12 +39,6 @@ _INDEX = {
     "status": "succeeded",
     "progress_percentage": 100.0,
     "document_model_index_usage": {"used_bytes": 1000},
-}
-_ACCESS = {
-    "is_creator": True,
-    "creator_name": "Ada",
-    "creator_email": "ada@example.com",
-    "role": "admin",
 }
 
 _AGENT_GET = replace(REFERENCE.agent_get, example=_AGENT, hears=answers.agent)
@@ -93,7 +87,7 @@ LIVE = replace(
                         "tags": [],
                         "created_at_unix_secs": _MADE,
                         "updated_at_unix_secs": _CHANGED,
-                        "access_info": _ACCESS,
+                        "access_info": ACCESS,
                         "last_call_time_unix_secs": None,
                         "archived": False,
                     }
@@ -165,17 +159,7 @@ LIVE = replace(
         path="/tools",
         asks=requests.tool,
         hears=answers.tool,
-        example={
-            "id": "tool_123",
-            "tool_config": {
-                "type": "webhook",
-                "name": "get_weather",
-                "description": "Fetch current weather for a city",
-                "api_schema": {"url": "https://api.weather.com/v1/current", "method": "GET"},
-            },
-            "access_info": _ACCESS,
-            "usage_stats": {"total_calls": 0, "avg_latency_secs": 0.0},
-        },
+        example=TOOL,
     ),
     # Whatever a create does not take.
     agent_assigned=frozenset(

@@ -39,7 +39,7 @@ _DOCUMENT: Json = {
     "extracted_inner_html": "<p>Refunds take 3 to 5 working days.</p>",
     "filename": "handbook.md",
 }
-_TOOL: Json = {
+TOOL: Json = {
     "id": "tool_123",
     "tool_config": {
         "type": "webhook",
@@ -97,7 +97,7 @@ _TOOL_GET = Endpoint(
     method="GET",
     path="/tools/{tool_id}",
     effect=Effect.READ,
-    example=_TOOL,
+    example=TOOL,
     hears=answers.tool,
 )
 _CONVERSATION_ROW: Json = {
@@ -237,7 +237,7 @@ MORE = _by_name(
         method="PATCH",
         path="/tools/{tool_id}",
         effect=Effect.IDEMPOTENT,
-        example=_TOOL,
+        example=TOOL,
         asks=requests.tool,
         hears=answers.tool,
     ),
@@ -294,7 +294,7 @@ LISTINGS = {
             method="GET",
             path="/tools",
             effect=Effect.READ,
-            example={"tools": [_TOOL], **_PAGE},
+            example={"tools": [TOOL], **_PAGE},
             hears=answers.tools,
         ),
         rows="tools",
