@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops import listing
+from bulkops.api import LIVE
 from bulkops.errors import OperationFailed
 from bulkops.model import Reply, Request
 from bulkops.operations.agent_list import ListAgents
 from tests.operations.steps_doubles import drive, saved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def page(numbers: list[int] | range, total: int | None = None) -> Reply:
@@ -99,6 +102,72 @@ def test_a_listing_without_end_is_not_a_short_list(monkeypatch: pytest.MonkeyPat
     """A server whose pages never end fails the listing at the bound."""
     monkeypatch.setattr(listing, "MOST_PAGES", 3)
     assert "did not end within 3 pages" in refused(*(page([n]) for n in range(4)))
+
+
+def cursors(pages: Iterable[list[str]], at: Iterator[int]) -> Iterator[Reply]:
+    """Return pages of conversations of the live API; each but the last says where the next begins."""
+    held: list[str] | None = None
+    for ids in pages:
+        if held is not None:
+            yield conversations(held, f"c{next(at)}")
+        held = ids
+    yield conversations(held or [], None)
+
+
+def conversations(ids: list[str], cursor: str | None) -> Reply:
+    """Return a page with these conversations."""
+    rows = [{"conversation_id": row_id} for row_id in ids]
+    return Reply(200, {"conversations": rows, "has_more": cursor is not None, "next_cursor": cursor})
+
+
+def walked(replies: Iterator[Reply]) -> Iterator[bytes]:
+    """List the conversations of the live API with these pages; yield what is saved of each."""
+    steps = listing.list_rows(LIVE, LIVE.listing("conversation.list"))
+    step: Any = next(steps)
+    try:
+        while True:
+            if isinstance(step, Request):
+                step = steps.send(next(replies))
+            else:
+                yield step.data
+                step = steps.send(Reply(200))
+    except StopIteration:
+        return
+
+
+def test_a_listing_by_cursors_takes_no_more_memory_the_longer_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of a listing's rows are the last ids; a tenth of the rows takes as much as all of them."""
+    monkeypatch.setattr(listing, "REMEMBERED", 1_000)
+
+    def peak(rows: int) -> int:
+        pages = ([f"conv_{first + n:020}" for n in range(100)] for first in range(0, rows, 100))
+        tracemalloc.start()
+        try:
+            for _ in walked(cursors(pages, count())):
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(5_000)
+    assert peak(50_000) < 1.3 * peak(5_000)
+
+
+def test_rows_that_a_cursor_shows_again_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that comes again within what is remembered is written once, whichever page it stands on."""
+    monkeypatch.setattr(listing, "REMEMBERED", 4)
+    pages = [["a", "b"], ["b", "c"], ["c", "d", "e"], ["e", "b", "f"]]
+    lines = b"".join(walked(cursors(pages, count()))).splitlines()
+    assert [orjson.loads(line)["conversation_id"] for line in lines] == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_a_cursor_that_leads_back_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose cursors go in a circle is left there, even when its rows are not remembered any more."""
+    monkeypatch.setattr(listing, "REMEMBERED", 1)
+    around = ([f"{n}", f"{n + 1}", f"{n + 2}"] for n in range(0, 3_000, 3))
+    with pytest.raises(OperationFailed, match="in a circle from page 6 on"):
+        for _ in walked(cursors(around, (n % 5 for n in count()))):
+            pass
 
 
 replies = st.builds(
