@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.e2e_commands import agents, check_ending, interrupt, run_folder, states, table, until
+from tests.e2e.e2e_commands import agents, check_ending, heeding, interrupt, run_folder, states, table, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +34,7 @@ def test_the_second_signal_leaves_every_attempt_classified(
     """Aborted with four requests without an answer: each is written down as in doubt, none is merely open."""
     desk = desk_at(faults=[{"times": [5, 8], "fault": "silent"}])
     job = desk.job(agents(12))
-
-    def heed() -> None:
-        # Under nohup the tests themselves ignore it.
-        signal.signal(number, signal.SIG_DFL)
-
-    with desk.start("run", job, *desk.target, "-j", 4, preexec_fn=heed) as process:
+    with desk.start("run", job, *desk.target, "-j", 4, preexec_fn=heeding(number)) as process:
         until(lambda: desk.sent >= 8)
         process.send_signal(number)
         said(process, "again to abort")

@@ -166,6 +166,15 @@ def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.002)
 
 
+def heeding(number: signal.Signals) -> Callable[[], None]:
+    """Return what makes a command heed a signal that the tests themselves ignore, as under nohup."""
+
+    def heed() -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    return heed
+
+
 def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> Ended:
     """Send a signal and wait for the end."""
     process.send_signal(number)

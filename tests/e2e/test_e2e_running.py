@@ -13,6 +13,7 @@ from tests.e2e.e2e_commands import (
     agent,
     agents,
     check_ending,
+    heeding,
     interrupt,
     results,
     run_folder,
@@ -107,7 +108,7 @@ def test_a_signal_finishes_what_is_in_flight(
     """A signal lets the requests in flight finish; the same command continues, and all happens exactly once."""
     desk = desk_at(latency=0.05)
     job = desk.job(agents(80))
-    with desk.start("run", job, *desk.target, "-j", 4) as process:
+    with desk.start("run", job, *desk.target, "-j", 4, preexec_fn=heeding(number)) as process:
         until(lambda: len(desk.effects()) >= 20)
         ended = interrupt(process, number)
     assert ended.code == code, ended.err
