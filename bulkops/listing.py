@@ -11,7 +11,7 @@ from bulkops.errors import OperationFailed
 from bulkops.model import Save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from bulkops.api.profile import Listing, Profile
     from bulkops.model import Json, Reply
@@ -48,14 +48,14 @@ def list_rows(api: Profile, listing: Listing) -> Steps:
         if not isinstance(rows, list):
             raise OperationFailed("bad_answer", f"page {number} of the listing has no `{listing.rows}`")
         found = {_id_of(row, listing, number): row for row in rows}
-        fresh = [row for row_id, row in found.items() if row_id not in seen]
-        yield Save("lists", None, ".jsonl", b"".join(orjson.dumps(row) + b"\n" for row in fresh))
+        fresh = {row_id: row for row_id, row in found.items() if row_id not in seen}
+        yield Save("lists", None, ".jsonl", b"".join(orjson.dumps(row) + b"\n" for row in fresh.values()))
         before, total = total, api.paging.total(reply)
         if before is not None and total is not None and total < before:
             raise OperationFailed("cut_listing", f"the listing shrank while it was read; {_AGAIN}")
         ends = api.paging.ends(reply)
         # A cursor cannot fall back unseen: it would be asked for a second time.
-        seen.add(found, most=None if ends is None else REMEMBERED)
+        seen.add(fresh, most=None if ends is None else REMEMBERED)
         if ends or (ends is None and (not rows or (total is not None and seen.count >= total))):
             break
         if rows and not fresh:
@@ -81,9 +81,8 @@ class _Seen:
     def __contains__(self, row_id: str) -> bool:
         return row_id in self._latest or row_id in self._before
 
-    def add(self, row_ids: Iterable[str], *, most: int | None) -> None:
-        """Remember ids: all of them, or the last `most` at least and twice as many at most."""
-        fresh = [row_id for row_id in row_ids if row_id not in self]
+    def add(self, fresh: Collection[str], *, most: int | None) -> None:
+        """Remember ids that are new: all of them, or the last `most` at least and twice as many at most."""
         self.count += len(fresh)
         self._latest.update(fresh)
         if most is not None and len(self._latest) >= most:
