@@ -9,7 +9,7 @@ import orjson
 from bulkops.emulator.answers import Answer, Refusal
 
 from .agents import agent_of
-from .paging import page
+from .paging import cut
 from .refusing import flag, invalid, missing, problem
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def listing(call: Call) -> Answer:
             and (ends is None or _success(each, call.now) == ends)
         )
 
-    rows = filter(wanted, list(world.conversations.values()))
-    chosen, rest = page(
-        call, rows, lambda each: each.conversation_id, {"start_time": lambda each: world.at(each.started)}
+    chosen, rest = cut(
+        call,
+        lambda _, last, direction: filter(wanted, world.in_order(last, newest_first=direction == "desc")),
+        lambda each: each.conversation_id,
+        {"start_time": lambda each: world.at(each.started)},
     )
     summaries = query.get("summary_mode") == "include"
     lines = [_line(world, each, call.now, summaries=summaries) for each in chosen]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import orjson
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bulkops.emulator.endpoints import Call
 
 T = TypeVar("T")
+Place: TypeAlias = "tuple[Any, str]"
+"""Where a row stands in a listing: what it is sorted by, and its id."""
 _LARGEST = 100
 _USUAL = 30
 
@@ -33,6 +36,29 @@ def page(
     otherwise. A place is that of the last row told, so what comes and goes meanwhile shifts nothing. There is a cursor
     even after the last page: only `has_more` tells the end.
     """
+
+    def following(by: str, last: Place | None, direction: str) -> Iterable[T]:
+        def place(row: T) -> Place:
+            return sorts[by](row), name_of(row)
+
+        down = direction == "desc"
+        for row in sorted(rows, key=place, reverse=down):
+            if last is None or (place(row) < last if down else place(row) > last):
+                yield row
+
+    return cut(call, following, name_of, sorts)
+
+
+def cut(
+    call: Call,
+    following: Callable[[str, Place | None, str], Iterable[T]],
+    name_of: Callable[[T], str],
+    sorts: Mapping[str, Callable[[T], Any]],
+) -> tuple[list[T], dict[str, Any]]:
+    """Cut a page as `page` does, of rows that are kept in order.
+
+    `following` gives those after a place, sorted in one of the ways, in a direction (`asc`, `desc`).
+    """
     size = whole(call, "page_size", default=_USUAL, least=1, most=_LARGEST)
     by = call.query.get("sort_by", next(iter(sorts)))
     wrong = one_of(by, tuple(sorts), ["query", "sort_by"])
@@ -40,25 +66,20 @@ def page(
     wrong += one_of(direction, ("asc", "desc"), ["query", "sort_direction"])
     if wrong:
         raise invalid(wrong)
-
-    def place(row: T) -> tuple[Any, str]:
-        return sorts[by](row), name_of(row)
-
-    down = direction == "desc"
-    left = sorted(rows, key=place, reverse=down)
-    if cursor := call.query.get("cursor"):
-        last = _read(cursor, by)
-        left = [row for row in left if (place(row) < last if down else place(row) > last)]
-    told, more = left[:size], len(left) > size
-    following = _write(by, place(told[-1])) if told else None
-    return told, {"next_cursor": following, "has_more": more}
+    cursor = call.query.get("cursor")
+    last = _read(cursor, by) if cursor else None
+    told = list(islice(following(by, last, direction), size + 1))
+    more = len(told) > size
+    del told[size:]
+    place = _write(by, (sorts[by](told[-1]), name_of(told[-1]))) if told else None
+    return told, {"next_cursor": place, "has_more": more}
 
 
-def _write(by: str, place: tuple[Any, str]) -> str:
+def _write(by: str, place: Place) -> str:
     return urlsafe_b64encode(orjson.dumps([by, *place])).decode().rstrip("=")
 
 
-def _read(cursor: str, by: str) -> tuple[Any, str]:
+def _read(cursor: str, by: str) -> Place:
     try:
         way, value, name = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if way == by and isinstance(name, str) and isinstance(value, str) == (by == "name"):
