@@ -134,11 +134,15 @@ class World:
     def start_conversation(self, agent_id: str, *, now: float, request: int = 0) -> Conversation:
         """Begin a call with an agent."""
         call = place_call(self._new_id("conv"), agent_id, now, self._rng, self._time_scale, self._thinking)
-        self.conversations[call.conversation_id] = call
-        insort(self._begun, self._place(call))
+        self.add_conversation(call)
         self._note("conversation.create", call.conversation_id, agent_id, now, request)
         self._on_call(self, call)
         return call
+
+    def add_conversation(self, call: Conversation) -> None:
+        """Add a call to those of the key."""
+        self.conversations[call.conversation_id] = call
+        insort(self._begun, self._place(call))
 
     def in_order(self, last: tuple[float, str] | None, *, newest_first: bool) -> Iterator[Conversation]:
         """Yield the conversations by their begin (epoch seconds) and id, those that come after `last`.

@@ -44,7 +44,7 @@ def world_of_the_reference(api: Profile = REFERENCE) -> Server:
     server.world.agents["agent_abc123"] = Agent("agent_abc123", "Support", orjson.dumps(AGENT), at, at)
     server.world.documents["doc_456"] = Document("doc_456", "Handbook", 3, "")
     call = next(iter(server.world.conversations.values()))
-    server.world.conversations["conv_xyz789"] = replace(call, conversation_id="conv_xyz789")
+    server.world.add_conversation(replace(call, conversation_id="conv_xyz789"))
     body = orjson.dumps(
         {"tool_config": {"type": "webhook", "name": "t", "description": "d", "api_schema": {}}}
     )
