@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from bulkops.accounts import DEFAULT_ACCOUNT
+from bulkops.checkpoint.belonging import told_by
 from bulkops.errors import UsageError
 from bulkops.jobfile.problems import shown
 from bulkops.jobfile.uploads import content_digest
@@ -36,6 +38,8 @@ class Replacement:
     """Ids of documents that were replaced before, each with that of the last one under its name."""
     gone: dict[str, str] = field(default_factory=dict)
     removes: bool = False
+    account: str | None = None
+    """That which the documents are of, where the runs tell; those of another one know neither them nor their ids."""
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.new or (self.removes and self.gone))
@@ -49,7 +53,9 @@ class Replacement:
         )
         once = said_once(model, "skip")
         once["defaults"]["document.upload"]["tags"] = [_TAG]
-        yield orjson.dumps({"$job": {"name": f"replace {self.folder.name}", "about": about, **once}})
+        # The usual account may come from the environment alone; a name would ask for it in the accounts file.
+        whose = {} if self.account in (None, DEFAULT_ACCOUNT) else {"account": self.account}
+        yield orjson.dumps({"$job": {"name": f"replace {self.folder.name}", "about": about, **whose, **once}})
         ids: dict[str, str | None] = dict.fromkeys(self.gone.values()) if self.removes else {}
         new: dict[str, str] = {}
         for number, (path, old) in enumerate(self.changed, 1):
@@ -95,10 +101,18 @@ def replacement(
 ) -> Replacement:
     """Compare a folder with what earlier runs uploaded, whose results are the `ledgers`; the later ones count.
 
-    UsageError when the folder or the results cannot be read, or no document of the folder was uploaded by them.
+    UsageError when the folder or the results cannot be read, no document of the folder was uploaded by them, or they
+    are of several accounts.
     """
     found = Replacement(folder, removes=removes)
-    known = _documents(ledgers, found.outdated)
+    accounts: set[str] = set()
+    known = _documents(ledgers, found.outdated, accounts)
+    if len(accounts) > 1:
+        raise UsageError(
+            f"the runs that --ledger names uploaded into several accounts ({', '.join(map(shown, sorted(accounts)))}); "
+            "name those of one account only"
+        )
+    found.account = next(iter(accounts), None)
     for path in documents_in(folder, include):
         before = known.pop(path.relative_to(folder).as_posix(), None)
         if before is None:
@@ -115,11 +129,18 @@ def replacement(
     return found
 
 
-def _documents(ledgers: Sequence[Path], outdated: dict[str, str]) -> dict[str, tuple[str, str | None]]:
-    """Return the documents by name: the last id, and its content where the run has looked at it; note earlier ids."""
+def _documents(
+    ledgers: Sequence[Path], outdated: dict[str, str], accounts: set[str]
+) -> dict[str, tuple[str, str | None]]:
+    """Return the documents by name: the last id, and its content where the run has looked at it.
+
+    Note earlier ids, and the accounts that they are of.
+    """
     earlier: dict[str, set[str]] = {}
     known: dict[str, tuple[str, str | None]] = {}
     for path in ledgers:
+        whose = told_by(path.parent)
+        own = whose.get("account") if isinstance(whose, dict) else None
         try:
             with path.open("rb") as file:
                 for record in file:
@@ -130,6 +151,8 @@ def _documents(ledgers: Sequence[Path], outdated: dict[str, str]) -> dict[str, t
                         result = told["result"]
                         name, entity = result["name"], result["document_id"]
                         earlier.setdefault(name, set()).add(entity)
+                        if isinstance(account := told.get("account") or own, str):
+                            accounts.add(account)
                         known[name] = (entity, result.get("sha256"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"--ledger: {path} cannot be read as results of a run: {error}") from None

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tests.crash.crash_sizes import size
+from tests.e2e.e2e_accounts import EU, US, two_accounts, world
 from tests.e2e.e2e_commands import KEY, end_of
 
 if TYPE_CHECKING:
@@ -120,6 +121,27 @@ def test_an_agent_that_missed_a_replacement_gets_the_last_one(desk: Desk) -> Non
     (last,) = documents_of(desk)["late"]
     assert last != old["b.md"]
     assert documents_of(desk)["all"][1] == last
+
+
+def test_documents_are_replaced_in_their_own_account(desk: Desk) -> None:
+    """The job is for the account whose runs uploaded them; runs of several are refused."""
+    two_accounts(desk)
+    handbook(desk, a="one", b="two")
+    upload = {"id": "a.md", "op": "document.upload", "file": "handbook/a.md"}
+    agent = {"op": "agent.create", "body": {"name": "one", **knowledge(["${ref:a.md#document_id}"])}}
+    at = desk.target[:2]
+    for account in ("us", "eu"):
+        job = desk.job([{"$job": {"account": account}}, upload, agent], f"{account}.jsonl")
+        assert (ended := desk.bulkops("run", job, *at)).code == 0, ended.err
+    handbook(desk, a="ONE")
+    words = ("new", "replace", "handbook", "--out", "second.jsonl", "--ledger")
+    refused = desk.bulkops(*words, "us.run", "--ledger", "eu.run")
+    assert refused.code == 2
+    assert "several accounts (eu, us)" in refused.err
+    assert desk.bulkops(*words, "eu.run").code == 0
+    assert (ended := desk.bulkops("run", "second.jsonl", *at)).code == 0, ended.err
+    changed = [sum(effect.kind == "agent.update" for effect in world(desk, key).effects) for key in (US, EU)]
+    assert changed == [0, 1]
 
 
 @pytest.mark.parametrize("seed", range(size(1, 20)))
