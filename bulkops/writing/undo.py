@@ -58,13 +58,17 @@ def undo_lines(
         scratch.execute("PRAGMA journal_mode=OFF")
         scratch.execute(f"PRAGMA cache_size={-_SORTING_KIB}")
         scratch.execute(
-            "CREATE TABLE touch (agent TEXT, account TEXT, place INTEGER, PRIMARY KEY (agent, account, place))"
-            " WITHOUT ROWID"
+            "CREATE TABLE touch (agent TEXT, account TEXT, place INTEGER, made INTEGER,"
+            " PRIMARY KEY (agent, account, place)) WITHOUT ROWID"
         )
         scratch.execute("BEGIN")
         survey = _Survey(reader, api, scratch, left)
         survey.take()
-        latest = "SELECT agent, account FROM touch GROUP BY agent, account ORDER BY max(place) DESC"
+        # What was made later may use what was made before, whatever was changed of that afterwards.
+        latest = (
+            "SELECT agent, account FROM touch GROUP BY agent, account"
+            " ORDER BY coalesce(max(CASE WHEN made THEN place END), max(place)) DESC"
+        )
         for agent, account in scratch.execute(latest):
             touches = survey.touches_of(agent, account)
             line = taken_back(agent, touches, api, guarded=guarded)
@@ -109,7 +113,7 @@ class _Survey:
         doubt = _doubt(record)
         for made in record["created"]:
             if made["kind"] == self._agents:
-                self._note(made["id"], place, record.get("account"))
+                self._note(made["id"], place, record.get("account"), made=True)
             else:
                 self._left(_told(made["kind"], made["id"], record, doubt or self._why_left(made["kind"])))
         if doubt is not None and not record["created"] and row.kind not in _CHANGING:
@@ -181,9 +185,11 @@ class _Survey:
     def _ids(self, answers: list[Json]) -> set[str]:
         return {answer[self._api.agent_id_field] for answer in answers if isinstance(answer, dict)}
 
-    def _note(self, agent: str, place: int, account: str | None) -> None:
+    def _note(self, agent: str, place: int, account: str | None, *, made: bool = False) -> None:
         """Note it; records name no account where it is the run's own."""
-        self._scratch.execute("INSERT OR IGNORE INTO touch VALUES (?, ?, ?)", (agent, account or "", place))
+        self._scratch.execute(
+            "INSERT OR IGNORE INTO touch VALUES (?, ?, ?, ?)", (agent, account or "", place, made)
+        )
 
 
 def _id_in(account: str, agent: str) -> str:

@@ -154,6 +154,19 @@ def test_the_lines_are_for_review(desk: Desk) -> None:
     assert "1 line set to null what an update had added" in ended.err
 
 
+def test_what_was_made_last_goes_first(desk: Desk) -> None:
+    """An agent that was made later may use one that was made before, also one that was changed once more afterwards."""
+    job = desk.job(
+        [agent("a"), {**agent("b"), "needs": ["aa"]}, update("c", "${ref:aa#agent_id}", needs=["ab"])],
+    )
+    assert desk.run(job).code == 0
+    _, *lines = desk.bulkops("undo", job).rows
+    assert [(line["op"], line["meta"]["undoes"]) for line in lines] == [
+        ("agent.delete", ["ab"]),
+        ("agent.delete", ["aa", "c"]),
+    ]
+
+
 def test_what_was_changed_since_is_left_alone(desk: Desk) -> None:
     """Agents that somebody else has changed fail as changed_since, whether made or changed; all others go back."""
     there = old(desk, 2)
