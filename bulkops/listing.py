@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bulkops.operation import Steps
 
 MOST_PAGES = 1_000_000
-REMEMBERED = 2_000
+REMEMBERED = 20_000
 """How many ids of a listing by cursors are known again, at least; some 100 bytes each."""
 _AGAIN = "run it again for a whole list"
 
