@@ -41,7 +41,12 @@ def wrong_moment(value: Json) -> str | None:
 
 
 def _check(api: Profile, expected: Json, unchanged_since: str | None, agent: Json) -> None:
-    paths = list(unlike(expected if expected is not None else {}, agent))
+    expected = expected if expected is not None else {}
+    paths = list(unlike(expected, agent))
+    if paths:
+        # A stamp is none of what the agent is.
+        bare = api.agent_list.unstamped
+        paths = list(unlike(bare(expected), bare(agent)))
     if paths:
         more = f" and {len(paths) - _MOST_SHOWN:,} more" if len(paths) > _MOST_SHOWN else ""
         where = ", ".join(path or "the agent" for path in paths[:_MOST_SHOWN])

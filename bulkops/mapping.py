@@ -53,9 +53,9 @@ def _named(part: Json) -> str | None:
 
 
 def sendable(api: Profile, agent: Mapping[str, Json]) -> dict[str, Json]:
-    """Return an agent without what only a server says of it: what is sent to have one like it."""
+    """Return an agent without what only a server says of it, and whose it was: what is sent to have one like it."""
     kept = {key: part for key, part in agent.items() if key not in api.agent_assigned}
-    return dict(without(kept, api.agent_unsent))
+    return dict(api.agent_list.unstamped(without(kept, api.agent_unsent), seen=False))
 
 
 def without(value: Json, paths: Iterable[str]) -> Any:

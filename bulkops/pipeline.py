@@ -288,15 +288,16 @@ async def _send(
             settings, accounts, checkpoint, pace,
             clock=clock, sleep=engine.sleep, told=observer.told, meter=observer.meter, named=named,
         ) as sender:  # fmt: skip
-            stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "") if settings.stamps else None
+            stamp = partial(stamp_of, checkpoint.meta("checkpoint_id") or "")
             drive = Drive(
                 settings.api, sender, files,
                 Pinboard(checkpoint, sender, plan.job.rows_of, settings.upload_root), stamp, named,
                 reads_before=plan.selection.before,
                 directory=Directory(
                     settings.api, sender, checkpoint, settings.account.name,
-                    stamps=settings.stamps, earlier=settings.earlier,
+                    stamps="suffix" in settings.stamps, earlier=settings.earlier,
                 ),
+                stamps=settings.stamps,
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from bulkops.api.profile import Profile
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.planning.changes import Concern, Difference
@@ -82,7 +83,7 @@ def preview(plan: Plan, settings: Settings, state: Path | None, most: int) -> Pr
     named = [_named(concern, found, settings) for concern in wanted]
     _look(found, [place for each in named for _, place in each], settings, state)
     seen = [
-        replace(_seen(concern, found[_place(concern, settings)]), absent=_absent(each, found))
+        replace(_seen(concern, found[_place(concern, settings)], settings.api), absent=_absent(each, found))
         for concern, each in zip(wanted, named, strict=True)
     ]
     return Preview(seen, len(found), beyond, unknown)
@@ -123,9 +124,9 @@ def _is_absent(found: Json | OperationFailed) -> bool:
     return isinstance(found, OperationFailed) and found.status == NOT_FOUND
 
 
-def _seen(concern: Concern, found: Json | OperationFailed) -> Seen:
+def _seen(concern: Concern, found: Json | OperationFailed, api: Profile) -> Seen:
     if not isinstance(found, OperationFailed):
-        return Seen(concern, found, changes(concern, found))
+        return Seen(concern, found, changes(concern, found, api))
     if _is_absent(found):
         return Seen(concern, None, [])
     return Seen(concern, None, [], found.message)

@@ -19,7 +19,6 @@ DIFFERENCES = "differences"
 """The field of a result that tells them."""
 MOST_TOLD = 100
 LONGEST_TOLD = 200
-_STAMP = " ["
 
 
 def expectation() -> Any:
@@ -36,19 +35,16 @@ def expectation() -> Any:
     )
 
 
-def read_back(
-    api: Profile, agent_id: str, asked: Json, told: Json = None
-) -> Generator[Request, Reply, dict[str, Json]]:
+def read_back(api: Profile, agent_id: str, asked: Json) -> Generator[Request, Reply, dict[str, Json]]:
     """Read an agent and return what its result tells of it: what was expected, and each difference.
 
-    `told` is the answer to the create, which names the agent as it was sent: a stamp may end its name.
+    A stamp that it bears is none.
     """
     whole = (yield api.agent_get.request(agent_id=agent_id)).json
-    name = told.get(api.name_field) if isinstance(told, dict) else None
-    wanted = asked.get(api.name_field)
-    if isinstance(wanted, str) and isinstance(name, str) and name.startswith(wanted + _STAMP):
-        asked = {**asked, api.name_field: name}
     found = list(differences(whole, asked))
+    if found:
+        bare = api.agent_list.unstamped
+        found = list(differences(bare(whole), bare(asked)))
     return {"expect": EQUAL, DIFFERENCES: found[:MOST_TOLD]}
 
 

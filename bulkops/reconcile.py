@@ -6,12 +6,12 @@ passed that what it sent is either in the listing by now or will never be there.
 
 from __future__ import annotations
 
-import re
 from base64 import b32encode
 from collections.abc import Generator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
+from bulkops.api.stamping import STAMP_LENGTH
 from bulkops.errors import OperationFailed
 from bulkops.model import Absent, Evidence, Found, Held, Reply, Request, value
 from bulkops.youngest import created_at, read_youngest
@@ -27,7 +27,6 @@ SETTLE = 60.0
 """Seconds after which what was sent is in the listing or will never be there; longer than the server's longest tail."""
 SLACK = 5.0
 """Seconds by which ages may lie outside of the time in which a doubt arose: both clocks tell whole seconds."""
-STAMP_LENGTH = 12
 
 
 @value
@@ -37,7 +36,7 @@ class Doubt:
     `name` and `body` are what was sent, as far as the thing shows it afterwards; what it does not show is `hidden`. It
     was sent after `since` and can have taken effect until `until`; what is not `dated` was sent before anything was
     heard of the server's clock, so that `since` is only how early it may have been. `sure`: it did take effect. `stamp`
-    is the token at the end of the name, where there is one.
+    is the token that the thing bears, where it bears one.
     """
 
     key: bytes
@@ -106,25 +105,12 @@ def is_settled(born: float, now: float, settle: float) -> bool:
     return now - born >= settle
 
 
-_STAMPED = re.compile(rf" \[[a-z2-7]{{{STAMP_LENGTH}}}\]$")
-
-
 def stamp_of(checkpoint_id: str, key: bytes, number: int) -> str:
     """Return the token of one request of one operation: the same for all its attempts, and for no other's."""
     digest = blake2b(
         key + number.to_bytes(4), digest_size=10, key=checkpoint_id.encode(), person=b"bulkops stamp"
     )
     return b32encode(digest.digest()).decode().lower()[:STAMP_LENGTH]
-
-
-def stamped(name: str, stamp: str) -> str:
-    """Return a name with its stamp."""
-    return f"{name} [{stamp}]"
-
-
-def unstamped(name: str) -> str:
-    """Return a name without its stamp, if it has one."""
-    return _STAMPED.sub("", name)
 
 
 def unlisted(doubts: Iterable[Doubt], what: str) -> Findings:
@@ -143,9 +129,9 @@ def reconcile(
     """
     since = min(doubt.since for doubt in doubts) - SLACK if listing.created_field is not None else None
     young = yield from _asked(read_youngest(api, listing, since, newest_first=newest_first))
-    wanted = _Wanted(doubts)
-    rows = [row for row in young.rows if wanted.has(row.get(listing.name_field))]
-    by_name = any(row[listing.name_field] in wanted.by_name for row in rows)
+    wanted = _Wanted(listing, doubts)
+    rows = [row for row in young.rows if wanted.stamps_on(row) or wanted.has_name_of(row)]
+    by_name = any(wanted.has_name_of(row) for row in rows)
     claimed = yield Claims(listing.lists, tuple(row[listing.id_field] for row in rows), by_name)
     assert isinstance(claimed, Claimed)
     if claimed.moving:
@@ -156,15 +142,20 @@ def reconcile(
         key=lambda row: (created_at(row, listing) or 0.0, row[listing.id_field]),
     )
     found: _Found = {}
+    bearers: dict[str, dict[str, Json]] = {}
+    for row in rows:
+        for stamp in wanted.stamps_on(row):
+            bearers.setdefault(stamp, {})[row[listing.id_field]] = row
     for stamp, doubt in wanted.by_stamp.items():
-        bearing = {row[listing.id_field]: row for row in rows if _bears(row[listing.name_field], stamp)}
-        found |= _judge_stamp(doubt, bearing, young)
+        found |= _judge_stamp(doubt, bearers.get(stamp, {}), young)
     for name, namesakes in wanted.by_name.items():
         if name is None:
             reason = "it has no name by which it could be found"
             found |= {_of(doubt): Held(reason, Evidence("no name")) for doubt in namesakes}
         elif name not in claimed.busy:
-            called = [row for row in rows if row[listing.name_field] == name]
+            called = [
+                row for row in rows if row.get(listing.name_field) == name and not wanted.stamps_on(row)
+            ]
             for group, candidates in (yield from _told_apart(listing, namesakes, called, claimed)):
                 if candidates and not all(equal(doubt.hidden, group[0].hidden) for doubt in group):
                     found |= _judge_alike(group, candidates, young)
@@ -176,7 +167,8 @@ def reconcile(
 class _Wanted:
     """The doubts, by what they can be known by."""
 
-    def __init__(self, doubts: Iterable[Doubt]) -> None:
+    def __init__(self, listing: Listing, doubts: Iterable[Doubt]) -> None:
+        self._listing = listing
         self.by_stamp: dict[str, Doubt] = {}
         self.by_name: dict[str | None, list[Doubt]] = {}
         for doubt in doubts:
@@ -185,15 +177,16 @@ class _Wanted:
             else:
                 self.by_name.setdefault(doubt.name, []).append(doubt)
 
-    def has(self, name: Json) -> bool:
-        """Tell whether a name is that of a doubt."""
-        if not isinstance(name, str):
-            return False
-        return name in self.by_name or name[-STAMP_LENGTH - 1 : -1] in self.by_stamp
+    def stamps_on(self, row: Json) -> tuple[str, ...]:
+        """Return the stamps of doubts that a row bears."""
+        if not self.by_stamp:
+            return ()
+        return tuple(token for token in self._listing.tokens_of(row) if token in self.by_stamp)
 
-
-def _bears(name: str, stamp: str) -> bool:
-    return name[-STAMP_LENGTH - 1 : -1] == stamp
+    def has_name_of(self, row: Json) -> bool:
+        """Tell whether a row has the name of a doubt that can only be told by it."""
+        name = row.get(self._listing.name_field)
+        return isinstance(name, str) and name in self.by_name
 
 
 def _asked(reading: Generator[Request, Reply, Young]) -> Generator[Request | Claims, Reply | Claimed, Young]:
@@ -273,7 +266,7 @@ def _looked_at(listing: Listing, row_id: str) -> Generator[Request | Claims, Rep
 
 
 def _judge_stamp(doubt: Doubt, bearing: Mapping[str, Json], young: Young) -> _Found:
-    """Decide about a doubt whose name says exactly whose it is."""
+    """Decide about a doubt whose stamp says exactly whose it is."""
     evidence = _evidence("stamp", young, list(bearing))
     if len(bearing) > 1:
         return {_of(doubt): Held("it was made more than once: all of these bear its stamp", evidence)}

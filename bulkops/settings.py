@@ -162,8 +162,8 @@ class Settings:
     in_doubt: Policies = field(default_factory=Policies)
     settle: float = 60.0
     """So long after a request was in doubt it counts as having had no effect when the API does not list it."""
-    stamps: bool = False
-    """Names of what is made get a token, by which it is known again."""
+    stamps: frozenset[str] = frozenset()
+    """How what is made bears a token, by which it is known again, in the words of `--stamp`."""
     most_awaited: int = 10_000
     """So many operations may wait for something to settle before no new ones are begun."""
     upload_rate: float = 100_000.0

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkops.api import REFERENCE
+from bulkops.api.stamping import stamped
 from bulkops.errors import OperationFailed
 from bulkops.model import Absent, Found, Held, Reply, Request
 from bulkops.reconcile import (
@@ -22,7 +23,6 @@ from bulkops.reconcile import (
     is_settled,
     reconcile,
     stamp_of,
-    stamped,
     unlisted,
 )
 

@@ -14,6 +14,7 @@ from bulkops.api.live_more import ACCESS, LISTINGS, MORE, TEST_WATCH, TOOL
 from bulkops.api.live_traps import traps
 from bulkops.api.profile import Batch, Cursors, Endpoint, Listing, Tier
 from bulkops.api.reference import REFERENCE
+from bulkops.api.stamping import Suffix, Tag
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ LIVE = replace(
         # As it is asked for; whether it was so is seen from the rows.
         newest_first=True,
         query=(("sort_by", "created_at"), ("sort_direction", "desc")),
-        stamps=True,
+        stamps=(Suffix("name"), Tag("tags", frozenset({"agent.create"}))),
     ),
     agent_delete=replace(REFERENCE.agent_delete, example=None, hears=answers.deleted, blank=True),
     agent_simulate=replace(

@@ -13,6 +13,7 @@ from bulkops.model import Reply, Request, RequestClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from bulkops.api.stamping import Stamp
     from bulkops.model import Effect, Form, Json, Pinned
 
 ENTITY_ID_LENGTH = 120
@@ -314,8 +315,8 @@ class Listing:
     """Where the body of what makes one says its name,"""
     sent: Callable[[Request], tuple[Json, Json]] | None = None
     """and how much of that can be seen of the thing afterwards, and how much cannot; None where all of the body can."""
-    stamps: bool = False
-    """Whether a name may end with a token."""
+    stamps: tuple[Stamp, ...] = ()
+    """Where one can bear a token that says whose it is."""
 
     def name_in(self, request: Request) -> str | None:
         """Return the name that a request gives to what it makes."""
@@ -330,6 +331,17 @@ class Listing:
     def seen_of(self, request: Request) -> tuple[Json, Json]:
         """Return what of a request that makes one can be seen of the thing afterwards, and what cannot."""
         return (request.body, None) if self.sent is None else self.sent(request)
+
+    def tokens_of(self, thing: Json) -> tuple[str, ...]:
+        """Return the tokens that a thing bears, as a row, an answer or the body of a request tells it."""
+        return tuple(token for stamp in self.stamps for token in stamp.of(thing))
+
+    def unstamped(self, thing: Json, *, seen: bool = True) -> Json:
+        """Return a thing without its tokens; unless `seen`, without those alone that people do not see."""
+        for stamp in self.stamps:
+            if seen or not stamp.seen:
+                thing = stamp.off(thing)
+        return thing
 
     def page(self, paging: Paging, number: int, before: Reply | None = None) -> Request:
         """Return the request for a page, counted from one; `before` is the answer of the page before it."""
@@ -541,6 +553,10 @@ class Profile:
     def listings(self) -> dict[str, Listing]:
         """Return every listing by the name of its endpoint."""
         return {self.agent_list.endpoint.name: self.agent_list, **self.more_listings}
+
+    def stamps(self) -> dict[str, bool]:
+        """Return how things of any kind can bear a token: by the words of `--stamp`, whether people see it."""
+        return {stamp.word: stamp.seen for listing in self.listings().values() for stamp in listing.stamps}
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return every endpoint by its name."""

@@ -17,6 +17,7 @@ from bulkops.api.profile import (
     Watch,
     Webhook,
 )
+from bulkops.api.stamping import Suffix
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ REFERENCE = Profile(
         one=_AGENT_GET,
         # The order of the rows is not documented.
         created_field="created_at",
-        stamps=True,
+        stamps=(Suffix("name"),),
     ),
     agent_delete=Endpoint(
         name="agent.delete",

@@ -132,10 +132,10 @@ RUNNING = (
     Option(
         "--stamp",
         takes=str,
-        metavar="none|suffix",
-        default="none",
-        choices=("none", "suffix"),
-        about="end the names of agents with a token, by which one in doubt is known again for sure",
+        metavar="none|suffix|tag",
+        offers=("none", "suffix", "tag"),
+        about="mark agents with a token, by which one in doubt is known again for sure: at the end of their names, or "
+        "(--api live) as a tag, which is the default there (none)",
     ),
     Option(
         "--timeout",

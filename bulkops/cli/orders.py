@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from bulkops.settings import Account
 
 FAILED_FILE = "failed.jsonl"
+NO_STAMP = "none"
 RESULTS = "results.jsonl"
+
+
+_STAMPS = {NO_STAMP, *(word for api in PROFILES.values() for word in api.stamps())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,7 @@ def make_settings(options: Options, plan: Plan, *, environ: dict[str, str]) -> S
         upload_root=Path(options.upload_root).absolute() if options.upload_root else None,
         in_doubt=parse_policies(options.in_doubt),
         settle=options.settle,
-        stamps=options.stamp == "suffix",
+        stamps=parse_stamps(api, options.stamp),
     )
     earlier = [of_earlier(path, settings, another_key=options.another_key) for path in ledgers(options)]
     return replace(settings, earlier=tuple(earlier))
@@ -229,6 +233,31 @@ def parse_policies(text: str) -> Policies:
         else:
             default = Policy(word)
     return Policies(default, of_kind)
+
+
+def parse_stamps(api: Profile, text: str | None) -> frozenset[str]:
+    """Return the ways that `none`, `suffix` or `tag,folder` spells; without a word, those that people do not see.
+
+    UsageError for what the API has no place for, and for what cannot be together.
+    """
+    ways = api.stamps()
+    if text is None:
+        return frozenset(word for word, seen in ways.items() if not seen)
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word in _STAMPS - ways.keys() - {NO_STAMP}:
+            raise UsageError(
+                f"--stamp {word}: the API that is spoken (--api {api.name}) has no place for it; there is: "
+                f"{', '.join([NO_STAMP, *ways])}"
+            )
+        if word not in _STAMPS:
+            known = ", ".join([NO_STAMP, *ways])
+            raise UsageError(f"--stamp: there is no {word!r}{near(word, _STAMPS) or f'; there are: {known}'}")
+    if NO_STAMP in words and len(words) > 1:
+        raise UsageError(f"--stamp {text}: give {NO_STAMP} alone, or leave it out")
+    if {"suffix", "tag"} <= set(words):
+        raise UsageError(f"--stamp {text}: both mark agents; give one of suffix and tag")
+    return frozenset(words) - {NO_STAMP}
 
 
 def taken_up(api: Profile, policies: Policies) -> frozenset[str]:

@@ -18,7 +18,7 @@ from bulkops.engines.reopening import told_now
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import Adopt, Chosen, Keep, Life, Refuse, SendAgain, Skip, advance
 from bulkops.model import Absent, Created, Effect, Evidence, Found, Held, Reply
-from bulkops.reconcile import Claimed, Claims, Doubt, is_settled, reconcile, stamped, unlisted
+from bulkops.reconcile import Claimed, Claims, Doubt, is_settled, reconcile, unlisted
 from bulkops.sending import Attempt
 from bulkops.told import silent
 
@@ -281,7 +281,7 @@ class Doubts:
             settled=is_settled(each.born, now, self._settle),
             sure=doubtful.life.sure,
             stamp=stamp
-            if stamp is not None and name is not None and name.endswith(stamped("", stamp))
+            if listing is not None and stamp in listing.tokens_of(doubtful.request.body)
             else None,
         )
 

@@ -30,7 +30,6 @@ from bulkops.model import (
     State,
     value,
 )
-from bulkops.reconcile import stamped
 from bulkops.sending import Attempt, Named
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class Drive:
     files: Files
     pins: Pins
     stamp: Callable[[bytes, int], str] | None = None
-    """The token that the names of what is made get."""
+    """The token that what a request of an operation makes can bear."""
     named: Named = field(default_factory=Named)
     """The ids that are known: no answer may name one of them again."""
     making: Making = field(default_factory=Making)
@@ -183,6 +182,8 @@ class Drive:
     """Is what operations change read beforehand?"""
     directory: Finds | None = None
     """Knows what there is already."""
+    stamps: frozenset[str] = frozenset()
+    """How what is made bears its token, by the words of `--stamp`."""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -285,7 +286,7 @@ class Drive:
         if running.planned.line.account is not None:
             # It is a part of what the request means, and so of its digest.
             request = replace(request, account=running.account)
-        if request.makes is not None and self.stamp is not None:
+        if request.makes is not None and (row is not None or self.stamps):
             request = self._stamped(running, request, number, row)
         if row is not None and (reply := _replayed(running, request, row)) is not None:
             running.began_at = row.at
@@ -322,18 +323,20 @@ class Drive:
         return Reply(200, heard.json or {}, heard.headers)
 
     def _stamped(self, running: Running, request: Request, number: int, row: StepRow | None) -> Request:
-        """Return a request whose thing has a name that ends with its stamp, where that may be.
+        """Return a request whose thing bears its stamp, where it has a place for that.
 
-        What an earlier run sent without a stamp stays as it was.
+        What an earlier run sent stays as it was, with the stamp of that run or without one.
         """
         listing = self.api.listing_of(request.makes)
-        name = sent_name(self.api, request)
-        if listing is None or not listing.stamps or name is None or self.stamp is None:
+        if listing is None or not listing.stamps or self.stamp is None:
             return request
-        if row is not None and row.request == request_digest(request):
-            return request
-        stamp = self.stamp(running.planned.key, number)
-        return replace(request, body={**request.body, self.api.name_field: stamped(name, stamp)})
+        token = self.stamp(running.planned.key, number)
+        ways = {way.word: said for way in listing.stamps if (said := way.on(request, token)) is not None}
+        if row is not None:
+            for said in (request, *ways.values()):
+                if row.request == request_digest(said):
+                    return said
+        return next((said for word, said in ways.items() if word in self.stamps), request)
 
     def _done(self, running: Running, result: Mapping[str, Json]) -> Outcome:
         self._let_go(running)

@@ -8,10 +8,10 @@ import anyio
 import orjson
 from anyio import to_thread
 
+from bulkops.api.stamping import unstamped
 from bulkops.engines.ledger import mark, told_of, uploaded
 from bulkops.errors import OperationFailed
 from bulkops.jobfile.uploads import content_digest
-from bulkops.reconcile import unstamped
 from bulkops.sending.listings import listed_rows
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ class CloneAgent(Operation):
         result = {**made, "source": source}
         if self.expect is None:
             return result
-        back = yield from read_back(api, made[api.agent_id_field], body, made)
+        back = yield from read_back(api, made[api.agent_id_field], body)
         return {**result, **back}
 
     def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - as all kinds

@@ -40,7 +40,7 @@ class CreateAgent(Operation):
         made = yield from make_agent(api, self.body, self.if_exists)
         if self.expect is None:
             return made
-        return {**made, **(yield from read_back(api, made[api.agent_id_field], self.body, made))}
+        return {**made, **(yield from read_back(api, made[api.agent_id_field], self.body))}
 
     def passed(self, api: Profile, result: Mapping[str, Json]) -> bool | None:  # noqa: ARG002 - as all kinds
         """See `Operation.passed`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkops.mapping import agents_at, replaced, sendable, without
@@ -80,15 +81,20 @@ def mapped_agents(concern: Concern, api: Profile, agent: Json, account: str) -> 
             yield path, new
 
 
-def changes(concern: Concern, agent: Json) -> list[Difference]:
-    """Return what a line would change of its agent: of an update the fields whose value would be another one."""
+def changes(concern: Concern, agent: Json, api: Profile) -> list[Difference]:
+    """Return what a line would change of its agent: of an update the fields whose value would be another one.
+
+    That it would lose the tag by which the run that made it knew it is none: nobody asks for that.
+    """
     line = concern.line
     if line.op != "agent.update":
         return []
     # What others have to make first is not there to be shown.
     body = line.fields.get("body") or {}
     ids = {old: new for old, new in (line.fields.get("replace") or {}).items() if isinstance(new, str | None)}
-    return list(differences(agent, merge_patch(replaced(agent, ids), body)))
+    changed = merge_patch(replaced(agent, ids), body)
+    bare = partial(api.agent_list.unstamped, seen=False)
+    return list(differences(bare(agent), bare(changed)))
 
 
 def differences(old: Json, new: Json, path: tuple[str, ...] = ()) -> Iterator[Difference]:

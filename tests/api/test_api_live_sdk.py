@@ -253,10 +253,34 @@ def test_every_endpoint_has_a_witness() -> None:
     assert set(MODELS) == set(LIVE.endpoints()) - NO_MODEL - {"document.index_batch"}
 
 
-@pytest.mark.parametrize("name", INTENTS)
-def test_the_sdk_sends_the_same(name: str) -> None:
+def stamped(way: str, request: Request) -> Request:
+    """Return a request whose thing bears a stamp."""
+    listing = LIVE.listing_of(request.makes)
+    assert listing is not None
+    found = next(stamp.on(request, "k7qmz2tafw4x") for stamp in listing.stamps if stamp.word == way)
+    assert found is not None
+    return found
+
+
+STAMPED: dict[str, tuple[Callable[[Any], Any], Request]] = {
+    "tag": (
+        lambda ai: ai.agents.create(**AGENT, tags=["mine", "bulkops:k7qmz2tafw4x"]),
+        stamped("tag", LIVE.agent_create.request({**AGENT, "tags": ["mine"]})),
+    ),
+    "suffix": (
+        lambda ai: ai.agents.create(**{**AGENT, "name": "A [k7qmz2tafw4x]"}),
+        stamped("suffix", LIVE.agent_create.request(AGENT)),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "ours"),
+    [(name, *INTENTS[name]) for name in INTENTS]
+    + [pytest.param(ours.endpoint, call, ours, id=way) for way, (call, ours) in STAMPED.items()],
+)
+def test_the_sdk_sends_the_same(name: str, call: Callable[[Any], Any], ours: Request) -> None:
     """For the same intent the SDK sends the same method, path, query and body, to the same host."""
-    call, ours = INTENTS[name]
     sent: list[httpx.Request] = []
 
     def hear(request: httpx.Request) -> httpx.Response:

@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
@@ -43,6 +44,7 @@ from bulkops.model import Effect, State
 from bulkops.observing import Observer
 from bulkops.outputs.saved import Saved
 from bulkops.planning import make_plan
+from bulkops.reconcile import stamp_of
 from bulkops.reporting.progress import Progress
 from bulkops.reporting.report import Job as Named
 from bulkops.reporting.report import Report
@@ -239,6 +241,7 @@ class Run:
     sender: Retrying
     budget: Budget
     observer: Observer
+    settings: Settings
 
 
 class Job:
@@ -297,7 +300,9 @@ class Job:
             if pace is not None:
                 engine.on_stop(pace.close)
             sender = Retrying(inner, give_up_after=300.0, sleep=engine.sleep)
-            yield Run(plan, engine, report, files, events, sender, budget or pace or Unlimited(), observer)
+            yield Run(
+                plan, engine, report, files, events, sender, budget or pace or Unlimited(), observer, known
+            )
             report.verify()
 
     async def run(self, server: Server, selection: Selection | None = None, **more: Any) -> Run:
@@ -311,8 +316,10 @@ class Job:
                 run.sender,
                 run.files,
                 pins,
+                partial(stamp_of, self.checkpoint.meta("checkpoint_id") or ""),
                 reads_before=run.plan.selection.before,
                 directory=Directory(self.api, run.sender, self.checkpoint, "default"),
+                stamps=run.settings.stamps,
             )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bulkops import lifecycle, reconcile
+from bulkops.api.stamping import stamped
 from bulkops.checkpoint.rows import OperationRow, StepRow, StepState
 from bulkops.ends import Verdict
 from bulkops.errors import OperationFailed
@@ -120,7 +121,7 @@ class Process:
         plain = self.world.history.orders[i].name
         if not self.world.history.stamps:
             return plain
-        return reconcile.stamped(plain, reconcile.stamp_of(CHECKPOINT, self.key(i), 0))
+        return stamped(plain, reconcile.stamp_of(CHECKPOINT, self.key(i), 0))
 
     # The beginning
 
