@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,6 +23,7 @@ from bulkops.checkpoint.store import open_checkpoint
 from bulkops.closing import Closing
 from bulkops.engines.drive import Drive
 from bulkops.engines.finding import Directory
+from bulkops.engines.folders import folders_of
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import BulkopsError, CheckpointError, KeyRefused, Stop, UsageError, leaves
@@ -298,6 +299,7 @@ async def _send(
                     stamps="suffix" in settings.stamps, earlier=settings.earlier,
                 ),
                 stamps=settings.stamps,
+                folders=folders_of(settings, sender, checkpoint, engine.sleep),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)
@@ -359,7 +361,11 @@ def _wrap_up(order: Order, report: Report, stop: Stop | None, settings: Settings
 def _project(reader: Reader, order: Order, report: Report, stop: Stop | None, own: str) -> None:
     folder = order.folder.path
     report.possible_duplicates = projections.write_results(
-        reader.records(), folder / "results.jsonl", folder / "created.jsonl", reader.open_steps(), own=own
+        reader.records(),
+        folder / "results.jsonl",
+        folder / "created.jsonl",
+        chain(reader.steps_of_run(), reader.open_steps()),
+        own=own,
     )
     if order.base is None or stop is None:
         # One that was stopped half-way still holds the user's corrections: they are taken up by the next run of it.

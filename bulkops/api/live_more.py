@@ -8,6 +8,7 @@ from bulkops.api import live_answers as answers
 from bulkops.api import live_requests as requests
 from bulkops.api.profile import Endpoint, Listing, Watch
 from bulkops.api.reference import REFERENCE, TRANSCRIPT_LIMIT
+from bulkops.api.stamping import Folder
 from bulkops.model import Effect
 
 if TYPE_CHECKING:
@@ -287,6 +288,12 @@ LISTINGS = {
         newest_first=True,
         query=_YOUNGEST,
         sent=requests.seen_of_document,
+        folder=Folder(
+            endpoint="folder.create",
+            field="parent_folder_id",
+            endpoints=frozenset({"document.upload", "document.create_text", "document.create_url"}),
+            query=(("types", "folder"),),
+        ),
     ),
     "tool.list": Listing(
         endpoint=Endpoint(

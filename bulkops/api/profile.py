@@ -13,7 +13,7 @@ from bulkops.model import Reply, Request, RequestClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from bulkops.api.stamping import Stamp
+    from bulkops.api.stamping import Folder, Stamp
     from bulkops.model import Effect, Form, Json, Pinned
 
 ENTITY_ID_LENGTH = 120
@@ -317,6 +317,8 @@ class Listing:
     """and how much of that can be seen of the thing afterwards, and how much cannot; None where all of the body can."""
     stamps: tuple[Stamp, ...] = ()
     """Where one can bear a token that says whose it is."""
+    folder: Folder | None = None
+    """How those of a run get a folder of their own; None where there are no folders."""
 
     def name_in(self, request: Request) -> str | None:
         """Return the name that a request gives to what it makes."""
@@ -342,6 +344,11 @@ class Listing:
             if seen or not stamp.seen:
                 thing = stamp.off(thing)
         return thing
+
+    def within(self, folder: str) -> Listing:
+        """Return the listing of what is in a folder alone."""
+        assert self.folder is not None
+        return replace(self, query=(*self.query, (self.folder.field, folder)))
 
     def page(self, paging: Paging, number: int, before: Reply | None = None) -> Request:
         """Return the request for a page, counted from one; `before` is the answer of the page before it."""
@@ -555,8 +562,10 @@ class Profile:
         return {self.agent_list.endpoint.name: self.agent_list, **self.more_listings}
 
     def stamps(self) -> dict[str, bool]:
-        """Return how things of any kind can bear a token: by the words of `--stamp`, whether people see it."""
-        return {stamp.word: stamp.seen for listing in self.listings().values() for stamp in listing.stamps}
+        """Return how things of any kind can be marked as ours: by the words of `--stamp`, whether people see it."""
+        found = {stamp.word: stamp.seen for each in self.listings().values() for stamp in each.stamps}
+        folders = (each.folder for each in self.listings().values() if each.folder is not None)
+        return found | {folder.word: folder.seen for folder in folders}
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return every endpoint by its name."""

@@ -116,3 +116,39 @@ def _stamp_in(tag: Json) -> re.Match[str] | None:
 
 def _with(request: Request, field: str, part: Json) -> Request:
     return replace(request, body={**request.body, field: part})
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of the run, in which what it makes is looked for: what others make elsewhere cannot be meant.
+
+    `endpoint` makes one, requests of `endpoints` may put something into it, and `field` says which one: of a form or a
+    body, and of the query of a listing. `query` makes the listing one of folders alone.
+    """
+
+    endpoint: str
+    field: str
+    endpoints: frozenset[str]
+    query: tuple[tuple[str, str], ...]
+    word: str = "folder"
+    seen: bool = True
+
+    def takes(self, request: Request) -> bool:
+        """Tell whether what a request makes may be put into one: the request says nothing of folders itself."""
+        if request.endpoint not in self.endpoints:
+            return False
+        if request.form is not None:
+            return all(name != self.field for name, _ in request.form.fields)
+        return isinstance(request.body, dict) and self.field not in request.body
+
+    def into(self, request: Request, folder: str) -> Request:
+        """Return the request that makes the same in a folder."""
+        if request.form is None:
+            return _with(request, self.field, folder)
+        fields = (*request.form.fields, (self.field, folder))
+        return replace(request, form=replace(request.form, fields=fields))
+
+    def of(self, request: Request) -> Json:
+        """Return the folder that a request names; None where it names none."""
+        said = dict(request.form.fields) if request.form is not None else request.body
+        return said.get(self.field) if isinstance(said, dict) else None

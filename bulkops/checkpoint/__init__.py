@@ -8,6 +8,7 @@ from bulkops.checkpoint.identity import (
     line_key,
     operation_key,
     prefix,
+    run_key,
     spelled,
     tag_key,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "open_reader",
     "operation_key",
     "prefix",
+    "run_key",
     "spelled",
     "tag_key",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import orjson
@@ -150,4 +151,5 @@ def _accounts(settings: Settings) -> Iterator[tuple[Account, str]]:
 
 
 def _used(reader: Reader) -> bool:
-    return bool(reader.counts()) or any(step.state is not StepState.NO_EFFECT for step in reader.open_steps())
+    steps = chain(reader.open_steps(), reader.steps_of_run())
+    return bool(reader.counts()) or any(step.state is not StepState.NO_EFFECT for step in steps)

@@ -52,6 +52,11 @@ def operation_key(line_key: bytes, index: int) -> bytes:
     return of_operation.digest()
 
 
+def run_key(account: str) -> bytes:
+    """Return the identity of what a run itself does in an account: 12 bytes, so that it is no operation's."""
+    return b"run:" + blake2b(account.encode(), digest_size=8).digest()
+
+
 def tag_key(tag: str) -> bytes:
     """Return the identity of a tag, 16 bytes."""
     of_tag = _TAG.copy()

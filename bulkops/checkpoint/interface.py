@@ -119,6 +119,9 @@ class Reader(Protocol):
     def open_steps(self) -> Iterator[StepRow]:
         """Yield the steps of operations that have not ended, by operation and number."""
 
+    def steps_of_run(self) -> Iterator[StepRow]:
+        """Yield the steps of the run itself, which are no operation's."""
+
     def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
         """Yield the ended operations by line and index: all, or those in some states."""
 

@@ -197,10 +197,17 @@ class MemoryReader:
         is_open = [
             step
             for key, steps in self._steps.items()
-            if key not in self._operations
+            if key not in self._operations and len(key) == KEY_SIZE
             for step in steps.values()
         ]
         yield from sorted(is_open, key=attrgetter("key", "number"))
+
+    def steps_of_run(self) -> Iterator[StepRow]:
+        """Yield the steps of the run itself, which are no operation's."""
+        of_run = [
+            step for key, steps in self._steps.items() if len(key) != KEY_SIZE for step in steps.values()
+        ]
+        yield from sorted(of_run, key=attrgetter("key", "number"))
 
     def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
         """Yield the ended operations by line and index: all, or those in some states."""

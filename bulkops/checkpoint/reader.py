@@ -135,6 +135,11 @@ class CheckpointReader:
         with _translated(self._path):
             yield from tables.open_steps(self._connection)
 
+    def steps_of_run(self) -> Iterator[StepRow]:
+        """Yield the steps of the run itself, which are no operation's."""
+        with _translated(self._path):
+            yield from tables.steps_of_run(self._connection)
+
     def rows(self, states: Collection[State] | None = None) -> Iterator[OperationRow]:
         """Yield the ended operations by line and index: all, or those in some states."""
         with _translated(self._path):

@@ -222,8 +222,15 @@ def steps_of(connection: sqlite3.Connection, key: bytes) -> list[StepRow]:
 def open_steps(connection: sqlite3.Connection) -> Iterator[StepRow]:
     """Yield the steps of operations that have no row, by operation and number."""
     sql = f"""SELECT {_STEP} FROM step
-        WHERE key NOT IN (SELECT key FROM operation WHERE key IN (SELECT key FROM step))
+        WHERE length(key) = {KEY_SIZE}
+        AND key NOT IN (SELECT key FROM operation WHERE key IN (SELECT key FROM step))
         ORDER BY key, number"""
+    return map(_step, _stream(connection, sql))
+
+
+def steps_of_run(connection: sqlite3.Connection) -> Iterator[StepRow]:
+    """Yield the steps of the run itself, by account and number."""
+    sql = f"SELECT {_STEP} FROM step WHERE length(key) <> {KEY_SIZE} ORDER BY key, number"
     return map(_step, _stream(connection, sql))
 
 

@@ -132,10 +132,11 @@ RUNNING = (
     Option(
         "--stamp",
         takes=str,
-        metavar="none|suffix|tag",
-        offers=("none", "suffix", "tag"),
-        about="mark agents with a token, by which one in doubt is known again for sure: at the end of their names, or "
-        "(--api live) as a tag, which is the default there (none)",
+        metavar="WAY,…",
+        offers=("none", "suffix", "tag", "folder", "tag,folder"),
+        about="mark what is made, so that what is in doubt is known again for sure: suffix ends the names of agents "
+        "with a token (none); --api live: tag gives agents a tag (the default there), folder puts documents into a "
+        "folder of the run",
     ),
     Option(
         "--timeout",

@@ -140,12 +140,13 @@ class Doubts:
                     await self._changed.wait()
                 continue
             self._last_pass = anyio.current_time()
-            listed: dict[tuple[str, str], list[_Open]] = {}
+            listed: dict[tuple[str, str, str | None], list[_Open]] = {}
             for each in self._open.values():
-                place = (each.running.account, each.doubtful.request.makes or "")
+                account, request = each.running.account, each.doubtful.request
+                place = (account, request.makes or "", self._drive.folder_of(account, request))
                 listed.setdefault(place, []).append(each)
-            for (account, makes), at_hand in listed.items():
-                await self._pass(account, makes, at_hand)
+            for (account, makes, folder), at_hand in listed.items():
+                await self._pass(account, makes, folder, at_hand)
 
     def _due(self) -> float:
         """Return when the next pass begins: when a doubt settles, or soon after a new one arose."""
@@ -162,10 +163,10 @@ class Doubts:
                 dues.append(self._last_pass + BETWEEN / scale)
         return min(dues)
 
-    async def _pass(self, account: str, makes: str, at_hand: Sequence[_Open]) -> None:
+    async def _pass(self, account: str, makes: str, folder: str | None, at_hand: Sequence[_Open]) -> None:
         """Find out what became of the operations at hand, write it down, then have it carried out."""
         try:
-            findings = await self._findings(account, makes, at_hand)
+            findings = await self._findings(account, makes, folder, at_hand)
         except OperationFailed as failure:
             reason = f"the API could not be asked what became of it: {failure.message}"
             found: Mapping[bytes, Finding] = {
@@ -189,9 +190,13 @@ class Doubts:
         """Tell whether a finding is one still: not when the user has given its id away meanwhile."""
         return finding is not None and not (isinstance(finding, Found) and finding.entity in self._adopted)
 
-    async def _findings(self, account: str, makes: str, at_hand: Sequence[_Open]) -> Findings:
+    async def _findings(
+        self, account: str, makes: str, folder: str | None, at_hand: Sequence[_Open]
+    ) -> Findings:
         api = self._settings.api
         listing = api.listing_of(makes)
+        if listing is not None and folder is not None:
+            listing = listing.within(folder)
         now, first = anyio.current_time(), None
         if listing is None:
             return unlisted([await self._as_doubt(each, now) for each in at_hand], makes or "effect")
@@ -305,7 +310,7 @@ class Doubts:
         rows = []
         for each, finding in decided:
             steps = await self._checkpoint.steps_of(each.running.planned.key)
-            rows += [_row_after(row, finding) for row in steps if row.number == each.doubtful.number]
+            rows += [row_after(row, finding) for row in steps if row.number == each.doubtful.number]
         if rows:
             await self._checkpoint.settle(rows)
 
@@ -386,7 +391,7 @@ def adopted(row: StepRow, entity: str, field: str | None) -> StepRow:
     return replace(row, state=StepState.DONE, entity=entity, reply=reply, evidence=evidence)
 
 
-def _row_after(row: StepRow, finding: Finding) -> StepRow:
+def row_after(row: StepRow, finding: Finding) -> StepRow:
     """Return what a step counts for after a finding about it."""
     evidence = orjson.dumps(evidence_of(finding))
     match finding:

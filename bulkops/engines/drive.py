@@ -92,6 +92,28 @@ class Finds(Protocol):
         """Hear what an operation has made that found none, at its end; or that it may have made something."""
 
 
+class Places(Protocol):
+    """The folder of the run in each account."""
+
+    wanted: bool
+    """Is what can be put there put there?"""
+
+    def takes(self, request: Request, /) -> bool:
+        """Tell whether what a request makes may go there."""
+
+    def into(self, request: Request, folder: str, /) -> Request:
+        """Return the request that makes the same there."""
+
+    def of(self, account: str, request: Request, /) -> str | None:
+        """Return the folder of an account if a request puts something there; None else."""
+
+    async def known(self, account: str, /) -> str | None:
+        """Return the folder of an account, None while it has none."""
+
+    async def made(self, account: str, /) -> str:
+        """Return the folder of an account; OperationFailed where it cannot be had."""
+
+
 @value
 class Start:
     """When an operation was begun (epoch seconds), on which line of the job, and what earlier runs did of it.
@@ -184,6 +206,8 @@ class Drive:
     """Knows what there is already."""
     stamps: frozenset[str] = frozenset()
     """How what is made bears its token, by the words of `--stamp`."""
+    folders: Places | None = None
+    """None where the API has no folders."""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -243,6 +267,8 @@ class Drive:
                 return Reply(200, await self.pins.read(running.planned, step.path))
             if step.effect is _READ:
                 return await self._read(running, step)
+            if self.folders is not None and step.makes is not None and self.folders.takes(step):
+                step = await self._placed(running, step, self.folders)
             prepared = self._prepared(running, step)
             return prepared if isinstance(prepared, Reply) else await self._make(running, prepared)
         except OperationFailed as refusal:
@@ -283,9 +309,7 @@ class Drive:
             return _attempt(running, again.request, again.number, again.life)
         number, running.number = running.number, running.number + 1
         row = running.start.remembered.get(number)
-        if running.planned.line.account is not None:
-            # It is a part of what the request means, and so of its digest.
-            request = replace(request, account=running.account)
+        request = _addressed(running, request)
         if request.makes is not None and (row is not None or self.stamps):
             request = self._stamped(running, request, number, row)
         if row is not None and (reply := _replayed(running, request, row)) is not None:
@@ -322,6 +346,25 @@ class Drive:
             self._let_go(running)
         return Reply(200, heard.json or {}, heard.headers)
 
+    def folder_of(self, account: str, request: Request) -> str | None:
+        """Return the folder of the run, if that is where a request puts something; None else."""
+        return None if self.folders is None else self.folders.of(account, request)
+
+    async def _placed(self, running: Running, request: Request, folders: Places) -> Request:
+        """Return a request whose thing goes into the folder of the run, where that is wanted.
+
+        What an earlier run sent stays as it was, there or elsewhere.
+        """
+        if running.again is not None:
+            return request
+        row = running.start.remembered.get(running.number)
+        if row is not None:
+            known = await folders.known(running.account)
+            for said in [request] if known is None else [request, folders.into(request, known)]:
+                if row.request == request_digest(_addressed(running, said)):
+                    return said
+        return folders.into(request, await folders.made(running.account)) if folders.wanted else request
+
     def _stamped(self, running: Running, request: Request, number: int, row: StepRow | None) -> Request:
         """Return a request whose thing bears its stamp, where it has a place for that.
 
@@ -342,6 +385,11 @@ class Drive:
         self._let_go(running)
         passed = running.operation.passed(self.api, result)
         return _outcome(running, _DONE, result=result, passed=passed)
+
+
+def _addressed(running: Running, request: Request) -> Request:
+    """Return a request with the account that its line names: a part of what it means, and so of its digest."""
+    return request if running.planned.line.account is None else replace(request, account=running.account)
 
 
 class _Written:

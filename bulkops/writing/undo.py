@@ -105,6 +105,10 @@ class _Survey:
             if row.kind in _CHANGING or _has_found(row, record):
                 for agent in self._changed_by(row, record):
                     self._note(agent, place, record.get("account"))
+        for step in self._reader.steps_of_run():
+            if step.entity is not None:
+                kind = KINDS[step.endpoint].makes or ""
+                self._left(_told(kind, step.entity, _unended(step.endpoint), self._why_left(kind)))
         for number, (key, steps) in enumerate(groupby(self._reader.open_steps(), key=lambda step: step.key)):
             self._take_begun(_NOT_ENDED + number, key, list(steps))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -30,6 +32,7 @@ from elevenlabs.conversational_ai.tests.types.tests_get_response import (  # noq
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 MODELS: dict[str, Any] = {
     "agent.create": types.CreateAgentResponseModel,
@@ -253,6 +256,11 @@ def test_every_endpoint_has_a_witness() -> None:
     assert set(MODELS) == set(LIVE.endpoints()) - NO_MODEL - {"document.index_batch"}
 
 
+DOCUMENT_LIST = LIVE.listing("document.list")
+assert DOCUMENT_LIST.folder is not None
+FOLDER = DOCUMENT_LIST.folder
+
+
 def stamped(way: str, request: Request) -> Request:
     """Return a request whose thing bears a stamp."""
     listing = LIVE.listing_of(request.makes)
@@ -266,6 +274,30 @@ STAMPED: dict[str, tuple[Callable[[Any], Any], Request]] = {
     "tag": (
         lambda ai: ai.agents.create(**AGENT, tags=["mine", "bulkops:k7qmz2tafw4x"]),
         stamped("tag", LIVE.agent_create.request({**AGENT, "tags": ["mine"]})),
+    ),
+    "folder": (
+        lambda ai: ai.knowledge_base.documents.create_from_text(
+            text="Refunds take 3 to 5 working days.", name="Refunds", parent_folder_id="folder_1"
+        ),
+        FOLDER.into(asked("document.create_text"), "folder_1"),
+    ),
+    "folder of a page": (
+        lambda ai: ai.knowledge_base.documents.create_from_url(
+            url="https://example.com/refunds", name="Refunds", parent_folder_id="folder_1"
+        ),
+        FOLDER.into(asked("document.create_url"), "folder_1"),
+    ),
+    "in a folder": (
+        lambda ai: ai.knowledge_base.list(
+            page_size=100, sort_by="created_at", sort_direction="desc", parent_folder_id="folder_1"
+        ),
+        DOCUMENT_LIST.within("folder_1").page(LIVE.paging, 1),
+    ),
+    "folders": (
+        lambda ai: ai.knowledge_base.list(
+            page_size=100, sort_by="created_at", sort_direction="desc", types=["folder"]
+        ),
+        replace(DOCUMENT_LIST, query=(*DOCUMENT_LIST.query, *FOLDER.query)).page(LIVE.paging, 1),
     ),
     "suffix": (
         lambda ai: ai.agents.create(**{**AGENT, "name": "A [k7qmz2tafw4x]"}),
@@ -300,3 +332,24 @@ def test_the_sdk_sends_the_same(name: str, call: Callable[[Any], Any], ours: Req
     else:
         assert (orjson.loads(theirs.content) if theirs.content else None) == ours.body
     assert theirs.headers[LIVE.key_header] == "key"
+
+
+def test_the_sdk_sends_the_same_form(tmp_path: Path) -> None:
+    """A file that goes into a folder is sent with the fields of the SDK, in its order, before the file."""
+    sent: list[bytes] = []
+
+    def hear(request: httpx.Request) -> httpx.Response:
+        sent.append(request.read())
+        return httpx.Response(200, json=LIVE.document_upload.example)
+
+    client = elevenlabs.ElevenLabs(
+        api_key="key", httpx_client=httpx.Client(transport=httpx.MockTransport(hear))
+    )
+    client.conversational_ai.knowledge_base.documents.create_from_file(
+        file=("a.md", io.BytesIO(b"x"), "text/markdown"), name="A", parent_folder_id="folder_1"
+    )
+    form = FOLDER.into(asked("document.upload", file=str(tmp_path / "a.md"), name="A"), "folder_1").form
+    assert form is not None
+    theirs = re.findall(rb'form-data; name="(\w+)"(?:; filename="a.md"\r\n[^\r]+)?\r\n\r\n([^\r]*)', sent[0])
+    ours = [*form.fields, (form.file_field, "x")]
+    assert [(name.decode(), said.decode()) for name, said in theirs] == ours

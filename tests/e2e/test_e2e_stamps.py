@@ -7,11 +7,25 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from tests.e2e.e2e_commands import KEY, agent, agents, results
+from tests.e2e.e2e_accounts import EU, US, two_accounts
+from tests.e2e.e2e_commands import (
+    KEY,
+    agent,
+    agents,
+    check_ending,
+    end_of,
+    interrupt,
+    results,
+    run_folder,
+    states,
+    table,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bulkops.emulator.things import Document
     from tests.e2e.e2e_commands import Desk
 
 LIVE = ("--api", "live")
@@ -88,6 +102,7 @@ def test_a_plan_and_an_undo_do_not_see_a_stamp(desk_at: Callable[..., Desk]) -> 
         (("--stamp", "tga"), "did you mean 'tag'?"),
         ((*LIVE, "--stamp", "none,tag"), "give none alone"),
         ((*LIVE, "--stamp", "suffix,tag"), "give one of suffix and tag"),
+        (("--stamp", "folder"), "--api reference) has no place for it"),
     ],
 )
 def test_what_cannot_be_stamped_so_is_refused(desk: Desk, words: tuple[str, ...], why: str) -> None:
@@ -95,3 +110,92 @@ def test_what_cannot_be_stamped_so_is_refused(desk: Desk, words: tuple[str, ...]
     ended = desk.run(desk.job(agents(1)), *words)
     assert (ended.code, desk.sent) == (2, 0), ended.err
     assert why in ended.err
+
+
+def text(name: str, **more: Any) -> dict[str, Any]:
+    """Return the line of a text."""
+    return {"op": "document.create_text", "id": name, "body": {"name": name, "text": name}, **more}
+
+
+def documents(desk: Desk, key: str = KEY) -> list[Document]:
+    """Return the documents and folders of an account."""
+    assert desk.server is not None
+    return list(desk.server.world(key).documents.values())
+
+
+def all_in_one(found: list[Document], *names: str) -> None:
+    """Check that there is one folder, and in it one document of each of these names."""
+    [folder] = [each for each in found if each.type == "folder"]
+    inside = [each.name for each in found if each.folder == folder.document_id]
+    assert sorted(inside) == sorted(names)
+    assert len(found) == len(names) + 1
+
+
+def test_a_folder_of_the_run_is_told_of(desk_at: Callable[..., Desk]) -> None:
+    """Beside the tags documents get a folder: counted, listed with what was made, and named by an undo as left."""
+    desk = desk_at(api="live")
+    (desk.folder / "doc.txt").write_text("What a document says. " * 100)
+    upload = {
+        "op": "document.upload",
+        "id": "u",
+        "file": "doc.txt",
+        "index": {"model": "e5_mistral_7b_instruct"},
+    }
+    job = desk.job([text("a"), upload, agent(0)])
+    ended = desk.run(job, *LIVE, "--stamp", "tag,folder")
+    assert ended.code == 0, ended.err
+    told = check_ending(job, ended)
+    assert told["requests"]["sent"] == desk.sent
+    all_in_one(documents(desk), "a", "doc.txt")
+    assert len(bodies(desk)[0]["tags"]) == 1
+    [row] = [row for row in table(run_folder(job) / "created.jsonl") if row["op"] == "folder.create"]
+    [folder] = [each for each in documents(desk) if each.type == "folder"]
+    assert (row["kind"], row["id"]) == ("document", folder.document_id)
+    assert desk.bulkops("undo", job, "--out", "undo.jsonl").code == 0
+    assert folder.document_id in {row["id"] for row in table(run_folder(job) / "undo_left.jsonl")}
+    before = desk.sent
+    assert desk.run(job, *LIVE, "--stamp", "tag,folder").code == 0
+    assert desk.sent == before
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3])
+def test_a_killed_run_and_the_next_have_one_folder(desk_at: Callable[..., Desk], requests: int) -> None:
+    """Killed with the folder, or a document in it, between effect and answer: the next run finds and uses it."""
+    desk = desk_at(api="live", latency=(0.5, 0.5))
+    job = desk.job([text("a"), text("b"), text("c")])
+    words = (*LIVE, "--stamp", "folder", "-j", 1)
+    with desk.start("run", job, *desk.target, *words) as process:
+        until(lambda: desk.sent >= requests)
+        process.kill()
+        end_of(process)
+    ended = desk.run(job, *words, "--settle", "2s")
+    assert ended.code == 0, ended.err
+    check_ending(job, ended)
+    all_in_one(documents(desk), "a", "b", "c")
+
+
+def test_a_run_that_is_stopped_while_it_waits_for_its_folder(desk_at: Callable[..., Desk]) -> None:
+    """Nothing was begun for the lines that wait, so nothing is in doubt of theirs; the next run asks and goes on."""
+    desk = desk_at(api="live", faults=[{"endpoint": "folder.create", "nth": 1, "fault": "error_before"}])
+    job = desk.job([text("a"), text("b")])
+    words = (*LIVE, "--stamp", "folder")
+    with desk.start("run", job, *desk.target, *words, "--settle", "60s") as process:
+        until(lambda: desk.sent >= 2)
+        stopped = interrupt(process)
+    assert stopped.code == 130, stopped.err
+    assert check_ending(job, stopped)["operations"]["not_started"] == 2
+    ended = desk.run(job, *words, "--settle", "1s")
+    assert ended.code == 0, ended.err
+    assert states(job) == {"a": "done", "b": "done"}
+    all_in_one(documents(desk), "a", "b")
+
+
+def test_each_account_has_a_folder_of_its_own(desk_at: Callable[..., Desk]) -> None:
+    """The documents of two accounts go into two folders, one in each."""
+    desk = desk_at(api="live")
+    two_accounts(desk)
+    job = desk.job([text("a", account="us"), text("b", account="eu"), text("c", account="us")])
+    ended = desk.run(job, *LIVE, "--stamp", "folder")
+    assert ended.code == 0, ended.err
+    all_in_one(documents(desk, US), "a", "c")
+    all_in_one(documents(desk, EU), "b")

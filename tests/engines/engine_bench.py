@@ -35,6 +35,7 @@ from bulkops.emulator.world import World
 from bulkops.engines import doubts, feeding, repeats
 from bulkops.engines.drive import Drive
 from bulkops.engines.finding import Directory
+from bulkops.engines.folders import folders_of
 from bulkops.engines.local import Engine
 from bulkops.engines.pinning import Pinboard
 from bulkops.errors import OperationFailed
@@ -320,6 +321,7 @@ class Job:
                 reads_before=run.plan.selection.before,
                 directory=Directory(self.api, run.sender, self.checkpoint, "default"),
                 stamps=run.settings.stamps,
+                folders=folders_of(run.settings, run.sender, self.checkpoint, run.engine.sleep),
             )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)
