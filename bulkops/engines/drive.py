@@ -374,12 +374,12 @@ class Drive:
         if listing is None or not listing.stamps or self.stamp is None:
             return request
         token = self.stamp(running.planned.key, number)
-        ways = {way.word: said for way in listing.stamps if (said := way.on(request, token)) is not None}
         if row is not None:
-            for said in (request, *ways.values()):
-                if row.request == request_digest(said):
+            for said in (request, *(way.on(request, token) for way in listing.stamps)):
+                if said is not None and row.request == request_digest(said):
                     return said
-        return next((said for word, said in ways.items() if word in self.stamps), request)
+        marked = (way.on(request, token) for way in listing.stamps if way.word in self.stamps)
+        return next(marked, None) or request
 
     def _done(self, running: Running, result: Mapping[str, Json]) -> Outcome:
         self._let_go(running)

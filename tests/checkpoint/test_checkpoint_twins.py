@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkops.checkpoint import StepState
+from bulkops.checkpoint import StepState, run_key
 from bulkops.model import State
 from tests.checkpoint.checkpoint_rows import ended, key_of, step
 
@@ -40,6 +40,22 @@ def test_intent_is_found_again(opened: Opener) -> None:
 
     run(opened, act)
     run(opened, again)
+
+
+def test_steps_of_the_run_are_apart(opened: Opener) -> None:
+    """What a run itself has begun is remembered as any step, and is not among those of operations."""
+    own, other = step(key=run_key("us")), step()
+
+    async def act(checkpoint: Checkpoint) -> None:
+        await checkpoint.intend(own)
+        await checkpoint.intend(other)
+        assert [own] == await checkpoint.steps_of(run_key("us"))
+        assert await checkpoint.steps_of(run_key("eu")) == []
+        with checkpoint.reader() as reader:
+            assert list(reader.open_steps()) == [other]
+            assert list(reader.steps_of_run()) == [own]
+
+    run(opened, act)
 
 
 def test_note_replaces(opened: Opener) -> None:
