@@ -299,7 +299,7 @@ async def _send(
                     stamps="suffix" in settings.stamps, earlier=settings.earlier,
                 ),
                 stamps=settings.stamps,
-                folders=folders_of(settings, sender, checkpoint, engine.sleep),
+                folders=folders_of(settings, sender, checkpoint, engine.sleep, observer.told),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)

@@ -17,6 +17,7 @@ from bulkops.lifecycle import Adopt, Keep, Life, Phase, Remembered, SendAgain, a
 from bulkops.model import Effect, Found, Held, Reply
 from bulkops.reconcile import Claimed, Claims, Doubt, is_settled, reconcile, stamp_of
 from bulkops.sending import Attempt
+from bulkops.told import silent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bulkops.model import Finding, Json, Request
     from bulkops.sending import Sender
     from bulkops.settings import Settings
+    from bulkops.told import Told
 
 
 class Folders:
@@ -43,6 +45,7 @@ class Folders:
         sender: Sender,
         checkpoint: Checkpoint,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        told: Told = silent,
     ) -> None:
         assert listing.folder is not None
         self.wanted = listing.folder.word in settings.stamps
@@ -52,6 +55,7 @@ class Folders:
         self._sender = sender
         self._checkpoint = checkpoint
         self._sleep = sleep
+        self._told = told
         self._begun = anyio.current_time()
         self._known: dict[str, str | None] = {}
         self._failed: dict[str, OperationFailed] = {}
@@ -138,12 +142,17 @@ class Folders:
         """Look what became of it, until that can be told."""
         scale = self._settings.time_scale
         settle = self._settings.settle / scale
+        announced = False
         while True:
             now = anyio.current_time()
             settled = is_settled(born, now, settle)
             if (finding := await self._looked(account, request, settled=settled, sure=sure)) is not None:
                 return finding
             left = BETWEEN / scale if settled else born + settle - now
+            if not announced:
+                # Its documents wait for it, and whoever watches sees nothing else.
+                announced = True
+                self._told("settling", count=1, sure=int(sure), seconds=left)
             await self._sleep(min(BETWEEN / scale, left))
 
     async def _looked(self, account: str, request: Request, *, settled: bool, sure: bool) -> Finding | None:
@@ -196,10 +205,14 @@ class Folders:
 
 
 def folders_of(
-    settings: Settings, sender: Sender, checkpoint: Checkpoint, sleep: Callable[[float], Awaitable[None]]
+    settings: Settings,
+    sender: Sender,
+    checkpoint: Checkpoint,
+    sleep: Callable[[float], Awaitable[None]],
+    told: Told = silent,
 ) -> Folders | None:
     """Return the folders of a run; None where the API has no folders for documents."""
     listing = settings.api.listing_of(settings.api.document_upload.makes)
     if listing is None or listing.folder is None:
         return None
-    return Folders(settings, listing, sender, checkpoint, sleep)
+    return Folders(settings, listing, sender, checkpoint, sleep, told)

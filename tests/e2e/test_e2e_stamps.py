@@ -186,6 +186,7 @@ def test_a_run_that_is_stopped_while_it_waits_for_its_folder(desk_at: Callable[.
     assert check_ending(job, stopped)["operations"]["not_started"] == 2
     ended = desk.run(job, *words, "--settle", "1s")
     assert ended.code == 0, ended.err
+    assert "1 in doubt: asking the API what became of them" in ended.err
     assert states(job) == {"a": "done", "b": "done"}
     all_in_one(documents(desk), "a", "b")
 
