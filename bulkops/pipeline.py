@@ -21,6 +21,7 @@ from bulkops.checkpoint.recovering import recover
 from bulkops.checkpoint.rescue import OPENING, usual_folder
 from bulkops.checkpoint.store import open_checkpoint
 from bulkops.closing import Closing
+from bulkops.engines.baselining import Baselines
 from bulkops.engines.drive import Drive
 from bulkops.engines.finding import Directory
 from bulkops.engines.folders import folders_of
@@ -300,6 +301,7 @@ async def _send(
                 ),
                 stamps=settings.stamps,
                 folders=folders_of(settings, sender, checkpoint, engine.sleep, observer.told),
+                baselines=Baselines(settings.api, sender, checkpoint, settings.account.name),
             )  # fmt: skip
             async with anyio.create_task_group() as beside:
                 beside.start_soon(obey_signals, engine, order.progress, settings.drain)

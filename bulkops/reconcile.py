@@ -73,12 +73,14 @@ class Claimed:
     A name is under way when a request with it is being sent, or came to be in doubt after the doubts at hand.
     `others`: there are operations in doubt of which it is not known any more what they sent, or that are held.
     `moving`: an operation that had ended was just taken back and is not in doubt yet: what it made is nobody's.
+    `unknown`: why it is not known what was there before the job, where the listing tells no ages.
     """
 
     owned: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
     others: bool = False
     moving: bool = False
+    unknown: str | None = None
 
 
 @value
@@ -157,8 +159,11 @@ def reconcile(
                 row for row in rows if row.get(listing.name_field) == name and not wanted.stamps_on(row)
             ]
             for group, candidates in (yield from _told_apart(listing, namesakes, called, claimed)):
-                if candidates and not all(equal(doubt.hidden, group[0].hidden) for doubt in group):
-                    found |= _judge_alike(group, candidates, young)
+                if candidates and claimed.unknown is not None:
+                    reason = f"it may have been there before the job, and nobody knows: {claimed.unknown}"
+                    found |= _judge_untold(group, candidates, young, "no baseline", reason)
+                elif candidates and not all(equal(doubt.hidden, group[0].hidden) for doubt in group):
+                    found |= _judge_untold(group, candidates, young, "alike", _ALIKE)
                 else:
                     found |= _judge(group, candidates, young)
     return Findings(found, young.newest_first)
@@ -299,14 +304,16 @@ def _judge(group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Youn
     return found | _judge_missing(missing, left, evidence)
 
 
-def _judge_alike(group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Young) -> _Found:
-    """Decide about doubts that sent different things under one name, which look alike to who reads the listing."""
+_ALIKE = "several lines make different things of this name, and the API does not show which of them this is"
+
+
+def _judge_untold(
+    group: Sequence[Doubt], candidates: Sequence[_Candidate], young: Young, rule: str, reason: str
+) -> _Found:
+    """Decide about doubts of whose candidates nothing tells who made them, and which."""
     if not all(may_be_absent(doubt, young) for doubt in group):
         return {}
-    evidence = _evidence("alike", young, [candidate.id for candidate in candidates])
-    reason = (
-        "several lines make different things of this name, and the API does not show which of them this is"
-    )
+    evidence = _evidence(rule, young, [candidate.id for candidate in candidates])
     return {_of(doubt): Held(reason, evidence) for doubt in group}
 
 

@@ -12,6 +12,7 @@ import orjson
 from anyio import to_thread
 
 from bulkops.checkpoint import StepState
+from bulkops.checkpoint.baselines import Baseline
 from bulkops.engines.asking import owner_words
 from bulkops.engines.drive import Doubtful, Resolved, sent_name
 from bulkops.engines.reopening import told_now
@@ -245,7 +246,10 @@ class Doubts:
         await self._checkpoint.flush()
         owners = await to_thread.run_sync(self._owners, claims.ids)
         moving = moving or self._repeats.moves != moves
-        return Claimed(frozenset(owners), busy, others=others, moving=moving)
+        baselines = self._drive.baselines
+        before = Baseline() if baselines is None else await baselines.of(account, makes)
+        owned = before.ids.intersection(claims.ids).union(owners)
+        return Claimed(owned, busy, others=others, moving=moving, unknown=before.unknown)
 
     def _owners(self, ids: tuple[str, ...]) -> dict[str, bytes]:
         if not ids:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import StepRow
+    from bulkops.engines.baselining import Baselines
     from bulkops.model import Json, Request, Step
     from bulkops.operation import Operation, Steps
     from bulkops.planning import Planned
@@ -208,6 +209,8 @@ class Drive:
     """How what is made bears its token, by the words of `--stamp`."""
     folders: Places | None = None
     """None where the API has no folders."""
+    baselines: Baselines | None = None
+    """Knows what there was before the job; None where the listings tell ages, which do the same."""
 
     async def forward(self, running: Running) -> Outcome | Parked | Doubtful:
         """Drive an operation until it ends or waits.
@@ -327,6 +330,8 @@ class Drive:
         """Send a request that has an effect."""
         request, place = attempt.request, id(running)
         if request.makes is not None:
+            if self.baselines is not None:
+                await self.baselines.take(attempt.account, request.makes)
             self.making.begin(place, request)
         try:
             heard = await self.sender.send(attempt)

@@ -29,7 +29,8 @@ class Rehearsal(NamedTuple):
 
     `shared` are those requests that all operations of a line have in common, `before` those that only read what is
     then changed. `asked`, `shared_asked` and `before_asked` are the same requests by endpoint, `awaited` says of
-    what there are how many looks. `listed` are the listings that are read once in a run, for all that look for names.
+    what there are how many looks. `listed` are the listings that are read once: in a run, for all that look for names;
+    or in the whole job, for what there is before the first create of things that tell no age.
     """
 
     requests: int
@@ -89,6 +90,9 @@ def _drive(api: Profile, operation: Operation, *, there: bool) -> Rehearsal:
             elif step.pinned is Pinned.OPERATION and step.fit is None:
                 counts = before
             counts[step.endpoint] += 1
+            made = api.listing_of(step.makes)
+            if made is not None and made.created_field is None:
+                listed.append(made.endpoint.name)
         elif isinstance(step, Await):
             awaited[step.what] += LEAST_LOOKS
         elif (

@@ -8,6 +8,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import StepState, digest, operation_key
+from bulkops.checkpoint.baselines import KEY, places
+from bulkops.checkpoint.belonging import OWN
 from bulkops.model import State
 from bulkops.operation import fields_of
 from bulkops.operations import KINDS
@@ -71,8 +73,8 @@ class Tallies:
         self._api = api
         self._by_shape: dict[tuple[str, ...], Tally] = {}
         self._read: set[int] = set()
-        self._listed: set[tuple[str | None, str]] = set()
-        """The listings that are read for names, each by its account."""
+        self._listed = set(_kept_listings(api, reader))
+        """The listings that are read already, each by its account."""
         self.under_way = _under_way(reader)
         self._known = bool(self.under_way) or not plan.standing.empty
         self.places = 0
@@ -246,6 +248,17 @@ def _under_way(reader: Reader | None) -> dict[bytes, str]:
         for step in steps
         if step.entity is not None or step.state in (StepState.INTENT, StepState.UNKNOWN)
     }
+
+
+def _kept_listings(api: Profile, reader: Reader | None) -> Iterator[tuple[str | None, str]]:
+    """Yield, by account, the listings of what there was before the job; the run's own account also by its name."""
+    if reader is None:
+        return
+    for kind, account in places(reader.pins_of(KEY)):
+        listing = api.listing_of(kind)
+        for name in (account,) if account else (None, reader.meta(OWN)):
+            if listing is not None:
+                yield name, listing.endpoint.name
 
 
 def _size(path: str) -> int:

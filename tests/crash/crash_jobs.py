@@ -96,6 +96,15 @@ def listed(size: int = 3) -> Job:
     return job
 
 
+def tools_of_listed(size: int = 3) -> Job:
+    """Return a job of tools equal to those of `listed`."""
+    job = Job()
+    for part in range(size):
+        for number in range(4):
+            job.tool(f"tool_{part}_{number}")
+    return job
+
+
 def mixed(size: int = 3) -> Job:
     """Return a job with everything that can go wrong, some 18 operations for each unit of size."""
     job = Job()

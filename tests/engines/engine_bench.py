@@ -33,6 +33,7 @@ from bulkops.emulator.routes import ROUTES, find_endpoint
 from bulkops.emulator.upload import Upload
 from bulkops.emulator.world import World
 from bulkops.engines import doubts, feeding, repeats
+from bulkops.engines.baselining import Baselines
 from bulkops.engines.drive import Drive
 from bulkops.engines.finding import Directory
 from bulkops.engines.folders import folders_of
@@ -322,6 +323,7 @@ class Job:
                 directory=Directory(self.api, run.sender, self.checkpoint, "default"),
                 stamps=run.settings.stamps,
                 folders=folders_of(run.settings, run.sender, self.checkpoint, run.engine.sleep),
+                baselines=Baselines(self.api, run.sender, self.checkpoint, "default"),
             )
             async with anyio.create_task_group() as beside:
                 beside.start_soon(run.engine.drain)
