@@ -29,11 +29,12 @@ def place_of(kind: str, account: str) -> bytes:
     return f"{kind} {account}".encode()
 
 
-def places(pins: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
-    """Yield of which kinds in which accounts there is a baseline, by what is pinned under its key."""
-    for request, _ in pins:
-        kind, _, account = request.decode().partition(" ")
-        yield kind, account
+def known(pins: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
+    """Yield of which kinds in which accounts it is known what there was, by what is pinned under `KEY`."""
+    for request, pinned in pins:
+        if of_pin(pinned).unknown is None:
+            kind, _, account = request.decode().partition(" ")
+            yield kind, account
 
 
 def as_pin(baseline: Baseline) -> bytes:

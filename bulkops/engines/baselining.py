@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from bulkops.checkpoint.baselines import KEY, Baseline, as_pin, of_pin, place_of, places
+from bulkops.checkpoint.baselines import KEY, Baseline, as_pin, known, of_pin, place_of
 from bulkops.engines.drive import DOUBTFUL
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import Life
@@ -28,8 +28,9 @@ class Baselines:
     """The baselines of a checkpoint, each of one kind of thing in one account.
 
     It is taken once for the whole job and not for each run: what a run of the job has made may be in doubt, and is not
-    to be taken for what was there before. Where it cannot be taken, the job goes on without, and nothing that may have
-    been there before is taken for ours. `account` is the run's own, whatever it is called in another run.
+    to be taken for what was there before. Where it cannot be taken, the run goes on without, and nothing that may have
+    been there before is taken for ours; a later run takes it once nothing is in doubt. `account` is the run's own,
+    whatever it is called in another run.
     """
 
     def __init__(self, api: Profile, sender: Sender, checkpoint: Checkpoint, account: str) -> None:
@@ -46,7 +47,7 @@ class Baselines:
         """The kinds of things of which earlier runs left something in doubt."""
         if self._ageless:
             with checkpoint.reader() as reader:
-                self._taken.update(place_of(*place) for place in places(reader.pins_of(KEY)))
+                self._taken.update(place_of(*place) for place in known(reader.pins_of(KEY)))
                 self._doubtful = frozenset(self._left_in_doubt(reader))
 
     async def take(self, account: str, kind: str) -> None:
@@ -57,7 +58,7 @@ class Baselines:
         async with self._taking.setdefault(place, anyio.Lock()):
             if place not in self._taken:
                 found = await self._looked_up(account, listing)
-                await self._checkpoint.pin(KEY, place, as_pin(found))
+                await self._checkpoint.pin(KEY, place, as_pin(found), anew=True)
                 self._taken.add(place)
 
     async def of(self, account: str, kind: str) -> Baseline:

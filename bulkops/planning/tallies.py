@@ -8,7 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from bulkops.checkpoint import StepState, digest, operation_key
-from bulkops.checkpoint.baselines import KEY, places
+from bulkops.checkpoint.baselines import KEY, known
 from bulkops.checkpoint.belonging import OWN
 from bulkops.model import State
 from bulkops.operation import fields_of
@@ -254,7 +254,7 @@ def _kept_listings(api: Profile, reader: Reader | None) -> Iterator[tuple[str | 
     """Yield, by account, the listings of what there was before the job; the run's own account also by its name."""
     if reader is None:
         return
-    for kind, account in places(reader.pins_of(KEY)):
+    for kind, account in known(reader.pins_of(KEY)):
         listing = api.listing_of(kind)
         for name in (account,) if account else (None, reader.meta(OWN)):
             if listing is not None:

@@ -172,10 +172,26 @@ def test_where_it_cannot_be_listed_nothing_is_guessed(tmp_path: Path) -> None:
     assert "may have been there before the job" in row["error"]["message"]
     assert "no such thing" in row["error"]["message"]
     assert row["evidence"]["candidates"] == before
-    # That there was none is not known in the next run either.
+    # As long as something is in doubt, that is not known in a later run either.
+    job.write([tool("a"), tool("t"), tool("u"), tool("v")])
     run_jumping(lambda: job.run(server, AGAIN))
-    assert job.states() == ["done", "in_doubt", "done"]
-    assert kept(job).ids == frozenset()
+    assert job.states() == ["done", "in_doubt", "done", "done"]
+    assert "in doubt already" in kept(job).unknown
+
+
+def test_a_later_run_makes_up_for_it(tmp_path: Path) -> None:
+    """Where the first run could not list, the next one does, if nothing is in doubt: all that the job made is owned."""
+    server = Server(api=LIVE)
+    before = there(server)
+    server.refuse = lambda request, number: refused(request, number) if number == 1 else None
+    job = Job(tmp_path, [tool("a")], LIVE)
+    run_jumping(lambda: job.run(server))
+    assert kept(job).unknown
+    server.refuse = given(CREATE, 2)
+    job.write([tool("a"), tool("t")])
+    run = run_jumping(lambda: job.run(server))
+    assert (run.plan.requests, counts(run)) == (2, {"done": 2})
+    assert set(made(job)).isdisjoint(before)
 
 
 def test_a_listing_that_keeps_changing_is_no_baseline(tmp_path: Path) -> None:
