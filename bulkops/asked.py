@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bulkops.errors import OperationFailed
+from bulkops.guarding import look_before
 from bulkops.listing import list_rows
 from bulkops.operation import Operation, query
 
@@ -29,14 +30,20 @@ class Asked(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion(Operation):
-    """One request that deletes. What is gone already counts as deleted, and the result says `gone`."""
+    """One request that deletes. What is gone already counts as deleted, and the result says `gone`.
+
+    A kind with `expected` or `unchanged_since` reads beforehand what it deletes, where its line has one of them.
+    """
 
     may_tell: ClassVar[frozenset[str]] = frozenset({"gone"})
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""
+        deletion = request_of(self, api)
         try:
-            answer = yield request_of(self, api)
+            if (look := _look_before(self, api)) is not None:
+                yield look
+            answer = yield deletion
         except OperationFailed as refusal:
             if refusal.status != _NOT_FOUND:
                 raise
@@ -79,6 +86,14 @@ def result_of(operation: Operation, api: Profile, answer: Json) -> dict[str, Jso
 def ids_of(operation: Operation, api: Profile) -> dict[str, Any]:
     """Return the ids of an operation that stand in the path, by their names."""
     return {name: getattr(operation, name) for name in api.endpoint(operation.kind).holes}
+
+
+def _look_before(operation: Deletion, api: Profile) -> Request | None:
+    expected, since = (getattr(operation, name, None) for name in ("expected", "unchanged_since"))
+    listing = api.listing_of(operation.kind.partition(".")[0])
+    if listing is None or (expected is None and since is None):
+        return None
+    return look_before(api, listing, ids_of(operation, api)[listing.id_field], expected, since)
 
 
 def spelled(query: Json) -> tuple[tuple[str, str], ...]:

@@ -88,7 +88,7 @@ class Request:
     """Asked once, and the answer is kept; None where it is not."""
     request_class: RequestClass = RequestClass.WORK
     fit: Callable[[Json], None] | None = None
-    """Looks at an answer before it is kept, and raises OperationFailed for one that is not to be."""
+    """Looks at an answer before it is kept or used, and raises OperationFailed for one that is not to be."""
     account: str | None = None
     """The account that it goes to, where that is not the operation's."""
     saves: Save | None = None

@@ -122,7 +122,13 @@ def _header(job: Path, account: str | None) -> bytes:
 
 
 def _what(lines: Counter[str]) -> str:
-    return "agents: " + ", ".join(words.format(f"{lines[op]:,}") for op, words in _DONE.items() if lines[op])
+    agents = ", ".join(words.format(f"{lines[op]:,}") for op, words in _DONE.items() if lines[op])
+    others = [
+        f"{op.removesuffix('.delete')}s: {count:,} to delete"
+        for op, count in sorted(lines.items())
+        if op not in _DONE
+    ]
+    return "; ".join([*([f"agents: {agents}"] if agents else []), *others])
 
 
 def _holds_null(value: Json) -> bool:

@@ -303,6 +303,8 @@ class Drive:
             return Reply(200, await self.pins.ask(planned, request, attempt, begun=begun))
         heard = await self.sender.send(attempt)
         running.attempts += heard.life.attempt
+        if request.fit is not None:
+            request.fit(heard.json)
         return Reply(200, heard.json, heard.headers)
 
     def _prepared(self, running: Running, request: Request) -> Attempt | Reply:

@@ -36,7 +36,7 @@ class DeleteAgent(Operation):
     agent_id: str = entity("the agent to delete")
     expected: Json = json_object("how it has to read before that: of objects, the keys that are named here")
     unchanged_since: str | None = checked(
-        "when it has to have been changed last, or earlier", wrong_moment, TEXT
+        "when it has to have been changed last, or earlier; `made` for when it was made", wrong_moment, TEXT
     )
 
     def steps(self, api: Profile) -> Steps:

@@ -57,7 +57,7 @@ class UpdateAgent(Operation):
     )
     expected: Json = json_object("how it has to read before that: of objects, the keys that are named here")
     unchanged_since: str | None = checked(
-        "when it has to have been changed last, or earlier", wrong_moment, TEXT
+        "when it has to have been changed last, or earlier; `made` for when it was made", wrong_moment, TEXT
     )
     expect: Json = expectation()
 

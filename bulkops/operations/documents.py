@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bulkops.asked import Asked, Deletion, Listed, request_of, result_of
-from bulkops.operation import Operation, entity, json_object, query, upload
+from bulkops.guarding import wrong_moment
+from bulkops.operation import TEXT, Operation, checked, entity, json_object, query, upload
 from bulkops.uploading import file_form
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ class UpdateFile(Operation):
 class DeleteDocument(Deletion):
     """Delete a document or a folder (live API: `/knowledge-base/:id`); `bulkops undo` cannot make it again.
 
-    Refused by the API while an agent uses it, unless `query` has `force`. One that is gone already counts as deleted;
-    its result says `gone`.
+    Refused by the API while an agent uses it, unless `query` has `force`. With `expected` or `unchanged_since` it is
+    read once before that, and left alone with the code `changed_since` when it does not read so. One that is gone
+    already counts as deleted; its result says `gone`.
     """
 
     kind: ClassVar[str] = "document.delete"
@@ -120,6 +122,10 @@ class DeleteDocument(Deletion):
 
     document_id: str = entity("the document to delete")
     query: Json = query(_FORCE)
+    expected: Json = json_object("how it has to read before that: of objects, the keys that are named here")
+    unchanged_since: str | None = checked(
+        "when it has to have been changed last, or earlier; `made` for when it was made", wrong_moment, TEXT
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,8 @@ class UpdateTool(Asked):
 class DeleteTool(Deletion):
     """Delete a tool (live API: `/tools/:id`); `bulkops undo` cannot make it again.
 
-    Refused by the API while an agent uses it, unless `query` has `force`. One that is gone already counts as deleted;
+    Refused by the API while an agent uses it, unless `query` has `force`. With `expected` it is read once before that,
+    and left alone with the code `changed_since` when it does not read so. One that is gone already counts as deleted;
     its result says `gone`.
     """
 
@@ -72,3 +73,4 @@ class DeleteTool(Deletion):
     query: Json = query(
         'what else is asked for, as the API wants it, such as {"force": true} for what is in use'
     )
+    expected: Json = json_object("how it has to read before that: of objects, the keys that are named here")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulkops.checkpoint import run_key
+from bulkops.checkpoint.belonging import OWN
 from bulkops.checkpoint.changes import changes_of
 from bulkops.jobfile.marks import is_plain_name
 from bulkops.jobfile.reading import LONGEST_LINE
@@ -18,7 +20,7 @@ from bulkops.operations.agent_clone import CloneAgent
 from bulkops.operations.agent_create import CreateAgent
 from bulkops.operations.agent_delete import DeleteAgent
 from bulkops.operations.agent_update import UpdateAgent
-from bulkops.writing.undoing import Left, Touch, taken_back
+from bulkops.writing.undoing import FOR_GOOD, UNREAD, Left, Touch, removed, taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,8 +40,6 @@ _ANY = "*"
 LONGEST_NAME = 60
 _SORTING_KIB = 32 * 1024
 _CANNOT = "the API cannot delete it"
-_FOR_GOOD = "it was deleted, and cannot be made again"
-_UNREAD = "it was changed, and not read before"
 _IN_DOUBT = "it is in doubt what became of it; settle that first"
 _GIVEN_UP = "it was given up while it was in doubt; look at the account"
 _TWICE = "it may be there twice; look at the account"
@@ -49,40 +49,46 @@ _BEGUN = "the operation has begun and not ended; run the job again first"
 def undo_lines(
     reader: Reader, api: Profile, left: Callable[[dict[str, Json]], None], *, guarded: bool = True
 ) -> Iterator[dict[str, Json]]:
-    """Yield the lines that take a run back: of what it did last first, and of each agent one.
+    """Yield the lines that take a run back: of what it did last first, and of each thing one.
 
-    `left` hears of everything that they do not take back, and why. What a run touched is sorted on disk, so memory
-    does not grow with it. The lines of what is `guarded` leave alone what was changed since.
+    Agents come before what they may use; the folders of the run itself come last. `left` hears of everything that the
+    lines do not take back, and why. What a run touched is sorted on disk, so memory does not grow with it. The lines
+    of what is `guarded` leave alone what was changed since.
     """
     with closing(sqlite3.connect("", isolation_level=None)) as scratch:
         scratch.execute("PRAGMA journal_mode=OFF")
         scratch.execute(f"PRAGMA cache_size={-_SORTING_KIB}")
         scratch.execute(
-            "CREATE TABLE touch (agent TEXT, account TEXT, place INTEGER, made INTEGER,"
-            " PRIMARY KEY (agent, account, place)) WITHOUT ROWID"
+            "CREATE TABLE touch (kind TEXT, id TEXT, account TEXT, place INTEGER, made INTEGER,"
+            " PRIMARY KEY (kind, id, account, place)) WITHOUT ROWID"
         )
         scratch.execute("BEGIN")
         survey = _Survey(reader, api, scratch, left)
         survey.take()
         # What was made later may use what was made before, whatever was changed of that afterwards.
         latest = (
-            "SELECT agent, account FROM touch GROUP BY agent, account"
-            " ORDER BY coalesce(max(CASE WHEN made THEN place END), max(place)) DESC"
+            "SELECT kind, id, account FROM touch GROUP BY kind, id, account"
+            " ORDER BY kind <> ?, coalesce(max(CASE WHEN made THEN place END), max(place)) DESC"
         )
-        for agent, account in scratch.execute(latest):
-            touches = survey.touches_of(agent, account)
-            line = taken_back(agent, touches, api, guarded=guarded)
+        agents = api.agent_list.lists
+        for kind, thing, account in scratch.execute(latest, (agents,)):
+            touches = survey.touches_of(kind, thing, account)
+            if kind == agents:
+                line = taken_back(thing, touches, api, guarded=guarded)
+            else:
+                line = removed(kind, thing, touches, api, guarded=guarded)
             if isinstance(line, dict) and len(orjson.dumps(line)) > LONGEST_LINE:
                 line = Left("it is larger than a line of a job may be")
             if isinstance(line, Left):
-                left(_told("agent", agent, touches[-1].by, line.why))
+                left(_told(kind, thing, touches[-1].by, line.why))
             elif line is not None:
-                # Two accounts may have agents with one id, which are two agents.
-                yield line if account in ("", _ANY) else {**line, "id": _id_in(account, agent)}
+                # Two accounts may have things with one id, which are two things.
+                yield line if account in ("", _ANY) else {**line, "id": _id_in(account, thing)}
+        yield from survey.folders()
 
 
 class _Survey:
-    """Goes over what has ended, and notes which operations touched which agent."""
+    """Goes over what has ended, and notes which operations touched which thing."""
 
     def __init__(
         self,
@@ -98,28 +104,44 @@ class _Survey:
         self._left = left
 
     def take(self) -> None:
-        """Note all of it; tell of what is no agent."""
+        """Note all of it; tell of what cannot be taken back, whatever it was."""
         for place, row in self._reader.in_time():
             record = orjson.loads(row.record)
             self._take_made(place, row, record)
             if row.kind in _CHANGING or _has_found(row, record):
                 for agent in self._changed_by(row, record):
-                    self._note(agent, place, record.get("account"))
-        for step in self._reader.steps_of_run():
-            if step.entity is not None:
-                kind = KINDS[step.endpoint].makes or ""
-                self._left(_told(kind, step.entity, _unended(step.endpoint), self._why_left(kind)))
+                    self._note(self._agents, agent, place, record.get("account"))
         for number, (key, steps) in enumerate(groupby(self._reader.open_steps(), key=lambda step: step.key)):
             self._take_begun(_NOT_ENDED + number, key, list(steps))
+
+    def folders(self) -> Iterator[dict[str, Json]]:
+        """Yield the lines that delete what the run made for itself, once it is empty."""
+        own = self._reader.meta(OWN)
+        named = self._scratch.execute(
+            "SELECT DISTINCT account FROM touch WHERE account NOT IN ('', ?)", (_ANY,)
+        )
+        accounts = {run_key(name): name for (name,) in named}
+        for step in self._reader.steps_of_run():
+            if step.entity is None:
+                continue
+            kind = KINDS[step.endpoint].makes or ""
+            account = accounts.get(step.key)
+            if account is None and (own is None or step.key != run_key(own)):
+                # Nothing tells in which account it is.
+                self._left(_told(kind, step.entity, _unended(step.endpoint), _CANNOT))
+                continue
+            of_account: dict[str, Json] = {} if account is None else {"account": account}
+            line: dict[str, Json] = {"id": f"undo:{step.entity}", "op": f"{kind}.delete", **of_account}
+            yield line | {f"{kind}_id": step.entity, "meta": {"about": "the folder of the run"}}
 
     def _take_made(self, place: int, row: OperationRow, record: Mapping[str, Json]) -> None:
         """Note what an operation has made or left behind, as far as that is known."""
         doubt = _doubt(record)
         for made in record["created"]:
-            if made["kind"] == self._agents:
-                self._note(made["id"], place, record.get("account"), made=True)
+            if self._can_delete(made["kind"]):
+                self._note(made["kind"], made["id"], place, record.get("account"), made=True)
             else:
-                self._left(_told(made["kind"], made["id"], record, doubt or self._why_left(made["kind"])))
+                self._left(_told(made["kind"], made["id"], record, doubt or _CANNOT))
         if doubt is not None and not record["created"] and row.kind not in _CHANGING:
             self._left(_told(row.kind.partition(".")[0], None, record, doubt))
         elif row.state is State.DONE and row.kind in _LASTING:
@@ -132,12 +154,14 @@ class _Survey:
             and row.kind not in _CHANGING
             and (lost := _lost(row.kind, record["result"]))
         ):
-            self._left(_told(*lost, record, _FOR_GOOD if KINDS[row.kind].deletes else _UNREAD))
+            if self._can_delete(lost[0]):
+                self._note(*lost, place, record.get("account"))
+            else:
+                self._left(_told(*lost, record, FOR_GOOD if KINDS[row.kind].deletes else UNREAD))
 
-    def _why_left(self, kind: str) -> str:
-        """Return why something that the run made stays, though the API may have a way to delete it."""
-        deletion = f"{kind}.delete"
-        return f"it is left to you; {deletion} deletes it" if deletion in self._api.more else _CANNOT
+    def _can_delete(self, kind: str) -> bool:
+        """Tell whether the API has a way to delete things of a kind."""
+        return kind == self._agents or f"{kind}.delete" in self._api.more
 
     def _take_begun(self, place: int, key: bytes, steps: list[StepRow]) -> None:
         """Note what an operation that has not ended may have done."""
@@ -150,27 +174,29 @@ class _Survey:
         if not touched:
             self._left(_told(kind, made, _unended(steps[-1].endpoint), _BEGUN))
         for agent in touched:
-            self._note(agent, place, _ANY)
+            self._note(self._agents, agent, place, _ANY)
 
-    def touches_of(self, agent: str, account: str) -> list[Touch]:
-        """Return what was done to an agent of an account, in the order of time."""
+    def touches_of(self, kind: str, id: str, account: str) -> list[Touch]:
+        """Return what was done to a thing of an account, in the order of time."""
         places = self._scratch.execute(
-            "SELECT place FROM touch WHERE agent = ? AND account IN (?, ?) ORDER BY place",
-            (agent, account, _ANY),
+            "SELECT place FROM touch WHERE kind = ? AND id = ? AND account IN (?, ?) ORDER BY place",
+            (kind, id, account, _ANY),
         )
-        return [self._touch(agent, place) for (place,) in places.fetchall()]
+        return [self._touch(kind, id, place) for (place,) in places.fetchall()]
 
-    def _touch(self, agent: str, place: int) -> Touch:
+    def _touch(self, kind: str, id: str, place: int) -> Touch:
         if place >= _NOT_ENDED:
             return Touch(_unended("agent"), doubt=_BEGUN)
         row = self._reader.at(place)
         record = orjson.loads(row.record)
         doubt = _doubt(record)
-        if {"kind": self._agents, "id": agent} in record["created"]:
+        if {"kind": kind, "id": id} in record["created"]:
             return Touch(record, made=True, doubt=doubt)
+        if kind != self._agents:
+            return Touch(record, doubt=doubt)
         answers, changes = changes_of(self._reader.pins_of(row.key))
-        before = next((answer for answer in answers if self._ids([answer]) == {agent}), None)
-        of_agent = tuple(change for change in changes if change.id == agent) if before is not None else ()
+        before = next((answer for answer in answers if self._ids([answer]) == {id}), None)
+        of_agent = tuple(change for change in changes if change.id == id) if before is not None else ()
         return Touch(record, before=before, changes=of_agent, doubt=doubt)
 
     def _changed_by(self, row: OperationRow, record: Mapping[str, Json]) -> set[str]:
@@ -189,16 +215,16 @@ class _Survey:
     def _ids(self, answers: list[Json]) -> set[str]:
         return {answer[self._api.agent_id_field] for answer in answers if isinstance(answer, dict)}
 
-    def _note(self, agent: str, place: int, account: str | None, *, made: bool = False) -> None:
+    def _note(self, kind: str, id: str, place: int, account: str | None, *, made: bool = False) -> None:
         """Note it; records name no account where it is the run's own."""
         self._scratch.execute(
-            "INSERT OR IGNORE INTO touch VALUES (?, ?, ?, ?)", (agent, account or "", place, made)
+            "INSERT OR IGNORE INTO touch VALUES (?, ?, ?, ?, ?)", (kind, id, account or "", place, made)
         )
 
 
-def _id_in(account: str, agent: str) -> str:
+def _id_in(account: str, id: str) -> str:
     named = account if is_plain_name(account) else account.encode().hex()
-    return f"undo:{named[:LONGEST_NAME]}:{agent}"
+    return f"undo:{named[:LONGEST_NAME]}:{id}"
 
 
 def _has_found(row: OperationRow, record: Mapping[str, Json]) -> bool:
@@ -206,11 +232,11 @@ def _has_found(row: OperationRow, record: Mapping[str, Json]) -> bool:
     return row.kind in _FINDING and (not record["created"] or "existed" in (record["result"] or {}))
 
 
-def _lost(op: str, result: Mapping[str, Json]) -> tuple[str, Json] | None:
+def _lost(op: str, result: Mapping[str, Json]) -> tuple[str, str] | None:
     """Return what an operation has deleted, or changed without having read it before: its kind, and its id."""
     kind = KINDS.get(op)
     field = None if kind is None or "gone" in result else kind.deletes or kind.replaces
-    return None if field is None else (field.removesuffix("_id"), result.get(field))
+    return None if field is None else (field.removesuffix("_id"), result[field])
 
 
 def _doubt(record: Mapping[str, Json]) -> str | None:

@@ -1,16 +1,20 @@
-"""How one agent is taken back to what it was before a run: pure."""
+"""How one thing is taken back to what it was before a run: pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulkops.guarding import MADE
 from bulkops.mapping import sendable
 from bulkops.merging import merge_patch, patch_between, restored
 from bulkops.model import value
 from bulkops.moments import moment
+from bulkops.operation import fields_of
+from bulkops.operations import KINDS
 from bulkops.operations.agent_create import CreateAgent
 from bulkops.operations.agent_delete import DeleteAgent
 from bulkops.operations.agent_update import UpdateAgent
+from bulkops.operations.documents import CreateFolder
 from bulkops.writing.plain import plain
 
 if TYPE_CHECKING:
@@ -22,14 +26,16 @@ if TYPE_CHECKING:
 FORCE = "--even-if-changed"
 MOST_NAMED = 10
 """So many operations are named in the line that takes them back."""
+FOR_GOOD = "it was deleted, and cannot be made again"
+UNREAD = "it was changed, and not read before"
 
 
 @value
 class Touch:
-    """What one operation did to an agent.
+    """What one operation did to an agent, or to another thing.
 
-    `by` is its record. It `made` the agent, or it changed it: then `before` is how that read, and `changes` are those
-    that took effect, each of this agent; without any it was not read. `doubt` says why nobody knows what it did.
+    `by` is its record. It `made` the thing, or it changed it: then `before` is how an agent read, and `changes` are
+    those that took effect, each of this agent; without any it was not read. `doubt` says why nobody knows what it did.
     """
 
     by: Mapping[str, Json]
@@ -90,6 +96,37 @@ def taken_back(
     )
 
 
+def removed(
+    kind: str, id: str, touches: Sequence[Touch], api: Profile, *, guarded: bool = True
+) -> dict[str, Json] | Left | None:
+    """Return the line that deletes a thing which is no agent and which the run made; otherwise as `taken_back`.
+
+    A `guarded` line leaves alone what was changed since, as far as the API tells that of things of its kind.
+    """
+    doubt = next((touch.doubt for touch in touches if touch.doubt is not None), None)
+    if doubt is not None:
+        return Left(doubt)
+    deleted = any(KINDS[touch.by["op"]].deletes for touch in touches)
+    maker = next((touch for touch in touches if touch.made), None)
+    if maker is None:
+        return Left(FOR_GOOD if deleted else UNREAD)
+    if deleted:
+        return None
+    deletion, listing = KINDS[f"{kind}.delete"], api.listing_of(kind)
+    assert deletion.deletes is not None
+    fields: dict[str, Json] = {deletion.deletes: id}
+    known = fields_of(deletion)
+    if guarded and listing is not None:
+        told = touches[-1].by["result"] or {}
+        named = listing.sent_name[0]
+        if "expected" in known and told.get(named) is not None:
+            fields["expected"] = {named: told[named]}
+        # What is put into a folder may count as a change of it; while anything is in it, it is not deleted.
+        if "unchanged_since" in known and maker.by["op"] != CreateFolder.kind:
+            fields["unchanged_since"] = told.get(api.agent_updated_field) or MADE
+    return _line(deletion.kind, id, touches, fields)
+
+
 def _deletion(
     agent: str, maker: Touch, changing: Sequence[Touch], api: Profile, *, guarded: bool
 ) -> dict[str, Json] | Left:
@@ -99,9 +136,9 @@ def _deletion(
     guard: dict[str, Json] | None = None
     if changing and all(touch.changes for touch in changing):
         guard = {"expected": _own(_left_by(changing[-1]), api)}
-    elif not changing and told.get(api.agent_id_field) == agent and moment(born) is not None:
+    elif not changing and told.get(api.agent_id_field) == agent:
         # Its body need not be known: it was changed since when it says so.
-        guard = {"unchanged_since": born}
+        guard = {"unchanged_since": MADE if moment(born) is None else born}
         if api.name_field in told:
             guard["expected"] = {api.name_field: told[api.name_field]}
     if guarded and guard is None:

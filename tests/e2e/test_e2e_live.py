@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.e2e_commands import results, states, table
+from tests.e2e.e2e_commands import KEY, results, states, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +62,7 @@ TOOL = {
 }
 PROMPT = {"prompt": "p", "tool_ids": ["${ref:tool#tool_id}"]}
 AGENT = "${ref:agent#agent_id}"
-EVERYTHING = [
+EVERYTHING: list[dict[str, Any]] = [
     {"op": "tool.create", "id": "tool", "body": TOOL},
     {"op": "document.upload", "id": "doc", "file": "doc.txt", "index": {"model": "e5_mistral_7b_instruct"}},
     {"op": "agent.create", "id": "agent", "body": {"name": "A", "conversation_config": {"agent": {"prompt": PROMPT}}}},
@@ -122,7 +124,7 @@ TEXT = {"text": "Refunds. " * 90, "name": "T"}
 GOOD, BAD = ({"tests": [{"test_id": f"${{ref:{name}#test_id}}"}]} for name in ("good", "bad"))
 DOC, WEB, FOLDER = "${ref:text#document_id}", "${ref:web#document_id}", "${ref:folder#document_id}"
 INDEX = "${ref:index#index_id}"
-ONE_BY_ONE = [
+ONE_BY_ONE: list[dict[str, Any]] = [
     {"op": "folder.create", "id": "folder", "body": {"name": "Handbook"}},
     {"op": "document.create_text", "id": "text", "body": {**TEXT, "parent_folder_id": FOLDER}},
     {"op": "document.create_url", "id": "web", "body": {"url": "https://example.com", "name": "W"}},
@@ -176,30 +178,86 @@ def test_everything_one_by_one(desk_at: Callable[..., Desk]) -> None:
     assert audio.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_not_taken_back_is_told(desk_at: Callable[..., Desk]) -> None:
-    """What a run made, deleted or changed and undo leaves alone is listed, each with the reason."""
+def made_in(desk: Desk) -> dict[str, int]:
+    """Return how many things of each kind there are that a job may have made."""
+    assert desk.server is not None
+    world = desk.server.world(KEY)
+    made = Counter(each.type for each in world.documents.values())
+    return {**made, "agents": len(world.agents), "tools": len(world.tools), "tests": len(world.tests)}
+
+
+def test_what_a_run_made_is_deleted_by_its_undo(desk_at: Callable[..., Desk]) -> None:
+    """Documents, folders, tools, tests and agents go, agents first; what the run changed itself as well."""
+    desk = desk_at(api="live", conversations=1)
+    for name in ("doc.txt", "new.txt"):
+        (desk.folder / name).write_text("What a document says. " * 100)
+    before = made_in(desk)
+    names = ("folder", "text", "web", "file", "refiled", "tool", "retooled", "twin", "good", "bad")
+    job = desk.job([*(line for line in ONE_BY_ONE if line["id"] in names), EVERYTHING[2]])
+    ended = desk.run(job, "--api", "live")
+    assert ended.code == 0, ended.err
+    told = desk.bulkops("undo", job, "--out", "undo.jsonl")
+    assert "agents: 2 to delete; documents: 4 to delete; tests: 2 to delete; tools: 1 to delete." in told.err
+    assert "not taken back" not in told.err
+    ended = desk.run("undo.jsonl", "--api", "live", "--yes", "-j", 1)
+    assert ended.code == 0, ended.err
+    assert made_in(desk) == before
+
+
+def test_what_was_changed_since_is_not_deleted(desk_at: Callable[..., Desk]) -> None:
+    """An agent, a document and a tool that somebody else changed are left alone; --even-if-changed deletes them."""
     desk = desk_at(api="live")
-    made = {"op": "document.create_text", "id": "text", "body": TEXT}
-    tool = {"op": "tool.create", "id": "tool", "body": TOOL}
-    changed = {
-        "op": "tool.update",
-        "id": "new",
-        "tool_id": "${ref:tool#tool_id}",
-        "body": {**TOOL, "name": "u"},
-    }
-    gone = {"op": "document.delete", "id": "gone", "document_id": DOC}
-    job = desk.job([made, tool, changed, gone])
+    made = [
+        {"op": "document.create_text", "id": "text", "body": TEXT},
+        {"op": "tool.create", "id": "tool", "body": TOOL},
+        {"op": "agent.create", "id": "agent", "body": {"name": "A", "conversation_config": {}}},
+    ]
+    job = desk.job(made)
+    assert desk.run(job, "--api", "live").code == 0
+    ids = {row["id"]: row["created"][0]["id"] for row in results(job)}
+    assert desk.server is not None
+    world = desk.server.world(KEY)
+    agent_body = world.agents[ids["agent"]].body
+    later = time.time() - world._epoch + 60
+    world.update_agent(ids["agent"], "A", agent_body, now=later)
+    world.change_document(ids["text"], "content", now=later)
+    theirs = [{"op": "tool.update", "tool_id": ids["tool"], "body": {**TOOL, "name": "u"}}]
+    assert desk.run(desk.job(theirs, "theirs.jsonl"), "--api", "live").code == 0
+    assert desk.bulkops("undo", job, "--out", "undo.jsonl").code == 0
+    assert desk.run("undo.jsonl", "--api", "live", "--yes").code == 3
+    told = {row["id"]: row["error"]["code"] for row in results(desk.folder / "undo.jsonl")}
+    assert told == {f"undo:{name}": "changed_since" for name in ids.values()}
+    assert desk.bulkops("undo", job, "--out", "force.jsonl", "--even-if-changed").code == 0
+    assert desk.run("force.jsonl", "--api", "live", "--yes", "--max-delete", 2).code == 2
+    assert desk.run("force.jsonl", "--api", "live", "--yes").code == 0
+    assert not set(ids.values()) & (world.agents.keys() | world.documents.keys() | world.tools.keys())
+
+
+def test_what_is_not_taken_back_is_told(desk_at: Callable[..., Desk]) -> None:
+    """What was there before a run, and it deleted or changed unread, is listed with the reason."""
+    desk = desk_at(api="live")
+    made = [
+        {"op": "document.create_text", "id": "text", "body": TEXT},
+        {"op": "tool.create", "id": "t", "body": TOOL},
+    ]
+    first = desk.job(made, "first.jsonl")
+    assert desk.run(first, "--api", "live").code == 0
+    doc, tool = (row["created"][0]["id"] for row in results(first))
+    job = desk.job(
+        [
+            {"op": "tool.update", "id": "new", "tool_id": tool, "body": {**TOOL, "name": "u"}},
+            {"op": "document.delete", "id": "gone", "document_id": doc},
+        ]
+    )
     assert desk.run(job, "--api", "live", "--yes").code == 0
-    assert desk.bulkops("undo", job).code == 0
+    assert "nothing that could be taken back" in desk.bulkops("undo", job).err
     left = {
-        (row["custom_id"], row["kind"]): row["why"]
+        (row["custom_id"], row["kind"], row["id"]): row["why"]
         for row in table(desk.folder / "job.run" / "undo_left.jsonl")
     }
     assert left == {
-        ("text", "document"): "it is left to you; document.delete deletes it",
-        ("tool", "tool"): "it is left to you; tool.delete deletes it",
-        ("new", "tool"): "it was changed, and not read before",
-        ("gone", "document"): "it was deleted, and cannot be made again",
+        ("new", "tool", tool): "it was changed, and not read before",
+        ("gone", "document", doc): "it was deleted, and cannot be made again",
     }
 
 

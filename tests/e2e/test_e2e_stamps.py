@@ -132,7 +132,7 @@ def all_in_one(found: list[Document], *names: str) -> None:
 
 
 def test_a_folder_of_the_run_is_told_of(desk_at: Callable[..., Desk]) -> None:
-    """Beside the tags documents get a folder: counted, listed with what was made, and named by an undo as left."""
+    """Beside the tags documents get a folder: counted, listed with what was made, and deleted last by an undo."""
     desk = desk_at(api="live")
     (desk.folder / "doc.txt").write_text("What a document says. " * 100)
     upload = {
@@ -151,11 +151,14 @@ def test_a_folder_of_the_run_is_told_of(desk_at: Callable[..., Desk]) -> None:
     [row] = [row for row in table(run_folder(job) / "created.jsonl") if row["op"] == "folder.create"]
     [folder] = [each for each in documents(desk) if each.type == "folder"]
     assert (row["kind"], row["id"]) == ("document", folder.document_id)
-    assert desk.bulkops("undo", job, "--out", "undo.jsonl").code == 0
-    assert folder.document_id in {row["id"] for row in table(run_folder(job) / "undo_left.jsonl")}
     before = desk.sent
     assert desk.run(job, *LIVE, "--stamp", "tag,folder").code == 0
     assert desk.sent == before
+    assert desk.bulkops("undo", job, "--out", "undo.jsonl").code == 0
+    assert table(desk.folder / "undo.jsonl")[-1]["document_id"] == folder.document_id
+    ended = desk.run("undo.jsonl", *LIVE, "--yes", "-j", 1)
+    assert ended.code == 0, ended.err
+    assert (documents(desk), bodies(desk)) == ([], [])
 
 
 @pytest.mark.parametrize("requests", [1, 2, 3])

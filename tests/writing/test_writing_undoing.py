@@ -64,13 +64,16 @@ def test_a_made_and_changed_agent_is_only_deleted() -> None:
     assert "unchanged_since" not in line
 
 
-@pytest.mark.parametrize(
-    "touches", [(made(created_at=None),), (made(agent_id="agent_2"),), (made(), updated(None))]
-)
+@pytest.mark.parametrize("touches", [(made(agent_id="agent_2"),), (made(), updated(None))])
 def test_what_nobody_knows_is_left_alone(touches: tuple[Touch, ...]) -> None:
     """An agent of which nobody knows how the run left it is deleted only when that is asked for."""
     assert isinstance(back(*touches), Left)
     assert back(*touches, guarded=False)["op"] == "agent.delete"
+
+
+def test_an_agent_whose_answer_told_no_time_may_not_have_changed_since_it_was_made() -> None:
+    """The line leaves it to the agent to say when that was."""
+    assert back(made(created_at=None))["unchanged_since"] == "made"
 
 
 def test_what_was_made_and_deleted_is_nothing() -> None:
