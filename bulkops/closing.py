@@ -152,6 +152,7 @@ def _row(
         saved,
         line.tags,
         account,
+        line.referred() if line.refs else (),
     )
     return OperationRow(
         planned.key,

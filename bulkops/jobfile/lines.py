@@ -9,7 +9,7 @@ import orjson
 from bulkops.errors import OperationFailed
 from bulkops.jobfile.checking import check, check_surroundings, sources_of, with_expressions, without_kind
 from bulkops.jobfile.expressions import may_hold_expressions
-from bulkops.jobfile.holes import Collect, resolve
+from bulkops.jobfile.holes import Collect, Ref, resolve
 from bulkops.jobfile.marks import TAG_MARK
 from bulkops.jobfile.merging import under
 from bulkops.jobfile.problems import LineError, LineProblems
@@ -66,6 +66,12 @@ class Line:
         if not self.needs and not self.refs:
             return frozenset()
         return sources_of(self.needs, self.refs)
+
+    def referred(self) -> list[str]:
+        """Return whose results the line is given: `ID`, `ID[N]`, or `@TAG` for all lines with a tag."""
+        lines = {ref.source for ref in self.refs if isinstance(ref, Ref)}
+        tags = {TAG_MARK + ref.tag for ref in self.refs if isinstance(ref, Collect)}
+        return sorted(lines | tags)
 
     def forgives(self, source: str) -> bool:
         """Tell whether the line goes on although what it waits for has failed: it only collects what is done."""

@@ -35,11 +35,12 @@ def record(
     files: Sequence[Saved] = (),
     tags: Sequence[str] = (),
     account: str | None = None,
+    refers_to: Sequence[str] = (),
 ) -> bytes:
     """Return the JSON line (without its end) that tells how an operation ended; times are epoch seconds.
 
     `index` counts from zero, `count` is how many operations the line has. `account` is told where it is not the run's
-    own.
+    own. `refers_to` are the lines and tags whose results it was given.
     """
     created = outcome.created
     # The order of the keys is that of the line.
@@ -66,6 +67,8 @@ def record(
     }
     if tags:
         fields["tags"] = tags
+    if refers_to:
+        fields["refers_to"] = refers_to
     if outcome.passed is not None:
         fields["passed"] = outcome.passed
     if outcome.resolved_by:

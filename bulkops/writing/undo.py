@@ -21,6 +21,7 @@ from bulkops.operations.agent_create import CreateAgent
 from bulkops.operations.agent_delete import DeleteAgent
 from bulkops.operations.agent_update import UpdateAgent
 from bulkops.writing.undoing import FOR_GOOD, UNREAD, Left, Touch, removed, taken_back
+from bulkops.writing.uses import Uses, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +52,8 @@ def undo_lines(
 ) -> Iterator[dict[str, Json]]:
     """Yield the lines that take a run back: of what it did last first, and of each thing one.
 
-    Agents come before what they may use; the folders of the run itself come last. `left` hears of everything that the
+    Agents come before what they may use; the folders of the run itself come last. What was used waits for those who
+    used it, and is left where those are. `left` hears of everything that the
     lines do not take back, and why. What a run touched is sorted on disk, so memory does not grow with it. The lines
     of what is `guarded` leave alone what was changed since.
     """
@@ -63,7 +65,8 @@ def undo_lines(
             " PRIMARY KEY (kind, id, account, place)) WITHOUT ROWID"
         )
         scratch.execute("BEGIN")
-        survey = _Survey(reader, api, scratch, left)
+        uses = Uses(scratch)
+        survey = _Survey(reader, api, scratch, left, uses)
         survey.take()
         # What was made later may use what was made before, whatever was changed of that afterwards.
         latest = (
@@ -77,9 +80,13 @@ def undo_lines(
                 line = taken_back(thing, touches, api, guarded=guarded)
             else:
                 line = removed(kind, thing, touches, api, guarded=guarded)
+            by, within = [touch.by for touch in touches], survey.within(touches, account)
+            if isinstance(line, dict):
+                line = uses.placed(line, by, within)
             if isinstance(line, dict) and len(orjson.dumps(line)) > LONGEST_LINE:
                 line = Left("it is larger than a line of a job may be")
             if isinstance(line, Left):
+                uses.stays(by, within)
                 left(_told(kind, thing, touches[-1].by, line.why))
             elif line is not None:
                 # Two accounts may have things with one id, which are two things.
@@ -96,7 +103,10 @@ class _Survey:
         api: Profile,
         scratch: sqlite3.Connection,
         left: Callable[[dict[str, Json]], None],
+        uses: Uses,
     ) -> None:
+        self._uses = uses
+        self._has_folders = any(step.entity is not None for step in reader.steps_of_run())
         self._reader = reader
         self._api = api
         self._agents = api.agent_list.lists
@@ -105,8 +115,11 @@ class _Survey:
 
     def take(self) -> None:
         """Note all of it; tell of what cannot be taken back, whatever it was."""
+        uses = self._uses
+        uses.any = self._has_folders
         for place, row in self._reader.in_time():
             record = orjson.loads(row.record)
+            uses.any = uses.any or "refers_to" in record
             self._take_made(place, row, record)
             if row.kind in _CHANGING or _has_found(row, record):
                 for agent in self._changed_by(row, record):
@@ -132,7 +145,19 @@ class _Survey:
                 continue
             of_account: dict[str, Json] = {} if account is None else {"account": account}
             line: dict[str, Json] = {"id": f"undo:{step.entity}", "op": f"{kind}.delete", **of_account}
-            yield line | {f"{kind}_id": step.entity, "meta": {"about": "the folder of the run"}}
+            line |= {f"{kind}_id": step.entity, "meta": {"about": "the folder of the run"}}
+            placed = self._uses.last(line, _in_folder(account or ""))
+            if isinstance(placed, Left):
+                self._left(_told(kind, step.entity, _unended(step.endpoint), placed.why))
+            else:
+                yield placed
+
+    def within(self, touches: list[Touch], account: str) -> list[str]:
+        """Return the tag of what may be in the folder of the run of an account, for a thing that may be."""
+        made = next((touch.by["op"] for touch in touches if touch.made), None) if self._has_folders else None
+        listing = self._api.listing_of(KINDS[made].makes) if made is not None else None
+        folder = None if listing is None else listing.folder
+        return [_in_folder(account)] if folder is not None and made in folder.endpoints else []
 
     def _take_made(self, place: int, row: OperationRow, record: Mapping[str, Json]) -> None:
         """Note what an operation has made or left behind, as far as that is known."""
@@ -144,6 +169,7 @@ class _Survey:
                 self._left(_told(made["kind"], made["id"], record, doubt or _CANNOT))
         if doubt is not None and not record["created"] and row.kind not in _CHANGING:
             self._left(_told(row.kind.partition(".")[0], None, record, doubt))
+            self._uses.stays([record])
         elif row.state is State.DONE and row.kind in _LASTING:
             kind = _LASTING[row.kind]
             endpoint = self._api.endpoints().get(row.kind)
@@ -220,6 +246,11 @@ class _Survey:
         self._scratch.execute(
             "INSERT OR IGNORE INTO touch VALUES (?, ?, ?, ?, ?)", (kind, id, account or "", place, made)
         )
+
+
+def _in_folder(account: str) -> str:
+    """Return the tag of what is deleted before the folder of the run in an account."""
+    return tag_of(f"the folder of the run {account}".rstrip())
 
 
 def _id_in(account: str, id: str) -> str:

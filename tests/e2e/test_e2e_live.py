@@ -199,7 +199,7 @@ def test_what_a_run_made_is_deleted_by_its_undo(desk_at: Callable[..., Desk]) ->
     told = desk.bulkops("undo", job, "--out", "undo.jsonl")
     assert "agents: 2 to delete; documents: 4 to delete; tests: 2 to delete; tools: 1 to delete." in told.err
     assert "not taken back" not in told.err
-    ended = desk.run("undo.jsonl", "--api", "live", "--yes", "-j", 1)
+    ended = desk.run("undo.jsonl", "--api", "live", "--yes", "-j", 4)
     assert ended.code == 0, ended.err
     assert made_in(desk) == before
 
@@ -231,6 +231,75 @@ def test_what_was_changed_since_is_not_deleted(desk_at: Callable[..., Desk]) -> 
     assert desk.run("force.jsonl", "--api", "live", "--yes", "--max-delete", 2).code == 2
     assert desk.run("force.jsonl", "--api", "live", "--yes").code == 0
     assert not set(ids.values()) & (world.agents.keys() | world.documents.keys() | world.tools.keys())
+
+
+def user(name: str, **prompt: Any) -> dict[str, Any]:
+    """Return a line that makes an agent which uses tools or documents."""
+    body = {"name": name, "conversation_config": {"agent": {"prompt": {"prompt": "p", **prompt}}}}
+    return {"op": "agent.create", "id": name, "body": body}
+
+
+def test_what_is_used_is_deleted_after_its_users_and_not_without_them(desk_at: Callable[..., Desk]) -> None:
+    """A tool waits for all agents that use it, a document for those that collect it; where one stays, it stays."""
+    desk = desk_at(api="live")
+    tools = [{"op": "tool.create", "id": name, "body": {**TOOL, "name": name}} for name in ("shared", "own")]
+    docs = [
+        {"op": "document.create_text", "id": f"d{n}", "body": {**TEXT, "name": f"d{n}"}, "tags": ["handbook"]}
+        for n in range(3)
+    ]
+    collected = [{"type": "text", "name": "d", "usage_mode": "auto", "id": "${ref:d0#document_id}"}]
+    lines = [
+        *tools,
+        *docs,
+        user("kept", tool_ids=["${ref:shared#tool_id}"]),
+        user("gone", tool_ids=["${ref:shared#tool_id}", "${ref:own#tool_id}"]),
+        user("reader", knowledge_base=collected),
+        {
+            "op": "agent.clone",
+            "id": "copies",
+            "agent_id": "${ref:reader#agent_id}",
+            "name": "Copy ${copy}",
+            "copies": 2,
+            "set": {"tags": {"$collect": {"tag": "handbook", "field": "name"}}},
+        },
+    ]
+    job = desk.job(lines)
+    ended = desk.run(job, "--api", "live")
+    assert ended.code == 0, ended.err
+    assert next(row for row in results(job) if row["id"] == "copies[2]")["refers_to"] == [
+        "@handbook",
+        "reader",
+    ]
+    assert desk.bulkops("undo", job, "--out", "undo.jsonl").code == 0
+    written = {line["meta"]["undoes"][0]: line for line in table(desk.folder / "undo.jsonl")[1:]}
+    assert written["gone"]["tags"] == ["uses:own", "uses:shared"]
+    assert written["own"]["needs"] == ["@uses:own"]
+    assert written["reader"]["needs"] == ["@uses:reader"]
+    assert written["d0"]["needs"] == ["@uses:@handbook", "@uses:d0"]
+    assert written["d1"]["needs"] == ["@uses:@handbook"]
+    assert "tags" not in written["d1"]
+
+    assert desk.server is not None
+    world = desk.server.world(KEY)
+    kept = written["kept"]["agent_id"]
+    world.update_agent(kept, "kept", world.agents[kept].body, now=time.time() - world._epoch + 60)
+    assert desk.run("undo.jsonl", "--api", "live", "--yes", "-j", 8).code == 3
+    ends = states(desk.folder / "undo.jsonl")
+    assert {name for name, line in written.items() if ends[line["id"]] != "done"} == {"kept", "shared"}
+    assert ends[written["shared"]["id"]] == "blocked"
+    assert (list(world.agents), len(world.tools), len(world.documents)) == ([kept], 1, 0)
+
+
+def test_what_is_used_by_what_is_left_is_left(desk_at: Callable[..., Desk]) -> None:
+    """Nobody knows whether an agent in doubt is there, so the tool that it would use is not deleted."""
+    desk = desk_at(api="live", faults=[{"endpoint": "agent.create", "nth": 1, "fault": "reset_after"}])
+    job = desk.job(
+        [{"op": "tool.create", "id": "tool", "body": TOOL}, user("a", tool_ids=["${ref:tool#tool_id}"])]
+    )
+    assert desk.run(job, "--api", "live", "--in-doubt", "skip").code == 0
+    assert "nothing that could be taken back" in desk.bulkops("undo", job).err
+    left = {row["custom_id"]: row["why"] for row in table(desk.folder / "job.run" / "undo_left.jsonl")}
+    assert left["tool"] == "what uses it is left as it is"
 
 
 def test_what_is_not_taken_back_is_told(desk_at: Callable[..., Desk]) -> None:

@@ -156,7 +156,7 @@ def test_a_folder_of_the_run_is_told_of(desk_at: Callable[..., Desk]) -> None:
     assert desk.sent == before
     assert desk.bulkops("undo", job, "--out", "undo.jsonl").code == 0
     assert table(desk.folder / "undo.jsonl")[-1]["document_id"] == folder.document_id
-    ended = desk.run("undo.jsonl", *LIVE, "--yes", "-j", 1)
+    ended = desk.run("undo.jsonl", *LIVE, "--yes", "-j", 4)
     assert ended.code == 0, ended.err
     assert (documents(desk), bodies(desk)) == ([], [])
 
