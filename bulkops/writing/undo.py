@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from bulkops.operations.agent_clone import CloneAgent
 from bulkops.operations.agent_create import CreateAgent
 from bulkops.operations.agent_delete import DeleteAgent
 from bulkops.operations.agent_update import UpdateAgent
+from bulkops.writing.remade import Remade
 from bulkops.writing.undoing import FOR_GOOD, UNREAD, Left, Touch, removed, taken_back
 from bulkops.writing.uses import Uses, tag_of
 
@@ -44,6 +46,7 @@ _CANNOT = "the API cannot delete it"
 _IN_DOUBT = "it is in doubt what became of it; settle that first"
 _GIVEN_UP = "it was given up while it was in doubt; look at the account"
 _TWICE = "it may be there twice; look at the account"
+_CIRCLE = "both are made again, and neither can be the first to know the other's new id; update it by hand"
 _BEGUN = "the operation has begun and not ended; run the job again first"
 
 
@@ -61,7 +64,7 @@ def undo_lines(
         scratch.execute("PRAGMA journal_mode=OFF")
         scratch.execute(f"PRAGMA cache_size={-_SORTING_KIB}")
         scratch.execute(
-            "CREATE TABLE touch (kind TEXT, id TEXT, account TEXT, place INTEGER, made INTEGER,"
+            "CREATE TABLE touch (kind TEXT, id TEXT, account TEXT, place INTEGER, made INTEGER, gone INTEGER,"
             " PRIMARY KEY (kind, id, account, place)) WITHOUT ROWID"
         )
         scratch.execute("BEGIN")
@@ -73,24 +76,30 @@ def undo_lines(
             "SELECT kind, id, account FROM touch GROUP BY kind, id, account"
             " ORDER BY kind <> ?, coalesce(max(CASE WHEN made THEN place END), max(place)) DESC"
         )
-        agents = api.agent_list.lists
+        agents, remade = api.agent_list.lists, Remade(scratch, api.agent_id_field)
+        for thing, account in survey.made_again():
+            remade.add(thing, account, _id_in(account, thing))
         for kind, thing, account in scratch.execute(latest, (agents,)):
             touches = survey.touches_of(kind, thing, account)
             if kind == agents:
-                line = taken_back(thing, touches, api, guarded=guarded)
+                pointed = partial(remade.pointed, agent=thing, account=account)
+                line = taken_back(thing, touches, api, guarded=guarded, pointed=pointed)
             else:
                 line = removed(kind, thing, touches, api, guarded=guarded)
             by, within = [touch.by for touch in touches], survey.within(touches, account)
             if isinstance(line, dict):
                 line = uses.placed(line, by, within)
-            if isinstance(line, dict) and len(orjson.dumps(line)) > LONGEST_LINE:
+            if isinstance(line, dict) and _is_too_large(line):
                 line = Left("it is larger than a line of a job may be")
             if isinstance(line, Left):
                 uses.stays(by, within)
                 left(_told(kind, thing, touches[-1].by, line.why))
             elif line is not None:
-                # Two accounts may have things with one id, which are two things.
-                yield line if account in ("", _ANY) else {**line, "id": _id_in(account, thing)}
+                for other in remade.kept():
+                    left(
+                        _told(kind, other, touches[-1].by, f"undo:{thing} names it by its old id: {_CIRCLE}")
+                    )
+                yield {**line, "id": _id_in(account, thing)}
         yield from survey.folders()
 
 
@@ -123,9 +132,17 @@ class _Survey:
             self._take_made(place, row, record)
             if row.kind in _CHANGING or _has_found(row, record):
                 for agent in self._changed_by(row, record):
-                    self._note(self._agents, agent, place, record.get("account"))
+                    gone = row.kind == DeleteAgent.kind
+                    self._note(self._agents, agent, place, record.get("account"), gone=gone)
         for number, (key, steps) in enumerate(groupby(self._reader.open_steps(), key=lambda step: step.key)):
             self._take_begun(_NOT_ENDED + number, key, list(steps))
+
+    def made_again(self) -> Iterator[tuple[str, str]]:
+        """Yield the agents that are made again, each with its account."""
+        for agent, account in self._scratch.execute("SELECT DISTINCT id, account FROM touch WHERE gone"):
+            line = taken_back(agent, self.touches_of(self._agents, agent, account), self._api)
+            if isinstance(line, dict) and line["op"] == CreateAgent.kind and not _is_too_large(line):
+                yield agent, account
 
     def folders(self) -> Iterator[dict[str, Json]]:
         """Yield the lines that delete what the run made for itself, once it is empty."""
@@ -241,10 +258,13 @@ class _Survey:
     def _ids(self, answers: list[Json]) -> set[str]:
         return {answer[self._api.agent_id_field] for answer in answers if isinstance(answer, dict)}
 
-    def _note(self, kind: str, id: str, place: int, account: str | None, *, made: bool = False) -> None:
-        """Note it; records name no account where it is the run's own."""
+    def _note(
+        self, kind: str, id: str, place: int, account: str | None, *, made: bool = False, gone: bool = False
+    ) -> None:
+        """Note it; records name no account where it is the run's own. `gone`: it may be an agent's deletion."""
         self._scratch.execute(
-            "INSERT OR IGNORE INTO touch VALUES (?, ?, ?, ?, ?)", (kind, id, account or "", place, made)
+            "INSERT OR IGNORE INTO touch VALUES (?, ?, ?, ?, ?, ?)",
+            (kind, id, account or "", place, made, gone),
         )
 
 
@@ -253,7 +273,14 @@ def _in_folder(account: str) -> str:
     return tag_of(f"the folder of the run {account}".rstrip())
 
 
+def _is_too_large(line: dict[str, Json]) -> bool:
+    return len(orjson.dumps(line)) > LONGEST_LINE
+
+
 def _id_in(account: str, id: str) -> str:
+    """Return the id of the line for a thing: two accounts may have things with one id, which are two things."""
+    if account in ("", _ANY):
+        return f"undo:{id}"
     named = account if is_plain_name(account) else account.encode().hex()
     return f"undo:{named[:LONGEST_NAME]}:{id}"
 

@@ -18,7 +18,7 @@ from bulkops.operations.documents import CreateFolder
 from bulkops.writing.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bulkops.api.profile import Profile
     from bulkops.model import Changed, Json
@@ -61,12 +61,22 @@ class Left:
     why: str
 
 
+def _same(was: Json) -> Json:
+    return was
+
+
 def taken_back(
-    agent: str, touches: Sequence[Touch], api: Profile, *, guarded: bool = True
+    agent: str,
+    touches: Sequence[Touch],
+    api: Profile,
+    *,
+    guarded: bool = True,
+    pointed: Callable[[Json], Json] = _same,
 ) -> dict[str, Json] | Left | None:
     """Return the line that takes back what operations did to an agent, told in the order of time.
 
-    None when there is nothing to take back. When it is run, a `guarded` line leaves alone what was changed since.
+    None when there is nothing to take back. When it is run, a `guarded` line leaves alone what was changed since. What
+    the agent was, as a job says it, has ids of what is made again `pointed` to the lines that do.
     """
     doubt = next((touch.doubt for touch in touches if touch.doubt is not None), None)
     if doubt is not None:
@@ -85,15 +95,14 @@ def taken_back(
     for touch in reversed(changing):
         for change in reversed(touch.changes):
             was = restored(was, change.patch, touch.before)
+    then, now = pointed(plain(_own(was, api))), plain(_own(left, api))
     if deleted:
-        return _line(CreateAgent.kind, agent, touches, {"body": _own(was, api)})
-    patch = patch_between(_own(left, api), _own(was, api))
+        return _line(CreateAgent.kind, agent, touches, {"body": then})
+    patch = patch_between(now, then)
     if not patch:
         return None
     fields = {"agent_id": agent, "body": patch}
-    return _line(
-        UpdateAgent.kind, agent, touches, fields | ({"expected": _own(left, api)} if guarded else {})
-    )
+    return _line(UpdateAgent.kind, agent, touches, fields | ({"expected": now} if guarded else {}))
 
 
 def removed(
@@ -120,7 +129,7 @@ def removed(
         told = touches[-1].by["result"] or {}
         named = listing.sent_name[0]
         if "expected" in known and told.get(named) is not None:
-            fields["expected"] = {named: told[named]}
+            fields["expected"] = {named: plain(told[named])}
         # What is put into a folder may count as a change of it; while anything is in it, it is not deleted.
         if "unchanged_since" in known and maker.by["op"] != CreateFolder.kind:
             fields["unchanged_since"] = told.get(api.agent_updated_field) or MADE
@@ -135,12 +144,12 @@ def _deletion(
     born = told.get(api.agent_list.created_field)
     guard: dict[str, Json] | None = None
     if changing and all(touch.changes for touch in changing):
-        guard = {"expected": _own(_left_by(changing[-1]), api)}
+        guard = {"expected": plain(_own(_left_by(changing[-1]), api))}
     elif not changing and told.get(api.agent_id_field) == agent:
         # Its body need not be known: it was changed since when it says so.
         guard = {"unchanged_since": MADE if moment(born) is None else born}
         if api.name_field in told:
-            guard["expected"] = {api.name_field: told[api.name_field]}
+            guard["expected"] = {api.name_field: plain(told[api.name_field])}
     if guarded and guard is None:
         return Left(f"nobody knows how the run has left it; {FORCE} deletes it all the same")
     return _line(
@@ -162,12 +171,13 @@ def _own(agent: Json, api: Profile) -> Json:
 
 
 def _line(op: str, agent: str, touches: Sequence[Touch], fields: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a line with fields as a job has to write them."""
     undone = dict.fromkeys(touch.by["id"] or f"line {touch.by['line']}" for touch in touches)
     account = touches[0].by.get("account")
     return {
         "id": f"undo:{agent}",
         "op": op,
         **({} if account is None else {"account": account}),
-        **{key: plain(item) for key, item in fields.items()},
+        **fields,
         "meta": {"undoes": list(undone)[:MOST_NAMED]},
     }

@@ -115,6 +115,46 @@ def test_a_run_is_taken_back_and_so_is_that(desk: Desk) -> None:
     assert by_content(world(desk)) == by_content(after)
 
 
+def test_what_is_made_again_refers_to_what_is_made_again(desk: Desk) -> None:
+    """Old ids become references, also where an agent that stayed is set back; in a circle one is told instead."""
+    there = old(desk, 5)
+
+    def knows(*others: str) -> dict[str, Any]:
+        return {"conversation_config": {"agent": {"prompt": {"built_in_tools": {"agents": list(others)}}}}}
+
+    links = {0: [1, 2], 1: [2], 2: [0, 2], 3: [0]}
+    setup = [update(f"s{n}", there[n], knows(*(there[to] for to in links[n]))) for n in links]
+    assert desk.run(desk.job(setup, "setup.jsonl")).code == 0
+    before = world(desk)
+    lines = [delete(f"d{n}", there[n]) for n in (0, 1, 2)]
+    job = desk.job([*lines, update("u", there[3], {"name": "Other"}), update("v", there[4], knows())])
+    assert desk.run(job, "--yes", "-j", 1).code == 0
+    undo(desk, job)
+    assert desk.run(*UNDO).code == 0
+    now = world(desk)
+    new = {name: agent_id for agent_id, one in now.items() if (name := one["name"])}
+
+    def known_by(number: int) -> list[str]:
+        told = now[new[f"Agent {number}"]]["conversation_config"]["agent"]["prompt"]["built_in_tools"][
+            "agents"
+        ]
+        return [next(name for name, one in (before | now).items() if name == each) for each in told]
+
+    named = [new[f"Agent {number}"] for number in range(3)]
+    assert not set(named) & set(there)
+    assert known_by(3) == [named[0]]
+    told = {
+        number: [
+            named.index(each) if each in named else there[:3].index(each) + 10 for each in known_by(number)
+        ]
+        for number in range(3)
+    }
+    # 2 is made again first, then 1, then 0: what would lead back has the old id, also that of the agent itself.
+    assert told == {2: [0, 12], 1: [2], 0: [11, 12]}
+    left = {(row["id"], row["custom_id"]) for row in left_of(job)}
+    assert left == {(there[2], "d2"), (there[1], "d0"), (there[2], "d0")}
+
+
 def test_a_second_job_that_takes_it_back_is_warned_of(desk: Desk) -> None:
     """What was deleted is made again by one undo only: a second file says so once the first was run."""
     job = desk.job([delete("d", old(desk, 1)[0])])
