@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bulkops.api.profile import is_entity_id
-from bulkops.errors import JobError, Problem
+from bulkops.errors import JobError, OperationFailed, Problem
 from bulkops.jobfile.problems import LineError, shown
 from bulkops.jobfile.sources import likely_delimiter, opened
 
@@ -18,11 +18,34 @@ if TYPE_CHECKING:
     from bulkops.model import Json
 
 
+class Ids(dict[str, str]):
+    """Ids by other ids. One that several take the place of cannot be asked for: OperationFailed names them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.several: dict[str, str] = {}
+        """What is said of such ids."""
+
+    def __getitem__(self, old: str) -> str:
+        if (told := self.several.get(old)) is not None:
+            raise OperationFailed("ambiguous", told)
+        return super().__getitem__(old)
+
+
+def several(ids: Mapping[str, str], old: str) -> str | None:
+    """Return what is said of an id that several take the place of; None for all others."""
+    try:
+        ids.get(old)
+    except OperationFailed as ambiguous:
+        return ambiguous.message
+    return None
+
+
 @dataclass(slots=True)
 class IdMaps:
     """Ids of one account by ids of others; of rows that do not name their account, under None."""
 
-    of: dict[str | None, dict[str, str]] = field(default_factory=dict)
+    of: dict[str | None, Ids] = field(default_factory=dict)
 
     def over(self, own: Mapping[str, str], account: str | None) -> Mapping[str, str]:
         """Return what is said of an account, under what a line says itself."""
@@ -37,8 +60,8 @@ def read_id_maps(
     """Return what files say, whose relative paths start at a folder; what is wrong with them goes to `problems`.
 
     A file that ends in `.csv` has columns `old` and `new`; any other one has objects with these, one on a line. Where
-    `account` stands beside them, only for that account they hold. One id may not be mapped to two. `wrong` makes a
-    problem of what is wrong with naming a file.
+    `account` stands beside them, only for that account they hold. An id that is mapped to two, such as that of
+    an agent with two copies, is wrong only for who needs it. `wrong` makes a problem of what is wrong with naming a file.
     """
     found, places = IdMaps(), dict[tuple[str | None, str], str]()
     for path in paths:
@@ -56,11 +79,14 @@ def read_id_maps(
                     except LineError as error:
                         problems.append(Problem(name, number, error.field, error.message))
                         continue
-                    ids = found.of.setdefault(account, {})
-                    if ids.setdefault(old, new) != new:
-                        what = f"maps {shown(old)} to {shown(new)}, and {places[account, old]} to {ids[old]}; keep one"
-                        problems.append(Problem(name, number, "old", what))
-                    places.setdefault((account, old), place)
+                    ids = found.of.setdefault(account, Ids())
+                    if old not in ids:
+                        ids[old], places[account, old] = new, place
+                    elif old not in ids.several and ids[old] != new:
+                        ids.several[old] = (
+                            f"{shown(old)} is mapped to {ids[old]} ({shown(places[account, old], 1000)}) and to {new}"
+                            f" ({shown(place, 1000)}); keep one of these rows, or say which is meant in the line's `map`"
+                        )
         except LineError as error:
             problems.append(wrong(error.message))
         except JobError as unreadable:

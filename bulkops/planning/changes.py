@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bulkops.jobfile.id_maps import several
 from bulkops.mapping import agents_at, replaced, sendable, without
 from bulkops.merging import merge_patch
 from bulkops.model import value
@@ -77,7 +78,8 @@ def mapped_agents(concern: Concern, api: Profile, agent: Json, account: str) -> 
     ids = own if line.ids is None else line.ids.over(own, account)
     kept = sendable(api, agent)
     for path, _, old in agents_at(api.agent_id_field, without(kept, line.fields.get("unset") or ())):
-        if (new := ids.get(old)) is not None:
+        # What several take the place of fails its line when it is run.
+        if several(ids, old) is None and (new := ids.get(old)) is not None:
             yield path, new
 
 

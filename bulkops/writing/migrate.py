@@ -12,7 +12,7 @@ import orjson
 from bulkops.api.profile import is_entity_id
 from bulkops.errors import JobError, Problem, UsageError
 from bulkops.jobfile import find_cycle
-from bulkops.jobfile.id_maps import read_id_maps
+from bulkops.jobfile.id_maps import read_id_maps, several
 from bulkops.jobfile.problems import shown
 from bulkops.jobfile.sources import opened
 from bulkops.model import value
@@ -119,9 +119,8 @@ def left_to_move(agents: Iterable[Agent], mapped: Mapping[str, str]) -> tuple[li
     left, told = [], []
     for agent in agents:
         if agent.id in mapped:
-            told.append(
-                f"agent {agent.id} ({agent.name}) is {mapped[agent.id]} there already; it is left out"
-            )
+            there = several(mapped, agent.id) or f"it is {mapped[agent.id]}"
+            told.append(f"agent {agent.id} ({agent.name}) is there already: {there}; it is left out")
         else:
             left.append(agent)
     return left, told
@@ -139,6 +138,10 @@ def check_mapped(move: Move, name: str) -> None:
     problems = [
         Problem(name, None, None, f"{kind} {found}: used by {_told(by)}; {_REMEDIES[kind]}")
         for (kind, found), by in sorted(users.items())
+    ]
+    unclear = {use.id: several(move.mapped, use.id) for agent in move.agents for use in agent.uses}
+    problems += [
+        Problem("--id-map", None, None, told) for _, told in sorted(unclear.items()) if told is not None
     ]
     cycle = find_cycle(_edges(move))
     if cycle is not None:

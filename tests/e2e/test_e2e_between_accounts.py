@@ -239,7 +239,6 @@ def test_clones_that_cannot_be_meant(desk: Desk, line: dict[str, Any], words: st
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "old,new\nx,y\nx,z\n", "a.csv, line 3: `old` maps x to z, and a.csv, row 2 to y; keep one"),
         (
             "a.csv",
             "old,knew\nx,y\n",
@@ -261,6 +260,35 @@ def test_id_maps_that_cannot_be_used(desk: Desk, name: str | None, text: str, wo
     ended = desk.run(job)
     assert (ended.code, desk.sent) == (2, 0), ended.err
     assert words in ended.err
+
+
+def test_an_id_with_two_copies_is_wrong_only_where_it_is_needed(desk: Desk) -> None:
+    """`id_map.jsonl` of a run with two copies can be read; who needs one of them fails with both and the remedy."""
+    two_accounts(desk)
+    seed = "agent_seed_0001"
+    lines = [clone(seed, **{"from": "us"}, account="eu", copies=2, name="C ${copy}")]
+    twice = desk.job(lines, "twice.jsonl")
+    assert desk.run(twice).code == 0
+    source = table(run_folder(twice) / "id_map.jsonl")[0]["old"]
+    one, two = (row["new"] for row in table(run_folder(twice) / "id_map.jsonl"))
+    naming = {"name": "N", "peer": {"agent_id": source}, "conversation_config": {}}
+    user = desk.job([{"op": "agent.create", "id": "user", "account": "us", "body": naming}], "user.jsonl")
+    assert desk.run(user).code == 0
+    agent_id = results(user)[0]["result"]["agent_id"]
+    move: dict[str, Any] = {"from": "us", "account": "eu", "agent_id": agent_id}
+    lines = [
+        clone(**move, id="free", unset=["peer"]),
+        clone(**move, id="needs"),
+        clone(**move, id="says", map={source: two}),
+    ]
+    job = desk.job([{"$job": {"id_map": ["twice.run/id_map.jsonl"]}}, *lines])
+    assert desk.run(job).code == 3
+    rows = {row["id"]: row for row in results(job)}
+    assert (rows["free"]["status"], rows["says"]["status"]) == ("done", "done")
+    assert rows["needs"]["error"]["code"] == "ambiguous"
+    said = rows["needs"]["error"]["message"]
+    assert f"{source} is mapped to {one} (twice.run/id_map.jsonl, row 1) and to {two} (" in said
+    assert "say which is meant in the line's `map`" in said
 
 
 def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:

@@ -129,7 +129,7 @@ def test_a_migration(desk: Desk) -> None:
     # A later migration knows what is there.
     third = made(desk, "Third", tool_ids=["tool_1"], peer=first)
     ended = new(desk, "--id-map", "move.run/id_map.jsonl", "--id-map", "known.csv")
-    assert f"agent {first} (First) is {ids[first]} there already; it is left out" in ended.err
+    assert f"agent {first} (First) is there already: it is {ids[first]}; it is left out" in ended.err
     assert [row["id"] for row in ended.rows[1:]] == [f"agent:{third}"]
     assert ended.rows[1]["map"] == {"tool_1": ids["tool_1"], first: ids[first]}
 
@@ -143,8 +143,21 @@ def test_a_migration_that_is_done_writes_no_job(desk: Desk) -> None:
     (desk.folder / "map.csv").write_text(f"old,new\n{agent_id},agent_there\n")
     ended = new(desk, "--id-map", "map.csv", "--out", "move.jsonl")
     assert nothing in ended.err
-    assert f"agent {agent_id} (Support) is agent_there there already; it is left out" in ended.err
+    assert f"agent {agent_id} (Support) is there already: it is agent_there; it is left out" in ended.err
     assert not (desk.folder / "move.jsonl").exists()
+
+
+def test_an_id_that_two_take_the_place_of_is_wrong_where_it_is_used(desk: Desk) -> None:
+    """A migration names both and the remedy; an agent that nobody else uses and that has two copies is left out."""
+    two_accounts(desk)
+    first = made(desk, "First")
+    (desk.folder / "map.csv").write_text(f"old,new\n{first},agent_x\n{first},agent_y\n")
+    ended = new(desk, "--id-map", "map.csv")
+    assert f"is there already: {first} is mapped to agent_x (" in ended.err
+    made(desk, "Second", peer=first)
+    ended = new(desk, "--id-map", "map.csv", code=2)
+    assert "map.csv, row 2) and to agent_y (" in ended.err
+    assert "keep one of these rows" in ended.err
 
 
 @pytest.mark.parametrize("key", ["", US, EU])
