@@ -97,17 +97,18 @@ def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes] | None, str
     settings = Settings(api=api, account=find_account(api, wanted, environ))
     kept = places(state_folder(environ), [settings.account], silent)
     found = read_agents(settings, options.agent, kept, {*tools, *mapped})
-    agents, left_out = migrate.left_to_move(found, mapped)
+    way = options.if_exists
+    agents, told = migrate.left_to_move(found, mapped, way)
     if not agents:
-        for words in left_out:
+        for words in told:
             say(safe_text(words, 1000))
         return None, f"nothing is left to copy from {source} to {target}: there is no job to write"
     tools, replaced = migrate.hide_secrets(tools)
     folder = Path(options.documents) if options.documents else None
     documents = migrate.find_documents(folder, (use for agent in agents for use in agent.uses))
-    move = migrate.Move(api, agents, tools, documents, mapped)
+    move = migrate.Move(api, agents, tools, documents, mapped, way)
     migrate.check_mapped(move, f"{source} → {target}")
-    for words in (*left_out, *replaced):
+    for words in (*told, *replaced):
         say(safe_text(words, 1000))
     model = None if options.no_index else options.model
     lines = migrate.migrate_lines(move, source, target, start=start, model=model)

@@ -61,7 +61,8 @@ def read_id_maps(
 
     A file that ends in `.csv` has columns `old` and `new`; any other one has objects with these, one on a line. Where
     `account` stands beside them, only for that account they hold. An id that is mapped to two, such as that of
-    an agent with two copies, is wrong only for who needs it. `wrong` makes a problem of what is wrong with naming a file.
+    an agent with two copies, is wrong only for who needs it. `wrong` makes a problem of what is wrong with the name of
+    a file.
     """
     found, places = IdMaps(), dict[tuple[str | None, str], str]()
     for path in paths:
@@ -85,7 +86,7 @@ def read_id_maps(
                     elif old not in ids.several and ids[old] != new:
                         ids.several[old] = (
                             f"{shown(old)} is mapped to {ids[old]} ({shown(places[account, old], 1000)}) and to {new}"
-                            f" ({shown(place, 1000)}); keep one of these rows, or say which is meant in the line's `map`"
+                            f" ({shown(place, 1000)}); keep one of these rows, or say which in the line's `map`"
                         )
         except LineError as error:
             problems.append(wrong(error.message))

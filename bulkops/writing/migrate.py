@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +47,17 @@ class Tool:
 
 @value
 class Move:
-    """What is moved: agents, bodies of tools, files of documents by id, and the ids that are mapped already."""
+    """What is moved: agents, bodies of tools, files of documents by id, and the ids that are mapped already.
+
+    `if_exists` is what is done with an agent whose name another one has there.
+    """
 
     api: Profile
     agents: Sequence[Agent]
     tools: Mapping[str, Tool]
     documents: Mapping[str, Path]
     mapped: Mapping[str, str]
+    if_exists: str
 
 
 def read_tools(path: Path | None) -> dict[str, Tool]:
@@ -114,16 +118,30 @@ def read_mapped(paths: Sequence[Path], account: str) -> Mapping[str, str]:
     return ids.over({}, account)
 
 
-def left_to_move(agents: Iterable[Agent], mapped: Mapping[str, str]) -> tuple[list[Agent], list[str]]:
-    """Return the agents of which no copy is known yet, and what is said of the others."""
+def left_to_move(
+    agents: Iterable[Agent], mapped: Mapping[str, str], if_exists: str
+) -> tuple[list[Agent], list[str]]:
+    """Return the agents of which no copy is known yet, and what is said of those and of the others.
+
+    Those that have a copy are updated where `if_exists` says so.
+    """
     left, told = [], []
     for agent in agents:
-        if agent.id in mapped:
+        if agent.id in mapped and if_exists != "update":
             there = several(mapped, agent.id) or f"it is {mapped[agent.id]}"
             told.append(f"agent {agent.id} ({agent.name}) is there already: {there}; it is left out")
         else:
             left.append(agent)
+    for agent in _namesakes(left) if if_exists != "create" else ():
+        what = "has no name of its own; it is copied whether or not there is one of its name already"
+        told.append(f"agent {agent.id} ({agent.name}) {what}")
     return left, told
+
+
+def _namesakes(agents: Sequence[Agent]) -> list[Agent]:
+    """Return the agents that cannot be told apart by their names: one would be taken for the copy of the other."""
+    named = Counter(agent.name for agent in agents)
+    return [agent for agent in agents if not agent.name or named[agent.name] > 1]
 
 
 def check_mapped(move: Move, name: str) -> None:
@@ -172,7 +190,12 @@ def migrate_lines(move: Move, source: str, target: str, *, start: Path, model: s
                 "account": "target",
                 **({} if model is None else {"index": {"model": plain(model)}}),
             },
-            "agent.clone": {"account": "target", "from": "source", "expect": {"readback": "equal"}},
+            "agent.clone": {
+                "account": "target",
+                "from": "source",
+                "if_exists": move.if_exists,
+                "expect": {"readback": "equal"},
+            },
         },
     }
     yield orjson.dumps({"$job": said})
@@ -185,8 +208,10 @@ def migrate_lines(move: Move, source: str, target: str, *, start: Path, model: s
         if found in used and found not in move.mapped and found not in move.tools:
             line = {"id": f"document:{found}", "op": "document.upload", "file": plain(seen_from(start, path))}
             yield orjson.dumps({**line, "meta": {"source_id": found}})
+    namesakes = {agent.id for agent in _namesakes(move.agents)} if move.if_exists != "create" else set()
     for agent in _in_order(move):
-        yield orjson.dumps(_clone(agent, move))
+        line = _clone(agent, move)
+        yield orjson.dumps({**line, "if_exists": "create"} if agent.id in namesakes else line)
 
 
 def hide_secrets(tools: Mapping[str, Tool]) -> tuple[dict[str, Tool], list[str]]:
@@ -195,7 +220,11 @@ def hide_secrets(tools: Mapping[str, Tool]) -> tuple[dict[str, Tool], list[str]]
     for tool in tools.values():
         body, replaced = without_secrets(tool.body, tool.id)
         hidden[tool.id] = Tool(tool.id, body, tool.line)
-        told += [f"tool {tool.id}: `{path}` is {{{{secret__{name}}}}} in the job" for path, name in replaced]
+        told += [
+            f"tool {tool.id}: what stands at `{path}` looks like a secret and is left out of the job, which says "
+            f"{{{{secret__{name}}}}} in its place; give it to the other account as the secret {name}"
+            for path, name in replaced
+        ]
     return hidden, told
 
 

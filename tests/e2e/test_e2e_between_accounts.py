@@ -288,7 +288,7 @@ def test_an_id_with_two_copies_is_wrong_only_where_it_is_needed(desk: Desk) -> N
     assert rows["needs"]["error"]["code"] == "ambiguous"
     said = rows["needs"]["error"]["message"]
     assert f"{source} is mapped to {one} (twice.run/id_map.jsonl, row 1) and to {two} (" in said
-    assert "say which is meant in the line's `map`" in said
+    assert "say which in the line's `map`" in said
 
 
 def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:

@@ -81,7 +81,8 @@ def test_a_migration(desk: Desk) -> None:
     words = ("--tools", "tools.jsonl", "--documents", "docs", "--id-map", "known.csv")
     ended = new(desk, *words, "--out", "move.jsonl")
     assert (
-        "tool tool_1: `headers.Authorization` is {{secret__get_weather_authorization}} in the job"
+        "tool tool_1: what stands at `headers.Authorization` looks like a secret and is left out of the job, which "
+        "says {{secret__get_weather_authorization}} in its place; give it to the other account as the secret"
         in ended.err
     )
     job = desk.folder / "move.jsonl"
@@ -132,6 +133,55 @@ def test_a_migration(desk: Desk) -> None:
     assert f"agent {first} (First) is there already: it is {ids[first]}; it is left out" in ended.err
     assert [row["id"] for row in ended.rows[1:]] == [f"agent:{third}"]
     assert ended.rows[1]["map"] == {"tool_1": ids["tool_1"], first: ids[first]}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), {"First": "kept", "Twin": None}),
+        (("--if-exists", "update"), {"First": "updated", "Twin": None}),
+        (("--if-exists", "error"), {"First": "exists", "Twin": None}),
+        (("--if-exists", "create"), {"First": None, "Twin": None}),
+    ],
+)
+def test_a_second_migration_knows_agents_by_their_names(
+    desk: Desk, words: tuple[str, ...], told: dict[str, str | None]
+) -> None:
+    """What was copied is skipped, updated, refused or copied again; namesakes are copied each, and that is said."""
+    two_accounts(desk)
+    made(desk, "First")
+    new(desk, "--out", "one.jsonl")
+    assert desk.run("one.jsonl", "--settle", "1s").code == 0
+    made(desk, "Twin")
+    made(desk, "Twin", note="other")
+    ended = new(desk, "--out", "two.jsonl", *words)
+    assert ended.err.count("(Twin) has no name of its own") == (0 if "create" in words else 2)
+    assert desk.run("two.jsonl").code == (3 if "error" in words else 0)
+    there = sorted(each.name for each in world(desk, EU).agents.values())
+    assert there == ["First"] * (2 if told["First"] is None else 1) + ["Twin", "Twin"]
+    [first] = [row for row in results(desk.folder / "two.jsonl") if row["meta"]["about"] == "First"]
+    assert (first["error"] or {}).get("code") == ("exists" if told["First"] == "exists" else None)
+    result = first["result"] or {}
+    assert (result.get("existed"), result.get("updated")) == (
+        (told["First"] in ("kept", "updated")) or None,
+        (told["First"] == "updated") or None,
+    )
+
+
+def test_an_update_is_not_kept_from_what_a_map_names(desk: Desk) -> None:
+    """With --if-exists update an agent of --id-map is changed as well, and the copy stays the same agent."""
+    two_accounts(desk)
+    first = made(desk, "First")
+    new(desk, "--out", "one.jsonl")
+    assert desk.run("one.jsonl").code == 0
+    copy = next(iter(world(desk, EU).agents))
+    made_so = world(desk, US).agents[first]
+    body = json.dumps({**json.loads(made_so.body), "note": "new"}).encode()
+    world(desk, US).update_agent(first, "First", body, now=0)
+    new(desk, "--out", "two.jsonl", "--id-map", "one.run/id_map.jsonl", "--if-exists", "update")
+    assert desk.run("two.jsonl").code == 0
+    assert list(world(desk, EU).agents) == [copy]
+    assert json.loads(world(desk, EU).agents[copy].body)["note"] == "new"
 
 
 def test_a_migration_that_is_done_writes_no_job(desk: Desk) -> None:
