@@ -5,36 +5,32 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from bulkops.accounts import DEFAULT_ACCOUNT
 from bulkops.api import PROFILES
-from bulkops.checkpoint import open_reader
 from bulkops.checkpoint.belonging import ORIGIN, OWN
 from bulkops.checkpoint.locking import under_way
 from bulkops.cli import orders
 from bulkops.cli.parsing import say
 from bulkops.cli.written import out_of, write_job
 from bulkops.errors import UsageError
-from bulkops.model import State
 from bulkops.outputs.atomic import atomic_write
 from bulkops.reporting.words import number
-from bulkops.settings import run_folder
 from bulkops.writing.undo import undo_lines
+from bulkops.writing.undone import WRITTEN, has_run, jobs_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bulkops.cli.parsing import Options
     from bulkops.model import Json
 
 LEFT = "undo_left.jsonl"
 """The file in the run folder that lists what is not taken back."""
-WRITTEN = "undo_written.jsonl"
-"""The file in the run folder that lists the jobs that were written to take the run back."""
 _DONE = {
     "agent.delete": "{} to delete",
     "agent.update": "{} to change back",
@@ -74,7 +70,7 @@ def run(options: Options) -> int:
     if first is None:
         say(f"{job}: there is nothing that could be taken back")
     else:
-        _keep_to_one(folder / WRITTEN, out, lines["agent.create"])
+        _keep_to_one(folder, out, lines["agent.create"])
     if removed:
         say(
             f"{number(removed, 'line')} set to null what an update had added; the API may keep it all the same"
@@ -85,29 +81,19 @@ def run(options: Options) -> int:
     return 0
 
 
-def _keep_to_one(written: Path, out: Path | None, again: int) -> None:
+def _keep_to_one(folder: Path, out: Path | None, again: int) -> None:
     """Note which job was written; say so when it makes things again, and another one of them has been run."""
-    jobs = []
-    if written.exists():
-        jobs = [Path(orjson.loads(line)["job"]) for line in written.read_bytes().splitlines()]
+    jobs = jobs_written(folder)
     this = None if out is None else out.absolute()
     for job in jobs if again else ():
-        if job != this and _has_run(job):
+        if job != this and has_run(job):
             say(
                 f"careful: {job} took this run back already, as far as it was run. What this one makes again "
                 f"({again:,}) would be there twice; go on with that one: bulkops run {shlex.quote(str(job))}"
             )
     if this is not None and this not in jobs:
-        with atomic_write(written) as file:
+        with atomic_write(folder / WRITTEN) as file:
             file.writelines(orjson.dumps({"job": str(job)}) + b"\n" for job in [*jobs, this])
-
-
-def _has_run(job: Path) -> bool:
-    reader = open_reader(run_folder(job).checkpoint)
-    if reader is None:
-        return False
-    with reader:
-        return bool(reader.counts().get(State.DONE))
 
 
 def _header(job: Path, account: str | None) -> bytes:

@@ -13,6 +13,7 @@ from bulkops.checkpoint.belonging import told_by
 from bulkops.errors import UsageError
 from bulkops.jobfile.problems import shown
 from bulkops.jobfile.uploads import content_digest
+from bulkops.writing.undone import undone_by
 from bulkops.writing.upload import documents_in, said_once, upload_line
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Replacement:
     """Ids of documents that were replaced before, each with that of the last one under its name."""
     gone: dict[str, str] = field(default_factory=dict)
     removes: bool = False
+    undone: dict[Path, Path] = field(default_factory=dict)
+    """Run folders of what was taken back, with the jobs that did: their documents count as replaced."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """New files with the content of a document that has no file: their names, and that of the document."""
     account: str | None = None
     """That which the documents are of, where the runs tell; those of another one know neither them nor their ids."""
 
@@ -67,7 +72,9 @@ class Replacement:
             ids[old] = new[old] = f"${{ref:{line['id']}#document_id}}"
             yield orjson.dumps(line)
         for path in self.new:
-            yield orjson.dumps(upload_line(path, self.folder, start))
+            line = upload_line(path, self.folder, start)
+            was = self.renamed.get(path.relative_to(self.folder).as_posix())
+            yield orjson.dumps(line if was is None else {**line, "meta": {"renamed_from": was}})
         if ids:
             # An agent that missed an earlier replacement still has what was replaced then.
             for outdated, last in self.outdated.items():
@@ -82,9 +89,17 @@ class Replacement:
                 line["needs"] = [f"@{_TAG}"]
             yield orjson.dumps({"$each": {"op": "agent.list"}, "line": line})
 
+    def told_undone(self) -> list[str]:
+        """Return which runs do not count, as they were taken back."""
+        return [
+            f"{run.name} was taken back by {undo.name}: what it uploaded does not count"
+            for run, undo in self.undone.items()
+        ]
+
     def told(self) -> list[str]:
         """Return what the user has to know besides."""
         notes = [f"{self.unchanged:,} unchanged"] if self.unchanged else []
+        notes += self.told_undone()
         if self.new:
             names = _some([path.relative_to(self.folder).as_posix() for path in self.new])
             notes.append(f"{len(self.new):,} new, uploaded and given to no agent: {names}")
@@ -93,6 +108,12 @@ class Replacement:
                 "taken out of the agents" if self.removes else "left in the agents (--remove takes them out)"
             )
             notes.append(f"{len(self.gone):,} without a file, {what}: {_some(list(self.gone))}")
+        if self.renamed:
+            pairs = _some([f"{old} is {new} now" for new, old in self.renamed.items()])
+            what = (
+                "agents keep what they have, the new one is given to none; name the file as before to keep it"
+            )
+            notes.append(f"{len(self.renamed):,} renamed with the same content ({pairs}): {what}")
         return notes
 
 
@@ -106,7 +127,8 @@ def replacement(
     """
     found = Replacement(folder, removes=removes)
     accounts: set[str] = set()
-    known = _documents(ledgers, found.outdated, accounts)
+    found.undone = {path.parent: job for path in ledgers if (job := undone_by(path.parent)) is not None}
+    known = _documents(ledgers, found.undone, found.outdated, accounts)
     if len(accounts) > 1:
         raise UsageError(
             f"the runs that --ledger names uploaded into several accounts ({', '.join(map(shown, sorted(accounts)))}); "
@@ -123,18 +145,23 @@ def replacement(
             found.changed.append((path, before[0]))
     found.gone = {name: entity for name, (entity, _) in known.items()}
     if not found.changed and not found.unchanged:
+        but = f" ({', '.join(map(shown, found.told_undone()))})" if found.undone else ""
         raise UsageError(
-            f"the runs that --ledger names uploaded no document of {folder} under its path; name the run that did"
+            f"the runs that --ledger names uploaded no document of {folder} under its path{but}; name the run that did"
         )
+    contents = {digest: name for name, (_, digest) in known.items() if digest is not None}
+    for path in found.new if contents else ():
+        if (was := contents.get(_digest(path))) is not None:
+            found.renamed[path.relative_to(folder).as_posix()] = was
     return found
 
 
 def _documents(
-    ledgers: Sequence[Path], outdated: dict[str, str], accounts: set[str]
+    ledgers: Sequence[Path], undone: Mapping[Path, Path], outdated: dict[str, str], accounts: set[str]
 ) -> dict[str, tuple[str, str | None]]:
     """Return the documents by name: the last id, and its content where the run has looked at it.
 
-    Note earlier ids, and the accounts that they are of.
+    Note earlier ids, those of runs that were taken back among them, and the accounts that they are of.
     """
     earlier: dict[str, set[str]] = {}
     known: dict[str, tuple[str, str | None]] = {}
@@ -153,11 +180,12 @@ def _documents(
                         earlier.setdefault(name, set()).add(entity)
                         if isinstance(account := told.get("account") or own, str):
                             accounts.add(account)
-                        known[name] = (entity, result.get("sha256"))
+                        if path.parent not in undone:
+                            known[name] = (entity, result.get("sha256"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"--ledger: {path} cannot be read as results of a run: {error}") from None
-    for name, ids in earlier.items():
-        last = known[name][0]
+    for name in known:
+        ids, last = earlier[name], known[name][0]
         outdated.update(dict.fromkeys(ids - {last}, last))
     return known
 

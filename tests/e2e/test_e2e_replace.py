@@ -93,6 +93,54 @@ def test_what_has_changed_is_replaced(desk: Desk) -> None:
     assert "nothing has changed" in again.err
 
 
+def test_a_replacement_that_was_taken_back_does_not_count(desk: Desk) -> None:
+    """What it uploaded is replaced where an agent still has it."""
+    old = begin(desk)
+    handbook(desk, b="TWO")
+    words = ("new", "replace", "handbook", "--ledger", "first.run")
+    assert desk.bulkops(*words, "--out", "second.jsonl").code == 0
+    assert desk.bulkops("run", "second.jsonl", *desk.target).code == 0
+    taken = documents_of(desk)["one"][0]["id"]
+    both = (*words, "--ledger", "second.run")
+    assert desk.bulkops("undo", "second.jsonl", "--out", "undo.jsonl").code == 0
+    assert "nothing has changed" in desk.bulkops(*both).err
+    assert desk.bulkops("run", "undo.jsonl", *desk.target).code == 0
+    assert documents_of(desk)["one"][0]["id"] == old["b.md"]
+    late = {"op": "agent.create", "body": {"name": "late", **knowledge([taken])}}
+    assert desk.bulkops("run", desk.job([late], "late.jsonl"), *desk.target).code == 0
+
+    again = desk.bulkops(*both, "--out", "third.jsonl")
+    assert again.code == 0, again.err
+    assert "second.run was taken back by undo.jsonl: what it uploaded does not count" in again.err
+    assert desk.bulkops("run", "third.jsonl", *desk.target).code == 0
+    new = documents_of(desk)["one"][0]["id"]
+    assert new not in (taken, old["b.md"])
+    assert documents_of(desk)["late"] == [new]
+
+
+def test_a_replacement_counts_again_once_its_undo_was_undone(desk: Desk) -> None:
+    """The files are those that the agents have, so nothing has changed."""
+    begin(desk)
+    handbook(desk, b="TWO")
+    words = ("new", "replace", "handbook", "--ledger", "first.run")
+    assert desk.bulkops(*words, "--out", "second.jsonl").code == 0
+    assert desk.bulkops("run", "second.jsonl", *desk.target).code == 0
+    for job, back in (("second", "undo"), ("undo", "redo")):
+        assert desk.bulkops("undo", f"{job}.jsonl", "--out", f"{back}.jsonl").code == 0
+        assert desk.bulkops("run", f"{back}.jsonl", *desk.target).code == 0
+    assert "nothing has changed" in desk.bulkops(*words, "--ledger", "second.run").err
+
+
+def test_a_file_that_was_renamed_is_told(desk: Desk) -> None:
+    """It is new by its name; that its content is there already stands in what is said, and in the job."""
+    begin(desk)
+    (desk.folder / "handbook" / "c.md").rename(desk.folder / "handbook" / "hours.md")
+    made = desk.bulkops("new", "replace", "handbook", "--ledger", "first.run")
+    assert made.code == 0, made.err
+    assert "1 renamed with the same content (c.md is hours.md now)" in made.err
+    assert [row["meta"] for row in made.rows if row.get("id") == "hours.md"] == [{"renamed_from": "c.md"}]
+
+
 def test_what_has_no_file_any_more_can_be_taken_out(desk: Desk) -> None:
     """Only when that is asked for."""
     old = begin(desk)
