@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from bulkops.checkpoint.folder import make_private_folder
-from bulkops.jobfile import LISTED, Header, JobFile, listings_of, read_header
+from bulkops.errors import JobError, Problem
+from bulkops.jobfile import LISTED, Header, JobFile, listings_of, listings_on, read_header
 from bulkops.model import value
 from bulkops.outputs.atomic import atomic_write
 from bulkops.reporting.progress import Progress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bulkops.api.profile import Profile
     from bulkops.jobfile import Given, Listing
+    from bulkops.model import Json
 
 _LINE: Final = "rows"
 
@@ -38,7 +40,10 @@ class Reading:
         make_private_folder(self.job.parent)
         shutil.rmtree(self.folder.path, ignore_errors=True)
         said = {"name": self.listing.op, "account": header.account, "accounts": header.accounts}
-        line = {"op": self.listing.op, "id": _LINE, "account": self.listing.account}
+        line: dict[str, Json] = {"op": self.listing.op, "id": _LINE, "account": self.listing.account}
+        if self.listing.query:
+            # It is asked for as it stands.
+            line["query"] = {name: text.replace("${", "$${") for name, text in self.listing.query}
         lines = {"$job": said}, line
         with atomic_write(self.job) as file:
             file.writelines(orjson.dumps(line) + b"\n" for line in lines)
@@ -70,10 +75,20 @@ class Notes(Progress):
 
 
 def readings(
-    job: Path, folder: Path, environ: Mapping[str, str], given: Given, *, again: bool
+    job: Path, folder: Path, api: Profile, environ: Mapping[str, str], given: Given, *, again: bool
 ) -> Iterator[Reading]:
-    """Yield, prepared, the readings that a job needs: of what is not kept yet, or with `again` of all."""
+    """Yield, prepared, the readings that a job needs: of what is not kept yet, or with `again` of all.
+
+    JobError before the first one for what the API cannot be asked to list.
+    """
     with JobFile.open(job) as file:
+        wrong = [
+            Problem(file.name, number, f"$each.{field}", message)
+            for number, listing in listings_on(file)
+            for field, message in api.cannot_list(listing.op, dict(listing.query))
+        ]
+        if wrong:
+            raise JobError(wrong)
         wanted = listings_of(file)
         header = read_header(file, environ, given) if wanted else Header()
     for listing in wanted:

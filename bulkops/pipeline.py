@@ -171,7 +171,7 @@ def _read_listings(order: Order) -> Ending | None:
     """Read the listings whose rows the job names; return how that ended where it was not done."""
     again = order.relist
     for reading in readings(
-        order.base or order.job, order.folder.path, order.environ, order.given, again=again
+        order.base or order.job, order.folder.path, order.api, order.environ, order.given, again=again
     ):
         order.progress.note(f"reading the rows of {reading.listing}")
         small = replace(

@@ -11,7 +11,7 @@ from bulkops.errors import OperationFailed
 from bulkops.model import Reply, Request, RequestClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkops.api.stamping import Folder, Stamp
     from bulkops.model import Effect, Form, Json, Pinned
@@ -199,6 +199,10 @@ class Watch:
 class Paging(Protocol):
     """How a listing is walked, page after page."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What pages are asked for by, which nobody else may ask for."""
+
     def query(self, number: int, before: Reply | None = None) -> tuple[tuple[str, str], ...]:
         """Return the query of the page with this number, counted from one; `before` is the answer of the one before.
 
@@ -226,6 +230,11 @@ class Pages:
     per_page: str
     size: int
     total_header: str
+
+    @property
+    def names(self) -> frozenset[str]:
+        """See `Paging.names`."""
+        return frozenset({self.page, self.per_page})
 
     def query(self, number: int, before: Reply | None = None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - as all pagings
         """See `Paging.query`."""
@@ -259,6 +268,11 @@ class Cursors:
     next_cursor: str
     has_more: str
     longest: int = 4096
+
+    @property
+    def names(self) -> frozenset[str]:
+        """See `Paging.names`."""
+        return frozenset({self.cursor, self.per_page})
 
     def query(self, number: int, before: Reply | None = None) -> tuple[tuple[str, str], ...]:
         """See `Paging.query`."""
@@ -311,6 +325,8 @@ class Listing:
     """The order that is documented; None where it has to be learnt from the pages."""
     query: tuple[tuple[str, str], ...] = ()
     """What is asked besides the page."""
+    filters: frozenset[str] | None = None
+    """What it can be narrowed by; None where whatever the user asks for is passed on."""
     sent_name: tuple[str, ...] = ("name",)
     """Where the body of what makes one says its name,"""
     sent: Callable[[Request], tuple[Json, Json]] | None = None
@@ -550,6 +566,20 @@ class Profile:
         if found is None:
             raise OperationFailed(NOT_IN_API, f"{name} is not in the API that is spoken (--api {self.name})")
         return found
+
+    def cannot_list(self, op: str, query: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        """Yield what a listing cannot be asked for: a field, and why."""
+        listing = self.listings().get(op)
+        if listing is None:
+            yield "op", f"names {op}, which is not in the API that is spoken (--api {self.name})"
+            return
+        for name in query:
+            if name in self.paging.names:
+                yield f"query.{name}", "says which page is read, and all of them are; take it out"
+            elif listing.filters is not None and name not in listing.filters:
+                known = ", ".join(sorted(listing.filters)) or "nothing"
+                why = f"is nothing that {op} is documented to be narrowed by (--api {self.name}: by {known})"
+                yield f"query.{name}", f"{why}; take it out, and choose rows with the `where` of an `$each`"
 
     def listing_of(self, makes: str | None) -> Listing | None:
         """Return how things of a kind are listed; None where the API has no listing of them."""

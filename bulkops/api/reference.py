@@ -170,6 +170,7 @@ REFERENCE = Profile(
         rows="agents",
         id_field="agent_id",
         lists="agent",
+        filters=frozenset(),
         one=_AGENT_GET,
         # The order of the rows is not documented.
         created_field="created_at",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulkops.jobfile.expanding import LISTED, WRITTEN_OUT, listings_of, open_job
+from bulkops.jobfile.expanding import LISTED, WRITTEN_OUT, listings_of, listings_on, open_job
 from bulkops.jobfile.graph import depth, find_cycle
 from bulkops.jobfile.header import Given, Header, read_header, said_once
 from bulkops.jobfile.holes import Collect, LookedUp, Ref, pick
@@ -37,6 +37,7 @@ __all__ = [
     "find_cycle",
     "fingerprint",
     "listings_of",
+    "listings_on",
     "nearest",
     "open_job",
     "parse_line",

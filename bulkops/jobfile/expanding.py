@@ -67,7 +67,11 @@ def open_job(
 
 def listings_of(job: JobFile) -> list[Listing]:
     """Return the listings, each once, whose rows the `$each` of a job file name; those that are wrong are left out."""
-    found: dict[Listing, None] = {}
+    return list(dict.fromkeys(listing for _, listing in listings_on(job)))
+
+
+def listings_on(job: JobFile) -> Iterator[tuple[int, Listing]]:
+    """Yield the same each time that it is named, with the number of the line."""
     for raw in job.lines() if _holds_each(job) else ():
         written = _each_of(raw)
         try:
@@ -75,8 +79,7 @@ def listings_of(job: JobFile) -> list[Listing]:
         except LineError:
             continue
         if listing is not None:
-            found[listing] = None
-    return list(found)
+            yield raw.number, listing
 
 
 def _holds_each(job: JobFile) -> bool:

@@ -275,6 +275,11 @@ def _source() -> Schema:
     asked = {word: choice if word == "not" else {"type": ["string", "number"]} for word in CONDITIONS}
     options: dict[str, Schema] = {
         "account": {"description": "the account whose listing it is", **TEXT, "type": ["string", "null"]},
+        "query": {
+            "description": "what the API is asked to list, as it wants it; bulkops reads the pages of that",
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "string"},
+        },
         "delimiter": {"type": ["string", "null"], "minLength": 1, "maxLength": 1, "pattern": '[^"\r\n]'},
         "encoding": {**TEXT, "type": ["string", "null"], "examples": ["utf-8", "cp1252"]},
         "types": {"type": ["object", "null"], "additionalProperties": {"enum": list(TYPES)}},

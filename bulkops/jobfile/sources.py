@@ -10,6 +10,8 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import orjson
+
 from bulkops.errors import JobError, Problem
 from bulkops.jobfile.exact import parse_exactly
 from bulkops.jobfile.marks import MARKS
@@ -28,7 +30,7 @@ OPTIONS: Final = {
     "csv": ("delimiter", "encoding", "types", "where"),
     "jsonl": ("where",),
     "glob": ("where",),
-    "op": ("account", "where"),
+    "op": ("account", "query", "where"),
 }
 LISTINGS: Final = tuple(name for name, kind in KINDS.items() if kind.lists)
 """The kinds whose rows an `$each` may have."""
@@ -66,24 +68,34 @@ def opened(said: Json, base: Path, listed: Path | None = None) -> Iterator[Sourc
 
 
 class Listing(NamedTuple):
-    """A listing of the API that an `$each` names, and the account whose it is; None for the run's own."""
+    """A listing of the API that an `$each` names, whose it is (None: the run's own account), and what else is asked."""
 
     op: str
     account: str | None
+    query: tuple[tuple[str, str], ...] = ()
 
     def file(self, listed: Path) -> Path:
         """Return where its rows are in the folder that has those of all."""
         # A name of an account may hold what no file's name does.
-        of = "" if self.account is None else f".{blake2b(self.account.encode(), digest_size=6).hexdigest()}"
+        told = self.account or ""
+        if self.query:
+            told = orjson.dumps([self.account, self.query]).decode()
+        of = f".{blake2b(told.encode(), digest_size=6).hexdigest()}" if told else ""
         return listed / f"{self.op}{of}.jsonl"
 
     def __str__(self) -> str:
-        return self.op if self.account is None else f"{self.op} of {shown(self.account)}"
+        named = self.op if self.account is None else f"{self.op} of {shown(self.account)}"
+        asked = ", ".join(f"{shown(name)}={shown(text)}" for name, text in self.query)
+        return f"{named} with {asked}" if asked else named
 
 
 def listing_of(said: Json) -> Listing | None:
     """Return the listing that an `$each` names, None for other sources; LineError with what is wrong."""
-    return Listing(said["op"], said.get("account")) if _kind_of(said) == "op" else None
+    return _listing(said) if _kind_of(said) == "op" else None
+
+
+def _listing(said: Mapping[str, Any]) -> Listing:
+    return Listing(said["op"], said.get("account"), tuple((said.get("query") or {}).items()))
 
 
 @contextmanager
@@ -94,7 +106,7 @@ def _source(kind: str, said: Mapping[str, Any], base: Path, listed: Path | None)
         return
     path = base / named
     if kind == "op":
-        listing = Listing(named, said.get("account"))
+        listing = _listing(said)
         named = str(listing)
         if listed is None or not (path := listing.file(listed)).exists():
             yield None
@@ -160,6 +172,13 @@ def _check_listing(said: Mapping[str, Json]) -> None:
     account = said.get("account")
     if account is not None and (wrong := MARKS["account"](account)):
         raise LineError("$each.account", wrong)
+    query = said.get("query")
+    if query is not None and not isinstance(query, dict):
+        raise LineError("$each.query", 'has to be an object of texts, such as {"search": "Support"}')
+    for name, text in (query or {}).items():
+        if not isinstance(text, str):
+            what = 'has to be a text, which is asked for as it stands: write "true" for true, and "5" for 5'
+            raise LineError(f"$each.query.{name}", what)
 
 
 def _check_options(said: Mapping[str, Json]) -> None:

@@ -158,7 +158,8 @@ def unread_rows(job: JobFile, api: Profile) -> Iterator[Problem]:
     """Yield what `${row:…}` asks of listings that are not read yet, and that their documented rows do not have."""
     listings = api.listings()
     for unread in job.unread:
-        listing = listings[unread.listing.op]
+        if (listing := listings.get(unread.listing.op)) is None:
+            continue
         documented = listing.endpoint.told[listing.rows][0]
         for field, name in unread.asked:
             if name not in documented:

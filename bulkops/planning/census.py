@@ -192,6 +192,11 @@ class _Census:
             self._problem(*wrong)
         if self._accounts is not None:
             self.problems += self.plan.wrong_accounts(self._accounts)
+        self.problems += [
+            Problem(self.plan.job.name, unread.line, f"$each.{field}", message)
+            for unread in self.plan.job.unread
+            for field, message in self._api.cannot_list(unread.listing.op, dict(unread.listing.query))
+        ]
         self.plan.undocumented += unread_rows(self.plan.job, self._api)
 
     def check_emptiness(self) -> None:
@@ -287,7 +292,10 @@ class _Census:
     def _parsed(self, raw: RawLine) -> Line:
         """Return a good line that the API can be told; LineProblems for any other."""
         line = self._read_line(raw)
-        if wrong := [LineError(*each) for each in self._api.refuses(line.op, line.fields)]:
+        wrong = [LineError(*each) for each in self._api.refuses(line.op, line.fields)]
+        if line.kind.lists and (asked := line.fields.get("query")):
+            wrong += [LineError(*each) for each in self._api.cannot_list(line.op, asked)]
+        if wrong:
             raise LineProblems(wrong)
         return line
 

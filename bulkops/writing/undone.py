@@ -32,7 +32,7 @@ def has_run(job: Path) -> bool:
 
 
 def undone_by(folder: Path) -> Path | None:
-    """Return the job that took back the run in a folder, at least in part; None without one that is not undone itself."""
+    """Return the job that took back the run in a folder, or part of it; None without one that is not undone itself."""
     looked = {folder.absolute()}
 
     def found(folder: Path) -> Path | None:

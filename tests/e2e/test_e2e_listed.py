@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
+
+from tests.e2e.e2e_commands import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.e2e.e2e_commands import Desk
 
 BODY: dict[str, Any] = {"conversation_config": {}}
@@ -154,3 +159,67 @@ def test_the_listing_of_another_account(desk: Desk) -> None:
     kept = [path.name for path in (desk.folder / "job.run" / "listed").iterdir()]
     assert len(kept) == 2
     assert "agent.list.jsonl" in kept
+
+
+def narrowed(**query: Any) -> dict[str, Any]:
+    """Return a job line that copies the agents that a narrowed listing has."""
+    return {**COPY, "$each": {"op": "agent.list", "query": query}}
+
+
+def test_a_listing_is_narrowed(desk_at: Callable[..., Desk]) -> None:
+    """What `query` says is asked for as it stands, and the rows of each query are kept apart."""
+    desk = desk_at(api="live")
+    live = ("--api", "live", *desk.target)
+    lines = [{"op": "agent.create", "body": {**BODY, "name": name}} for name in ("A ${x}", "B", "C")]
+    seed = orjson.loads(orjson.dumps(lines).replace(b"${x}", b"$${x}"))
+    assert desk.bulkops("run", desk.job(seed, "seed.jsonl"), *live).code == 0
+    job = desk.job(
+        [narrowed(search="A ${x}"), {**narrowed(search="B"), "line": {**COPY["line"], "name": "B2"}}]
+    )
+    ended = desk.bulkops("run", job, *live)
+    assert ended.code == 0, ended.err
+    assert "reading the rows of agent.list with search=A ${x}" in ended.err
+    assert desk.server is not None
+    made = sorted(each.name for each in desk.server.world(KEY).agents.values())
+    assert made == ["A ${x}", "A ${x}", "B", "B2", "C"]
+
+
+@pytest.mark.parametrize(
+    ("api", "query", "words"),
+    [
+        (
+            "live",
+            {"cursor": "x"},
+            "`$each.query.cursor` says which page is read, and all of them are; take it out",
+        ),
+        ("live", {"search": 5}, "`$each.query.search` has to be a text"),
+        ("live", "x", "`$each.query` has to be an object of texts"),
+        ("reference", {"page": "2"}, "`$each.query.page` says which page is read"),
+        (
+            "reference",
+            {"search": "x"},
+            "`$each.query.search` is nothing that agent.list is documented to be narrowed",
+        ),
+    ],
+)
+def test_what_a_listing_cannot_be_asked(desk: Desk, api: str, query: Any, words: str) -> None:
+    """A plan and a run refuse it with file, line, field and remedy, and nothing is sent."""
+    job = desk.job([{**COPY, "$each": {"op": "agent.list", "query": query}}])
+    for verb in (("plan",), ("run", *desk.target)):
+        ended = desk.bulkops(verb[0], job, "--api", api, *verb[1:])
+        assert (ended.code, desk.sent) == (2, 0), ended.err
+        assert f"job.jsonl, line 1: {words}" in ended.err
+
+
+def test_a_line_that_lists_is_refused_alike(desk: Desk) -> None:
+    """Also what is no `$each` reads all pages, and only what the API is documented to be narrowed by."""
+    job = desk.job([{"op": "agent.list", "id": "all", "query": {"per_page": "5", "search": "x"}}])
+    ended = desk.bulkops("plan", job)
+    assert ended.code == 2
+    assert "line 1: `query.per_page` says which page is read" in ended.err
+    assert "line 1: `query.search` is nothing that agent.list" in ended.err
+    listing = desk.job([{"$each": {"op": "document.list"}, "line": COPY["line"]}])
+    assert (
+        "`$each.op` names document.list, which is not in the API that is spoken"
+        in desk.bulkops("plan", listing).err
+    )
