@@ -77,7 +77,8 @@ def find_account(
 
     The name: flag or environment, then the job's header, then `default`. `with_key=False` is for commands that
     send nothing. An account that was named uses its own key before the one in the environment, so that no key
-    goes to an account it is not for.
+    goes to an account it is not for. A key of the accounts file goes to the server of its entry alone, whatever flags
+    and environment say: the entry's own, or where it names none, those of the API; and to this machine.
     """
     name = wanted.account or header_account
     entries = _read_file(accounts_path(environ))
@@ -87,6 +88,8 @@ def find_account(
     entry = entries.get(name or DEFAULT_ACCOUNT, {})
     base_url = wanted.base_url or entry.get("base_url") or api.base_url
     check_base_url(base_url)
+    if not _has_other_key(wanted, entry, environ, named=name is not None):
+        _check_origin(api, name or DEFAULT_ACCOUNT, base_url, entry, environ)
     tier, source = _tier(api, wanted, entry)
     key = _key(wanted, entry, environ, named=name is not None) if with_key else Secret("")
     fixed = bool(wanted.rate or (not wanted.tier and entry.get("rate")))
@@ -140,7 +143,7 @@ def find_others(
     for name in names:
         if name == own.name:
             continue
-        if with_key and not {"api_key_file", "api_key_command"} & entries.get(name, {}).keys():
+        if with_key and not _has_own_key(entries.get(name, {})):
             raise UsageError(
                 f"account {name!r} has no key of its own: name a key file (api_key_file) or a key command "
                 f"(api_key_command) in {accounts_path(environ)}"
@@ -170,10 +173,42 @@ def check_base_url(url: str) -> None:
         raise UsageError(
             f"--base-url {url!r} is not an http(s) URL, such as https://api.elevenlabs.io/v1/convai"
         )
+    try:
+        _origin(url)
+    except ValueError:
+        raise UsageError(
+            f"--base-url {url!r} has a port that there is not; give one from 1 to 65535"
+        ) from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageError("--base-url may not have a user name, a query or a fragment")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise UsageError(f"--base-url {url!r} would send the key unencrypted; use https://")
+
+
+def _check_origin(
+    api: Profile, name: str, base_url: str, entry: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    """Refuse to send the key of an entry of the accounts file to a server that it is not for."""
+    own = entry.get("base_url")
+    its = [own] if own else [api.base_url, *api.hosts.values()]
+    if _origin(base_url) in map(_origin, its) or urlsplit(base_url).hostname in _LOOPBACK:
+        return
+    raise UsageError(
+        f"the key of account {name!r} is for {_server(its[0])}, and would be sent to {_server(base_url)}: take "
+        "--base-url, --residency or BULKOPS_BASE_URL away, or write the `base_url` that is meant into its entry in "
+        f"{accounts_path(environ)}"
+    )
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    """Return scheme, host and port of a URL (RFC 6454); ValueError for a port that there is not."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def parse_rate(text: str) -> Tier:
@@ -232,11 +267,22 @@ def _tier(api: Profile, wanted: Wanted, entry: Mapping[str, str]) -> tuple[Tier,
     return next(iter(api.tiers.values())), "default"
 
 
+def _has_own_key(entry: Mapping[str, str]) -> bool:
+    return "api_key_file" in entry or "api_key_command" in entry
+
+
+def _has_other_key(
+    wanted: Wanted, entry: Mapping[str, str], environ: Mapping[str, str], *, named: bool
+) -> bool:
+    """Tell whether the key is not that of the entry: a flag names it, the environment, or nobody does."""
+    in_place = bool(environ.get(KEY_VARIABLE)) and not named
+    return bool(wanted.api_key_file) or in_place or not _has_own_key(entry)
+
+
 def _key(wanted: Wanted, entry: Mapping[str, str], environ: Mapping[str, str], *, named: bool) -> Secret:
     if wanted.api_key_file:
         return _from_file(Path(wanted.api_key_file))
-    own = "api_key_file" in entry or "api_key_command" in entry
-    if environ.get(KEY_VARIABLE) and not (named and own):
+    if environ.get(KEY_VARIABLE) and _has_other_key(wanted, entry, environ, named=named):
         return usable_key(environ[KEY_VARIABLE], KEY_VARIABLE)
     if "api_key_file" in entry:
         return _from_file(Path(entry["api_key_file"]).expanduser())
