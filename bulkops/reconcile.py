@@ -144,10 +144,7 @@ def reconcile(
         key=lambda row: (created_at(row, listing) or 0.0, row[listing.id_field]),
     )
     found: _Found = {}
-    bearers: dict[str, dict[str, Json]] = {}
-    for row in rows:
-        for stamp in wanted.stamps_on(row):
-            bearers.setdefault(stamp, {})[row[listing.id_field]] = row
+    bearers = wanted.bearers(rows)
     for stamp, doubt in wanted.by_stamp.items():
         found |= _judge_stamp(doubt, bearers.get(stamp, {}), young)
     for name, namesakes in wanted.by_name.items():
@@ -187,6 +184,14 @@ class _Wanted:
         if not self.by_stamp:
             return ()
         return tuple(token for token in self._listing.tokens_of(row) if token in self.by_stamp)
+
+    def bearers(self, rows: Iterable[Json]) -> Mapping[str, dict[str, Json]]:
+        """Return the rows that bear the stamp of a doubt, by stamp and id."""
+        found: dict[str, dict[str, Json]] = {}
+        for row in rows:
+            for stamp in self.stamps_on(row):
+                found.setdefault(stamp, {})[row[self._listing.id_field]] = row
+        return found
 
     def has_name_of(self, row: Json) -> bool:
         """Tell whether a row has the name of a doubt that can only be told by it."""
