@@ -11,8 +11,14 @@ from bulkops.model import Form
 if TYPE_CHECKING:
     from bulkops.api.profile import Profile
 
-# What Python's table lacks and knowledge bases hold; the rest is sent as plain bytes.
+# What knowledge bases hold and Python's own table lacks: what is beyond it stands in a file that not every machine has.
 _MORE_TYPES = {
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".epub": "application/epub+zip",
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ".rtf": "application/rtf",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".md": "text/markdown",
     ".markdown": "text/markdown",
     ".rst": "text/x-rst",

@@ -52,6 +52,8 @@ def test_an_upload_sends_file_name_type_and_name() -> None:
         ("a.pdf", "application/pdf"),
         ("a.MD", "text/markdown"),
         ("a.html", "text/html"),
+        ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("a.epub", "application/epub+zip"),
         ("a", "application/octet-stream"),
         ("a.unheard", "application/octet-stream"),
     ],
