@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bulkops.checkpoint import KeyIndex, Occurrences, digest, line_key, operation_key
 from bulkops.errors import JobError, Stop, UsageError
 from bulkops.jobfile import LineProblems, LineSet, parse_line, sifted
-from bulkops.jobfile.problems import shown
+from bulkops.jobfile.problems import nearest, shown
 from bulkops.model import State, value
 from bulkops.pace.tiers import bucket_for
 from bulkops.planning.course import Course
@@ -264,16 +264,16 @@ class Plan:
 
     def wrong_accounts(self, known: Collection[str]) -> list[Problem]:
         """Return what is wrong with lines that name an account which the user does not have."""
-        return [
-            self.job.problem(
-                number,
-                "account",
-                f"is {name!r}, which is no account of yours: there is {', '.join(sorted(known))}; add it to the "
-                "accounts file, or call one of these by it in the header's `accounts`",
-            )
-            for name, number in self.accounts.items()
-            if name not in known
-        ]
+        problems = []
+        for name, number in self.accounts.items():
+            if name not in known:
+                hint = nearest(name, known)
+                what = (
+                    f"the account {name!r} is none of yours; {hint}{'' if hint.endswith('?') else '.'} Write one of "
+                    "them, add it to the accounts file, or call one by it in the header's `accounts`"
+                )
+                problems.append(self.job.problem(number, None, what))
+        return problems
 
     def note_deletes(self, line: Line, number: int) -> None:
         """Note that so many operations of a line are left that delete something."""

@@ -212,7 +212,7 @@ def test_a_clone_from_a_file(desk: Desk) -> None:
         ({"op": "agent.clone", "file": "text.json"}, "text.json', which is not JSON ("),
         (
             {"op": "agent.clone", "agent_id": "a", "from": "su"},
-            "`account` is 'su', which is no account of yours",
+            "the account 'su' is none of yours; known are default, ",
         ),
         ({"op": "agent.clone", "agent_id": "a", "map": {"x": "a b"}}, "`map` says what is no id for 'x'"),
         (
@@ -301,11 +301,11 @@ def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
         for words in (
             "line 1: `$job.id_map` names 'a.csv'",
             "line 1: `$job.id_map` names 'b.csv'",
-            "line 2: `account` is 'ue'",
+            "line 2: the account 'ue' is none of yours",
             "line 3: `agent_id` is missing",
             "line 4: waits for 'x'",
-            "line 4: `account` is 'su'",
-            "line 4: `account` is 'target'",
+            "line 4: the account 'su' is none of yours",
+            "line 4: the account 'target' is none of yours",
         ):
             assert words in ended.err
 

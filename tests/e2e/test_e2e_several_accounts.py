@@ -113,10 +113,7 @@ def test_accounts_that_cannot_be_used(desk: Desk) -> None:
     job = desk.job([agent(0), agent(1, account="ue")])
     ended = desk.run(job)
     assert (ended.code, desk.sent) == (2, 0)
-    assert (
-        "job.jsonl, line 2: `account` is 'ue', which is no account of yours: there is default, eu, us"
-        in ended.err
-    )
+    assert "job.jsonl, line 2: the account 'ue' is none of yours; known are default, eu, us." in ended.err
     key = desk.folder / "key-eu"
     for text, words in (
         ("[accounts.ue]\n", "'ue' has no key of its own"),

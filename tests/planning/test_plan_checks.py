@@ -133,13 +133,14 @@ def test_a_hundred_problems_are_shown_and_all_are_kept(job: Path) -> None:
 
 
 def test_an_account_that_the_user_does_not_have_is_an_error(job: Path) -> None:
-    """A line that names an account which is not there is named, with what to do."""
+    """A line that names an account which is not there is named, with what to do and a name much like it."""
     plan = plan_of(write(job, [get(account="here"), get(account="there"), get("x", account="there")]))
     with pytest.raises(JobError) as caught:
         plan.check_accounts({"here"})
     [problem] = caught.value.problems
-    assert (problem.line, problem.field) == (2, "account")
-    assert "accounts file" in problem.message
+    assert problem.line == 2
+    assert "'there' is none of yours" in problem.message
+    assert "did you mean `here`? Write one of them, add it to the accounts file" in problem.message
     plan.check_accounts({"here", "there"})
 
 
