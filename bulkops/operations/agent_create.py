@@ -10,7 +10,7 @@ from bulkops.operation import Operation, json_object
 from bulkops.readback import as_expected, expectation, read_back
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bulkops.api.profile import Profile
     from bulkops.model import Json
@@ -34,6 +34,13 @@ class CreateAgent(Operation):
     body: Json = json_object("the agent, as the API wants it", required=True)
     if_exists: str | None = if_exists()
     expect: Json = expectation()
+
+    @classmethod
+    def wrong_together(cls, given: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        """See `Operation.wrong_together`."""
+        body, way = given.get("body"), given.get("if_exists")
+        if isinstance(body, dict) and not body.get("name") and way not in (None, "create"):
+            yield "if_exists", f"is {way}, which goes by the name, and the body has none; give it a `name`"
 
     def steps(self, api: Profile) -> Steps:
         """See `Operation.steps`."""

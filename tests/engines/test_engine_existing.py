@@ -156,7 +156,7 @@ def test_a_kill_after_the_request_makes_no_second_one(tmp_path: Path) -> None:
 
 def test_an_agent_without_a_name_cannot_be_looked_for(tmp_path: Path) -> None:
     """The failure says what is missing."""
-    line = {"op": "agent.create", "body": {"conversation_config": {}}, "if_exists": "skip"}
+    line = {"op": "agent.create", "body": {"name": 5, "conversation_config": {}}, "if_exists": "skip"}
     job, _, _ = after_seeding(tmp_path, [], [line])
     assert job.rows()[0]["error"]["code"] == "no_name"
 

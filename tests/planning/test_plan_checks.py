@@ -357,3 +357,13 @@ def test_a_misspelt_id_in_a_long_job_is_told_soon(tmp_path: Path) -> None:
     assert len(found) == 200
     assert found[7][2].endswith("did you mean `tenant-000007`?")
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("body", [{}, {"name": ""}])
+def test_what_goes_by_the_name_has_to_have_one(job: Path, body: dict[str, Any]) -> None:
+    """An agent that is made only where none has its name is refused without one, before anything is sent."""
+    line = {"op": "agent.create", "body": body, "if_exists": "skip"}
+    write(job, [line, {**line, "if_exists": "create"}, {**line, "body": {"name": "A"}}])
+    [(number, field, message)] = problems_of(job)
+    assert (number, field) == (1, "if_exists")
+    assert "is skip, which goes by the name, and the body has none" in message
