@@ -10,6 +10,7 @@ import orjson
 
 from bulkops.checkpoint import open_reader
 from bulkops.cli import orders
+from bulkops.errors import JobError
 from bulkops.foreseeing import USUAL, foresee
 from bulkops.jobfile import LISTED, open_job
 from bulkops.model import State, value
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
 
 
 def run(options: Options) -> int:
-    """Print the plan and return the exit code."""
+    """Print the plan and return the exit code; for programs also what is wrong with a job, beside its telling."""
+    try:
+        return _run(options)
+    except JobError as error:
+        if options.json:
+            sys.stdout.buffer.write(orjson.dumps({"problems": error.problems}) + b"\n")
+        raise
+
+
+def _run(options: Options) -> int:
     environ = orders.environment()
     place = orders.place_of(options)
     with ExitStack() as held:

@@ -66,3 +66,14 @@ def test_the_plan_of_a_half_done_job_is_of_the_rest(desk_at: Callable[..., Desk]
     events = (run_folder(job) / "events.jsonl").read_text("utf-8").splitlines()
     begins = [event for event in map(json.loads, events) if event["type"] == "run_started"]
     assert [begin["plan"]["requests"] for begin in begins] == [300, left]
+
+
+def test_programs_are_told_what_is_wrong_with_a_job(desk: Desk) -> None:
+    """A plan for programs of a job that cannot be run lists each problem with its place, beside the telling of it."""
+    job = desk.job([{"op": "agent.gt"}, {"op": "agent.get"}])
+    ended = desk.bulkops("plan", job, "--json")
+    assert ended.code == 2
+    [told] = ended.rows
+    places = [(one["file"], one["line"], one["field"]) for one in told["problems"]]
+    assert places == [(str(job), 1, "op"), (str(job), 2, "agent_id")]
+    assert all(one["message"] in ended.err for one in told["problems"])
