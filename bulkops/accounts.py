@@ -189,7 +189,8 @@ def _check_origin(
     api: Profile, name: str, base_url: str, entry: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
     """Refuse to send the key of an entry of the accounts file to a server that it is not for."""
-    own = entry.get("base_url")
+    if own := entry.get("base_url"):
+        check_base_url(own)
     its = [own] if own else [api.base_url, *api.hosts.values()]
     if _origin(base_url) in map(_origin, its) or urlsplit(base_url).hostname in _LOOPBACK:
         return
