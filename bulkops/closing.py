@@ -11,7 +11,7 @@ import anyio
 from bulkops.checkpoint import OperationRow, digest
 from bulkops.errors import Halted
 from bulkops.lifecycle import Adopt, SendAgain
-from bulkops.model import State
+from bulkops.model import State, traced
 from bulkops.outputs.records import record
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class Closing:
             request_id=failure.request_id,
         )
         if outcome.state is not State.BLOCKED:
-            self.observer.progress.note(f"{where} {outcome.state.value.replace('_', ' ')}: {failure.message}")
+            what = f"{where} {outcome.state.value.replace('_', ' ')}"
+            self.observer.progress.note(f"{what}: {failure.message}{traced(failure.request_id)}")
 
     def _check_halt(self, planned: Planned) -> None:
         self.failed += 1

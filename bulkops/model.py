@@ -246,6 +246,11 @@ class Failure:
     request_id: str | None = None
 
 
+def traced(request_id: str | None) -> str:
+    """Return by which words the service finds a request again, to stand behind a message; empty where it gave none."""
+    return f" (request {request_id})" if request_id else ""
+
+
 @value
 class Created:
     """One entity that an operation made: its kind (`agent`, `document`, …) and its id."""

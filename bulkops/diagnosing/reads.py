@@ -53,6 +53,11 @@ class Read:
         """The status of the answer; None where there was none."""
         return self.heard.end.status if isinstance(self.heard.end, Answered) else None
 
+    @property
+    def said(self) -> str:
+        """The answer in words, with the id of its request."""
+        return f"HTTP {self.status}: {self.heard.reason}{self.heard.trace}"
+
 
 @value
 class Looked:

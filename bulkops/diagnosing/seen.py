@@ -57,17 +57,17 @@ def _key(asked: Read, account: Account) -> Finding:
         case Verdict.KEY_REFUSED | Verdict.FORBIDDEN:
             words = (api.key_words.get(heard.code or "") for api in PROFILES.values())
             meaning = next(filter(None, words), "the server refuses the key")
-            seen = f"{meaning}: HTTP {asked.status}: {heard.reason}"
+            seen = f"{meaning}: {asked.said}"
             return bad(
                 "key", seen, f"look which key it is, what it may do, and {where}", KeyRefused.exit_code
             )
         case Verdict.SPENT:
-            seen = f"it is good, and the account has nothing left: HTTP {asked.status}: {heard.reason}"
+            seen = f"it is good, and the account has nothing left: {asked.said}"
             return bad(
                 "key", seen, "raise the account's quota, or wait until it is renewed", Unreachable.exit_code
             )
         case Verdict.POSTPONED:
-            seen = f"not known, as the server takes no more requests now: HTTP {asked.status}: {heard.reason}"
+            seen = f"not known, as the server takes no more requests now: {asked.said}"
             return bad("key", seen, "ask again in a minute", Unreachable.exit_code)
         case Verdict.UNREACHABLE:
             remedy = "check the address (--base-url, --residency, the accounts file) and the network"
@@ -84,9 +84,9 @@ def _strange(asked: Read, place: str) -> Finding:
         seen = f"{place} does not answer: {asked.heard.reason}"
         return bad("server", seen, "ask again in a minute", Unreachable.exit_code)
     if asked.verdict is Verdict.AGAIN and asked.status not in _SUCCESS:
-        seen = f"{place} has trouble of its own: HTTP {asked.status}: {asked.heard.reason}"
+        seen = f"{place} has trouble of its own: {asked.said}"
         return bad("server", seen, "ask again in a minute", Unreachable.exit_code)
-    seen = f"what answers at {place} does not look like the API: HTTP {asked.status}: {asked.heard.reason}"
+    seen = f"what answers at {place} does not look like the API: {asked.said}"
     remedy = "check the address (--base-url, or the accounts file); it ends with /v1/convai"
     return bad("server", seen, remedy, UsageError.exit_code)
 
@@ -149,7 +149,9 @@ def _quota(looked: Looked, uploads: int) -> Iterator[Finding]:
     if asked.verdict is not Verdict.DONE or not isinstance(used, int) or not isinstance(most, int):
         reason = asked.heard.reason or "the answer tells no numbers"
         yield note(
-            what, f"how much may be indexed cannot be read: {reason}", "uploads with an index may fail"
+            what,
+            f"how much may be indexed cannot be read: {reason}{asked.heard.trace}",
+            "uploads with an index may fail",
         )
         return
     seen = f"indexes take up {_megabytes(used)} of {_megabytes(most)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bulkops.model import value
+from bulkops.model import traced, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,11 @@ class Heard:
     asked: float = 0.0
     """How many seconds the server asked to wait, where the pace does not see to that."""
     entity: str | None = None
+
+    @property
+    def trace(self) -> str:
+        """By which words the service finds the request again; empty where it gave none."""
+        return traced(self.request_id)
 
 
 class Sender(Protocol):

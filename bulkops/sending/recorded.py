@@ -84,9 +84,8 @@ class Recorded:
             # Not awaited: it rides along with what follows, the next intent or the operation's outcome.
             state = _DONE if reply is not None else _state_after(command)
             delivered = heard.entity if reply is not None else None
-            self.checkpoint.note(
-                _row(attempt, life, state, since, delivered, reply, heard.reason or None, evidence)
-            )
+            why = f"{heard.reason}{heard.trace}" if heard.reason else None
+            self.checkpoint.note(_row(attempt, life, state, since, delivered, reply, why, evidence))
         heard.life, heard.command = life, command
         return heard
 

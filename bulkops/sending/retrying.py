@@ -81,17 +81,17 @@ class Retrying:
                         await self._sleep(seconds / self._time_scale)
                     attempt = replace(attempt, life=heard.life, gate=Gate())
                 case Hold(verdict=verdict):
-                    doubt = InDoubt(f"{verdict.value}: {_said(heard)}")
+                    doubt = InDoubt(f"{verdict.value}: {_said(heard)}{heard.trace}")
                     doubt.attempts = heard.life.attempt
                     doubt.sure = heard.life.sure
                     if isinstance(heard.end, Answered) and heard.end.repeated:
                         doubt.repeated = heard.entity
                     raise doubt
                 case StopRun(verdict=Verdict.SPENT):
-                    raise Spent(f"the quota{self._of(attempt)} is spent: {_said(heard)}")
+                    raise Spent(f"the quota{self._of(attempt)} is spent: {_said(heard)}{heard.trace}")
                 case StopRun():
                     what = heard.meaning or "the server refuses the key"
-                    raise KeyRefused(f"{what}{self._of(attempt)}: {_said(heard)}")
+                    raise KeyRefused(f"{what}{self._of(attempt)}: {_said(heard)}{heard.trace}")
                 case Refuse(verdict=verdict):
                     _refuse(attempt, heard, verdict)
                 case command:
@@ -114,8 +114,8 @@ class Retrying:
             self._forbidden.setdefault(account, set()).add(attempt.key)
             # Also those that were under way when the tenth came: it is still the key.
             if self._answers[account] >= FIRST_ANSWERS:
-                of = self._of(attempt)
-                raise KeyRefused(f"the first {FIRST_ANSWERS} answers{of} were all 403: {_said(heard)}")
+                what = f"the first {FIRST_ANSWERS} answers{self._of(attempt)} were all 403"
+                raise KeyRefused(f"{what}: {_said(heard)}{heard.trace}")
         elif self._answers[account] < FIRST_ANSWERS:
             self._welcome.add(account)
             self._forbidden.pop(account, None)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15.0
 UNAUTHORIZED = 401
+LONGEST_REQUEST_ID = 100
+"""Characters of a request's id that are kept: it stands in every message about the request."""
 DEEPEST = 200
 """So many opening brackets cannot nest too deep, however they stand."""
 
@@ -142,7 +144,7 @@ class Wire:
             json={"content_type": kind, "bytes": size},
             headers=headers,
             reason=trouble,
-            request_id=headers.get(self._api.request_id_header),
+            request_id=self._traced(headers),
         )
 
     def _message(self, attempt: Attempt, body: _Body) -> httpx.Request:
@@ -175,11 +177,15 @@ class Wire:
             text = text.replace(key, "***")
         return text
 
+    def _traced(self, headers: Mapping[str, str], told: str | None = None) -> str | None:
+        """Return the request's id: that of the header, or else the one that the body of a refusal tells."""
+        found = headers.get(self._api.request_id_header) or told
+        return None if found is None else self._hidden(found)[:LONGEST_REQUEST_ID]
+
     def _heard(self, attempt: Attempt, response: httpx.Response, answer: _Answer) -> Heard:
         headers = _headers(response)
         status = response.status_code
         withheld = not attempt.gate.passed
-        request_id = headers.get(self._api.request_id_header)
         if not 200 <= status < 300:
             code, message, told_id = self._api.refusal(_loads(answer.content))
             spent = status in self._api.spent_statuses or (
@@ -191,7 +197,7 @@ class Wire:
                 headers=headers,
                 reason=self._hidden(message or f"HTTP {status}"),
                 code=None if code is None else self._hidden(code),
-                request_id=request_id or (None if told_id is None else self._hidden(told_id)),
+                request_id=self._traced(headers, told_id),
                 meaning=self._api.key_words.get(code or "", ""),
                 asked=seconds_to_retry(self._api.rate_headers, headers, time.time()) or 0.0,
             )
@@ -220,7 +226,7 @@ class Wire:
             json=json,
             headers=headers,
             reason=trouble,
-            request_id=request_id,
+            request_id=self._traced(headers),
             entity=entity if named else None,
         )
 

@@ -13,7 +13,7 @@ from bulkops.ends import Answered, Verdict, classify
 from bulkops.errors import KeyRefused, OperationFailed, Spent
 from bulkops.model import Effect
 from bulkops.sending import Retrying
-from tests.sending.sending_doubles import answer, attempt, create, raw_server, run, wired
+from tests.sending.sending_doubles import KEY, answer, attempt, create, raw_server, run, wired
 from tests.sending.sending_scripts import says
 
 if TYPE_CHECKING:
@@ -125,6 +125,20 @@ def test_a_validation_names_the_field_and_the_request() -> None:
     assert "conversation_config.tts: field required" in words
     detail = {"code": "not_found", "message": "m", "request_id": "req_1"}
     assert run(told(answer(orjson.dumps({"detail": detail}), "404 Not Found"), DELETE)).request_id == "req_1"
+
+
+@pytest.mark.parametrize("code", ["invalid_api_key", "quota_exceeded"])
+def test_what_stops_a_run_names_the_request(code: str) -> None:
+    """The service finds the request that stopped a run again by the id in the message."""
+    detail = {"code": code, "message": "the server's words", "request_id": "req_1"}
+    assert refused(401, detail)[1].endswith("the server's words (request req_1)")
+
+
+def test_the_id_of_a_request_is_bounded_and_hides_the_key() -> None:
+    """What a server says in its place is cut, and shows no key that it echoes."""
+    text = answer(b"{}", "404 Not Found", request_id=f"{KEY}{'x' * 1000}")
+    found = run(told(text, DELETE)).request_id
+    assert found == f"***{'x' * 97}"
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 422])

@@ -126,7 +126,7 @@ def test_a_create_in_doubt_is_not_repeated(end: End) -> None:
 
     async def main() -> None:
         stack = Stack(end)
-        with pytest.raises(InDoubt, match="because") as caught:
+        with pytest.raises(InDoubt, match=r"because \(request req_1\)") as caught:
             await stack.create()
         assert (caught.value.attempts, len(stack.wire.times)) == (1, 1)
         sure = isinstance(end, Answered) and end.status == 200
