@@ -206,7 +206,8 @@ def refusal(answer: Json) -> Refusal:
     message = next((text for name in ("message", "msg", "error") if (text := _text(detail.get(name)))), None)
     if message is not None and (place := _text(detail.get("param"))):
         message = f"{place}: {message}"
-    return Refusal(code, message, _text(detail.get("request_id")))
+    older = _text(detail.get("status"))
+    return Refusal(code, message, _text(detail.get("request_id")), None if older == code else older)
 
 
 def _wrong(row: Json) -> str | None:

@@ -465,11 +465,15 @@ class Tier:
 
 
 class Refusal(NamedTuple):
-    """What a refusal says: a word for programs, a sentence for people, the request's id; None where it does not."""
+    """What a refusal says: a word for programs, a sentence for people, the request's id; None where it does not.
+
+    `older` is a word for programs of earlier days that stands beside the code, where it is another.
+    """
 
     code: str | None
     message: str | None
     request_id: str | None = None
+    older: str | None = None
 
 
 def _nothing(_op: str, _fields: Mapping[str, Json]) -> Iterable[tuple[str, str]]:
@@ -531,9 +535,9 @@ class Profile:
     key_words: Mapping[str, str] = field(default_factory=dict)
     """By the code of a refused key what that means."""
     spent_codes: frozenset[str] = frozenset()
-    """Codes of a refused key which say that the key is good and the account has nothing left,"""
+    """Codes which say that the account has nothing left, whatever status they come with,"""
     spent_statuses: frozenset[int] = frozenset()
-    """and statuses that always do."""
+    """and statuses that say so whatever the code."""
     in_flight: int | None = None
     """So many requests in flight at most, unless the user says so; None where nothing speaks for another number."""
     started_after_query: str = "call_start_after_unix"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bulkops.settings import Account, Settings
 
 CONNECT_TIMEOUT = 15.0
-UNAUTHORIZED = 401
+REFUSED = range(400, 500)
 LONGEST_REQUEST_ID = 100
 """Characters of a request's id that are kept: it stands in every message about the request."""
 DEEPEST = 200
@@ -187,9 +187,9 @@ class Wire:
         status = response.status_code
         withheld = not attempt.gate.passed
         if not 200 <= status < 300:
-            code, message, told_id = self._api.refusal(_loads(answer.content))
+            code, message, told_id, older = self._api.refusal(_loads(answer.content))
             spent = status in self._api.spent_statuses or (
-                status == UNAUTHORIZED and code in self._api.spent_codes
+                status in REFUSED and not self._api.spent_codes.isdisjoint((code, older))
             )
             return Heard(
                 end=Answered(status, withheld=withheld, spent=spent),
@@ -198,7 +198,7 @@ class Wire:
                 reason=self._hidden(message or f"HTTP {status}"),
                 code=None if code is None else self._hidden(code),
                 request_id=self._traced(headers, told_id),
-                meaning=self._api.key_words.get(code or "", ""),
+                meaning=self._api.key_words.get(code or "") or self._api.key_words.get(older or "", ""),
                 asked=seconds_to_retry(self._api.rate_headers, headers, time.time()) or 0.0,
             )
         json, trouble = _parse(answer, headers, self._endpoints.get(attempt.request.endpoint))

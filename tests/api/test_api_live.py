@@ -470,7 +470,7 @@ def test_a_circle_of_cursors_is_no_answer() -> None:
 )
 def test_every_shape_of_a_refusal_is_read(answer: Any, said: tuple[Any, ...]) -> None:
     """Objects old and new, lists with their places, texts and nothing."""
-    assert LIVE.refusal(answer) == said
+    assert LIVE.refusal(answer)[:3] == said
 
 
 @pytest.mark.parametrize(

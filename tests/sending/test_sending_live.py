@@ -102,13 +102,46 @@ def test_a_refused_key_says_which_way(code: str, words: str) -> None:
     assert "the server's words" in told_words
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "quota_exceeded"), (402, "payment_required")])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "quota_exceeded"),
+        (402, "payment_required"),
+        *((each, "quota_exceeded") for each in (400, 403, 422, 429)),
+    ],
+)
 def test_a_spent_quota_is_no_refused_key(status: int, code: str) -> None:
     """It stops the run with the exit code of what a later run goes on with; the reference knows no such thing."""
     kind, words, exit_code = refused(status, {"status": code, "message": "0 credits are left"})
     assert (kind, exit_code) == (Spent, 7)
     assert "0 credits are left" in words
-    assert refused(status, {"status": code, "message": "m"}, REFERENCE)[0] is KeyRefused
+    if status in (401, 402):
+        assert refused(status, {"status": code, "message": "m"}, REFERENCE)[0] is KeyRefused
+
+
+def test_a_spent_quota_is_known_by_either_word() -> None:
+    """Of the code of today and the older word beside it, one is enough."""
+    for detail in (
+        {"code": "no_credits", "status": "quota_exceeded"},
+        {"code": "quota_exceeded", "status": "x"},
+    ):
+        assert refused(401, {**detail, "message": "m"})[0] is Spent
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (429, "rate_limit_exceeded"),
+        (429, "concurrent_limit_exceeded"),
+        (429, "system_busy"),
+        (500, "quota_exceeded"),
+        (403, "plan_restricted"),
+    ],
+)
+def test_what_is_no_spent_quota(status: int, code: str) -> None:
+    """Limits that pass, failures of the server and what a plan does not have stop no run."""
+    text = answer(orjson.dumps({"detail": {"code": code, "message": "m"}}), f"{status} No")
+    assert run(told(text, DELETE)).end == Answered(status)
 
 
 def test_a_spent_quota_had_no_effect() -> None:
