@@ -17,6 +17,7 @@ from bulkops.pace.headers import seconds_to_retry
 from bulkops.sending.attempt import Heard
 from bulkops.sending.body import GatedBytes, GatedForm
 from bulkops.sending.named import Named
+from bulkops.sending.wordless import failed, redirected
 from bulkops.version import USER_AGENT
 
 if TYPE_CHECKING:
@@ -177,6 +178,19 @@ class Wire:
             text = text.replace(key, "***")
         return text
 
+    def _words(
+        self,
+        attempt: Attempt,
+        status: int,
+        headers: Mapping[str, str],
+        answer: _Answer,
+        message: str | None,
+    ) -> str:
+        """Return why a request was refused: in the words of the API, else in ours."""
+        if 300 <= status < 400 and "location" in headers:
+            return redirected(self._api, self._bases[attempt.account], headers["location"])
+        return message or failed(status, headers, answer.content) or f"HTTP {status}"
+
     def _traced(self, headers: Mapping[str, str], told: str | None = None) -> str | None:
         """Return the request's id: that of the header, or else the one that the body of a refusal tells."""
         found = headers.get(self._api.request_id_header) or told
@@ -195,7 +209,7 @@ class Wire:
                 end=Answered(status, withheld=withheld, spent=spent),
                 life=attempt.life,
                 headers=headers,
-                reason=self._hidden(message or f"HTTP {status}"),
+                reason=self._hidden(self._words(attempt, status, headers, answer, message)),
                 code=None if code is None else self._hidden(code),
                 request_id=self._traced(headers, told_id),
                 meaning=self._api.key_words.get(code or "") or self._api.key_words.get(older or "", ""),

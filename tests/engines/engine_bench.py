@@ -153,7 +153,7 @@ def _heard(attempt: Attempt, answer: Answer, known: KnownIds, api: Profile) -> H
     headers = {name.lower(): value for name, value in answer.headers.items()}
     headers["date"] = formatdate(EPOCH + anyio.current_time(), usegmt=True)
     if not 200 <= answer.status < 300:
-        code, message, _ = api.refusal(json)
+        code, message, *_ = api.refusal(json)
         return Heard(
             Answered(answer.status), attempt.life, headers=headers, reason=message or "HTTP", code=code
         )

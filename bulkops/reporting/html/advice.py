@@ -24,8 +24,10 @@ _BY_STATUS = {
     422: "The API does not accept a value in the request. Correct the line.",
     429: "The server refused for too many requests, many times over. Retry later, or with a lower rate.",
 }
+_REDIRECTED = "The API is not at this address. Check --base-url and --residency."
 _SERVER = "The server failed. Retry; nothing is wrong with the line."
 _OTHERWISE = "Read the message; correct the line, or retry it as it is."
+_REDIRECTS = range(300, 400)
 _FIRST_SERVER_ERROR = 500
 
 
@@ -35,6 +37,8 @@ def advice(code: str, status: int | None) -> str:
         return _BY_CODE[code]
     if status is None:
         return _OTHERWISE
+    if status in _REDIRECTS:
+        return _REDIRECTED
     if status >= _FIRST_SERVER_ERROR:
         return _SERVER
     return _BY_STATUS.get(status, _OTHERWISE)
