@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkops.errors import CheckpointError, JobError, Problem, UsageError
 from bulkops.jobfile.each import EACH, RowTemplate
-from bulkops.jobfile.problems import LineError, LineProblems
+from bulkops.jobfile.problems import LineError, LineProblems, closest
 from bulkops.jobfile.reading import JobFile, Origins, Unread
 from bulkops.jobfile.sources import MOST_PROBLEMS, listing_of, opened
 from bulkops.jobfile.strict import parse_object
@@ -223,7 +223,12 @@ def _each_of(raw: RawLine) -> dict[str, Json] | None:
 
 def _check(written: dict[str, Json]) -> None:
     others = sorted(written.keys() - {EACH, "line"})
+    meant = closest(others, () if "line" in written else ("line",))
     if others:
+        remedies = {
+            key: f"did you mean `{meant[key]}`?" if key in meant else "move it into its `line`"
+            for key in others
+        }
         raise LineProblems(
-            [LineError(key, f"cannot stand beside `{EACH}`; move it into its `line`") for key in others]
+            [LineError(key, f"cannot stand beside `{EACH}`; {remedy}") for key, remedy in remedies.items()]
         )

@@ -150,6 +150,9 @@ def _kind_of(said: Json) -> str:
         )
     kinds = [key for key in said if key in OPTIONS]
     if len(kinds) != 1:
+        if said and not kinds:
+            key = str(next(iter(said)))
+            raise LineError(f"$each.{key}", f"is no source; {nearest(key, OPTIONS)}")
         raise LineError("$each", f"has to name one source: {example}")
     kind = str(kinds[0])
     for key in said:

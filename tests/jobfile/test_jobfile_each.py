@@ -227,6 +227,9 @@ def test_files_of_a_pattern(tmp_path: Path) -> None:
         ({"$each": "rows.csv", "line": LINE}, '`$each` has to name a source: {"csv": "customers.csv"}'),
         ({"$each": {}, "line": LINE}, "`$each` has to name one source"),
         ({"$each": {"csv": "a", "glob": "b"}, "line": LINE}, "`$each` has to name one source"),
+        ({"$each": {"cvs": "a"}, "line": LINE}, "`$each.cvs` is no source; did you mean `csv`?"),
+        ({"$each": {"rows": "a"}, "line": LINE}, "`$each.rows` is no source; known are csv, glob, jsonl, op"),
+        ({"$each": {"csv": "a"}, "lines": LINE}, "`lines` cannot stand beside `$each`; did you mean `line`?"),
         ({"$each": {"csv": ""}, "line": LINE}, "`$each.csv` has to be a text that is not empty"),
         (
             {"$each": {"csv": "none.csv"}, "line": LINE},
