@@ -41,8 +41,10 @@ def indexed(api: Profile, document_id: str, model: str, deadline: float, *, file
         # The answer to computing tells that an earlier one failed, the status tells why.
         looked = yield api.document_index_status.request(document_id=document_id)
         observation = watch.seen(looked.json, model)
-    if watch.status(observation) in watch.failed:
-        reason = observation.get(api.error_field) or f"the API answers {watch.status(observation)!r}"
-        raise OperationFailed("index_failed", f"the index of {document_id} could not be built: {reason}")
+    status = watch.status(observation)
+    if status in watch.failed:
+        told = f"the API answers {status!r}" + (f": {watch.why[status]}" if status in watch.why else "")
+        reason = observation.get(api.error_field) or told
+        raise OperationFailed(f"index_{status}", f"the index of {document_id} could not be built: {reason}")
     # Not every answer says which document it is about.
     return {api.document_id_field: document_id, **observation}

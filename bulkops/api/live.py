@@ -68,6 +68,14 @@ _INDEX_BATCH = Endpoint(
     Effect.READ,
     example={"doc_456": {"status": "success", "data": _INDEX}},
 )
+_WHY_NO_INDEX = {
+    "failed": "it may have no text that can be read; delete its index (document.index_delete), then retry",
+    "rag_limit_exceeded": "indexes take up all that the account may (document.index_quota tells); delete indexes that "
+    "nobody needs or have the quota raised, then delete that of this document (document.index_delete), and retry",
+    "document_too_small": "what is under 500 bytes is not indexed; agents read it whole without an index, so leave the "
+    "index out, or put it into a larger document",
+    "cannot_index_folder": "a folder has no index; index the documents in it",
+}
 
 LIVE = replace(
     REFERENCE,
@@ -194,7 +202,8 @@ LIVE = replace(
             REFERENCE.watches["index"],
             endpoint=_INDEX_STATUS,
             ready=frozenset({"succeeded"}),
-            failed=frozenset({"failed", "rag_limit_exceeded", "document_too_small", "cannot_index_folder"}),
+            failed=frozenset(_WHY_NO_INDEX),
+            why=_WHY_NO_INDEX,
             part=answers.index_of,
             batch=Batch(_INDEX_BATCH, 100, requests.index_batch, answers.index_in_batch),
         ),

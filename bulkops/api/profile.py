@@ -164,6 +164,8 @@ class Watch:
     """Of an observation of several that are alike but for a word (`Await.alike`), that of the one."""
     batch: Batch | None = None
     """How many are looked at in one request; None where each takes one of its own."""
+    why: Mapping[str, str] = field(default_factory=dict)
+    """By words for failures that say no more than that: what each means, and what helps."""
 
     @property
     def most(self) -> int:

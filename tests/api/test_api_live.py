@@ -263,13 +263,31 @@ def test_a_document_is_uploaded_and_indexed_by_the_same_line() -> None:
     assert (result["status"], result["embedding_model"]) == ("succeeded", "e5_mistral_7b_instruct")
 
 
-def test_an_index_that_was_refused_says_why() -> None:
-    """An index that comes to a state of no return fails its operation with that word."""
+@pytest.mark.parametrize(
+    ("word", "helps"),
+    [
+        ("FAILED", "document.index_delete"),
+        ("rag_limit_exceeded", "document.index_quota"),
+        ("document_too_small", "under 500 bytes"),
+        ("cannot_index_folder", "index the documents in it"),
+    ],
+)
+def test_an_index_that_was_refused_says_why(word: str, helps: str) -> None:
+    """An index that comes to a state of no return fails its operation with that word, what it means and what helps."""
     line = IndexDocument(document_id="doc_456", model="e5_mistral_7b")
-    small = {**LIVE.document_index.told, "status": "document_too_small"}
-    looked = LIVE.document_index_status.heard({"indexes": [small]})
-    with pytest.raises(OperationFailed, match="document_too_small"):
-        drive(line, [small, looked], LIVE)
+    failed = {**LIVE.document_index.told, "status": word}
+    looked = LIVE.document_index_status.heard({"indexes": [failed]})
+    with pytest.raises(OperationFailed) as caught:
+        drive(line, [failed, looked], LIVE)
+    assert caught.value.code == f"index_{word.lower()}"
+    assert f"the API answers {word.lower()!r}: " in caught.value.message
+    assert helps in caught.value.message
+
+
+def test_every_word_for_a_failed_index_is_explained() -> None:
+    """None of them is told bare."""
+    watch = LIVE.watches["index"]
+    assert watch.failed == watch.why.keys()
 
 
 def test_a_tool_of_the_reference_is_put_into_todays_shape() -> None:
