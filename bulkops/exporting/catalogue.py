@@ -160,7 +160,7 @@ class Catalogue:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA cache_size=-8192")
+            self._db.execute("PRAGMA cache_size=-2048")
             if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 with self.together():
                     for statement in _SCHEMA:

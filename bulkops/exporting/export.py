@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SUMMARY: Final = "summary.json"
 LISTS: Final = {"pending": (State.PENDING,), "missing": (State.OPEN, State.MISSING)}
 """What is not exported, by the names of the files that list it."""
-MOST_ASKED: Final = 25_000
+MOST_ASKED: Final = 10_000
 """So many conversations are asked for by one job: what a resume reads again, and what is in the data set only later."""
 _MISSING: Final = 3
 _GOES_ON: Final = frozenset({0, _MISSING})
