@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bulkops.api import DEFAULT_API, PROFILES
 from bulkops.api.profile import Tier, scaled
 from bulkops.errors import UsageError
 from bulkops.settings import Account, Reserve, Secret
@@ -25,7 +26,19 @@ DEFAULT_ACCOUNT = "default"
 """The account of a run that names none; it need not stand in the accounts file."""
 KEY_COMMAND_TIMEOUT = 60.0
 PERCENT = 100
-_TEXTS = frozenset({"base_url", "tier", "rate", "reserve", "poll_share", "api_key_file", "api_key_command"})
+_TEXTS = frozenset(
+    {
+        "api",
+        "base_url",
+        "residency",
+        "tier",
+        "rate",
+        "reserve",
+        "poll_share",
+        "api_key_file",
+        "api_key_command",
+    }
+)
 _FLAGS = frozenset({"exclusive"})
 _KNOWN = _TEXTS | _FLAGS
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|sec|second|min|m|minute|h|hour)", re.ASCII)
@@ -86,10 +99,12 @@ def find_account(
         known = ", ".join(sorted(entries)) or "none"
         raise UsageError(f"there is no account {name!r} in {accounts_path(environ)} (it has: {known})")
     entry = entries.get(name or DEFAULT_ACCOUNT, {})
-    base_url = wanted.base_url or entry.get("base_url") or api.base_url
+    bound = not _has_other_key(wanted, entry, environ, named=name is not None)
+    home = _home(api, name or DEFAULT_ACCOUNT, entry) if bound or not wanted.base_url else None
+    base_url = wanted.base_url or home or api.base_url
     check_base_url(base_url)
-    if not _has_other_key(wanted, entry, environ, named=name is not None):
-        _check_origin(api, name or DEFAULT_ACCOUNT, base_url, entry, environ)
+    if bound:
+        _check_origin(api, name or DEFAULT_ACCOUNT, base_url, home, environ)
     tier, source = _tier(api, wanted, entry)
     key = _key(wanted, entry, environ, named=name is not None) if with_key else Secret("")
     fixed = bool(wanted.rate or (not wanted.tier and entry.get("rate")))
@@ -186,12 +201,12 @@ def check_base_url(url: str) -> None:
 
 
 def _check_origin(
-    api: Profile, name: str, base_url: str, entry: Mapping[str, str], environ: Mapping[str, str]
+    api: Profile, name: str, base_url: str, home: str | None, environ: Mapping[str, str]
 ) -> None:
-    """Refuse to send the key of an entry of the accounts file to a server that it is not for."""
-    if own := entry.get("base_url"):
-        check_base_url(own)
-    its = [own] if own else [api.base_url, *api.hosts.values()]
+    """Refuse to send the key of an entry of the accounts file to a server that it is not for: `home` is the entry's."""
+    if home is not None:
+        check_base_url(home)
+    its = [home] if home is not None else [api.base_url, *api.hosts.values()]
     if _origin(base_url) in map(_origin, its) or urlsplit(base_url).hostname in _LOOPBACK:
         return
     raise UsageError(
@@ -246,6 +261,19 @@ def parse_share(text: str) -> float:
     if match is None or not 1 <= (percent := float(match[1])) <= PERCENT:
         raise UsageError(f"{text!r} is not a share; give a percentage from 1% to 100%, such as 10%")
     return percent / PERCENT
+
+
+def _home(api: Profile, name: str, entry: Mapping[str, str]) -> str | None:
+    """Return where the accounts file says that the API is; None where it does not."""
+    place = entry.get("residency")
+    if place is None:
+        return entry.get("base_url") or None
+    if place not in api.hosts:
+        there = ", ".join(api.hosts) or f"none with --api {api.name}"
+        raise UsageError(
+            f"account {name!r}: there is no residency {place!r} in the accounts file; there is: {there}"
+        )
+    return api.hosts[place]
 
 
 def _tier(api: Profile, wanted: Wanted, entry: Mapping[str, str]) -> tuple[Tier, str]:
@@ -370,3 +398,11 @@ def _check_entry(path: Path, name: str, entry: object) -> None:
             raise UsageError(f"{path}: `accounts.{name}.{field}` has to be true or false")
         if field in _TEXTS and not isinstance(value, str):
             raise UsageError(f"{path}: `accounts.{name}.{field}` has to be a text")
+    if entry.get("api", DEFAULT_API) not in PROFILES:
+        raise UsageError(
+            f"{path}: `accounts.{name}.api`: there is no API {entry['api']!r}; there is: {', '.join(PROFILES)}"
+        )
+    if "base_url" in entry and "residency" in entry:
+        raise UsageError(
+            f"{path}: `accounts.{name}`: base_url and residency both say where the API is; give one"
+        )

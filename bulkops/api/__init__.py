@@ -20,8 +20,11 @@ from bulkops.api.profile import (
 from bulkops.api.reference import REFERENCE
 
 PROFILES: dict[str, Profile] = {api.name: api for api in (REFERENCE, LIVE)}
+DEFAULT_API = REFERENCE.name
+"""What is spoken unless somebody says otherwise."""
 
 __all__ = [
+    "DEFAULT_API",
     "LIVE",
     "PROFILES",
     "REFERENCE",

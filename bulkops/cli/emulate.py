@@ -45,8 +45,10 @@ async def _until_told() -> None:
 
 def of_rehearsal(options: Options) -> Options:
     """Return what a run's own server takes: limit and clock of the run, the rest from the environment, any port."""
+    from bulkops.cli.orders import profile
+
     found = read("emulate", Verb("", (), **EMULATOR), [])
-    found.api = options.api
+    found.api = profile(options).name
     found.tier, found.rate, found.time_scale = options.tier, options.rate, options.time_scale
     found.port = 0
     return found

@@ -93,6 +93,7 @@ def _migrate(options: Options, start: Path) -> tuple[Iterator[bytes] | None, str
     tools = migrate.read_tools(Path(options.tools) if options.tools else None)
     mapped = migrate.read_mapped(id_maps, target)
     api = orders.profile(options)
+    orders.check_one_api(api, options, [target], environ)
     wanted = Wanted(account=source, base_url=orders.base_url(options), rate=options.rate)
     settings = Settings(api=api, account=find_account(api, wanted, environ))
     kept = places(state_folder(environ), [settings.account], silent)

@@ -44,9 +44,9 @@ ACCOUNT = (
         "--api",
         takes=str,
         metavar="API",
-        default="reference",
         offers=("reference", "live"),
-        about="the API profile: reference (default), or live, as the service speaks it today",
+        about="the API profile: reference, or live, as the service speaks it today (default: what the accounts file "
+        "says, else reference)",
     ),
     Option("--base-url", takes=str, metavar="URL", about="where the API is, up to and with /v1/convai"),
     Option(

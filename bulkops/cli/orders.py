@@ -8,18 +8,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bulkops.accounts import DEFAULT_ACCOUNT, Wanted, account_names, find_account, find_others
-from bulkops.api import PROFILES
+from bulkops.accounts import DEFAULT_ACCOUNT, Wanted, account_names, entry_of, find_account, find_others
+from bulkops.api import DEFAULT_API, PROFILES
 from bulkops.checkpoint import open_reader
 from bulkops.checkpoint.belonging import of_earlier
 from bulkops.cli.parsing import near
-from bulkops.errors import UsageError
-from bulkops.jobfile import Given
+from bulkops.errors import JobError, UsageError
+from bulkops.jobfile import Given, JobFile, said_once
 from bulkops.operations import KINDS
 from bulkops.settings import USUAL_IN_FLIGHT, Halt, Policies, Policy, RunFolder, Secret, Settings, run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint.reader import CheckpointReader
@@ -125,10 +125,40 @@ def wanted(options: Options) -> Wanted:
 
 
 def profile(options: Options) -> Profile:
-    """Return the API profile that the options name."""
-    if options.api not in PROFILES:
-        raise UsageError(f"there is no API {options.api!r}; there is: {', '.join(PROFILES)}")
-    return PROFILES[options.api]
+    """Return the API profile that the options name, else that of the run's own account in the accounts file."""
+    word = options.api or api_of(_own_name(options), environment()) or DEFAULT_API
+    if word not in PROFILES:
+        raise UsageError(f"there is no API {word!r}; there is: {', '.join(PROFILES)}")
+    return PROFILES[word]
+
+
+def api_of(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return what the accounts file says that an account speaks; None where it does not."""
+    return entry_of(name, environ).get("api")
+
+
+def _own_name(options: Options) -> str:
+    """Return the name of the run's own account, as far as options and the job's header say it."""
+    named = getattr(options, "account", None) or getattr(options, "from", None)
+    if named is None and isinstance(getattr(options, "job", None), str):
+        place = place_of(options)
+        try:
+            with JobFile.open(place.base or place.job) as file:
+                named = said_once(file, Path(options.header) if options.header else None).get("account")
+        except JobError:
+            pass  # whoever reads the job says everything that is wrong with it
+    return named or DEFAULT_ACCOUNT
+
+
+def check_one_api(api: Profile, options: Options, names: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Refuse accounts of which the accounts file says that they speak another API, unless the options name one."""
+    for name in names:
+        word = api_of(name, environ)
+        if options.api is None and word not in (None, api.name):
+            raise UsageError(
+                f"account {name!r} speaks the {word} API, and account {_own_name(options)!r} the {api.name} API; a job "
+                "speaks one: give --api for all of them, or make it two jobs"
+            )
 
 
 def in_flight(options: Options) -> int:
@@ -172,6 +202,7 @@ def find_accounts(
     if not plan.accounts.keys() - {own.name}:
         return own, {}
     plan.check_accounts({own.name, *account_names(environ)})
+    check_one_api(api, options, plan.accounts, environ)
     others = find_others(
         api, own, plan.accounts, environ, base_url=base_url(options), time_scale=scale, with_key=with_key
     )

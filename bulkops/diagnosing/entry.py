@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bulkops.accounts import KEY_VARIABLE
+from bulkops.api import DEFAULT_API
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ def entry_lines(account: Account, api: Profile, told: Told, said: Mapping[str, s
 
     `said` is its entry, `told` what answers tell of limits, `api` the one that the server speaks.
     """
-    wanted = {**_base_url(account, api, said), **_limit(account, api, told, said)}
+    wanted = {**_api(api, said), **_address(account, api, said), **_limit(account, api, told, said)}
     lines = [f"{name} = {json.dumps(text)}" for name, text in wanted.items() if said.get(name) != text]
     keyless = not any(name in said for name in _KEYS)
     if not lines and said and not keyless:
@@ -37,7 +38,16 @@ def entry_lines(account: Account, api: Profile, told: Told, said: Mapping[str, s
     return [f"[accounts.{name}]", *lines]
 
 
-def _base_url(account: Account, api: Profile, said: Mapping[str, str]) -> dict[str, str]:
+def _api(api: Profile, said: Mapping[str, str]) -> dict[str, str]:
+    return {} if api.name == DEFAULT_API and "api" not in said else {"api": api.name}
+
+
+def _address(account: Account, api: Profile, said: Mapping[str, str]) -> dict[str, str]:
+    """Return the address, by the name of its place where it has one."""
+    place = next((name for name, url in api.hosts.items() if url == account.base_url), None)
+    if place is not None and "base_url" not in said:
+        usual = account.base_url == api.base_url and "residency" not in said
+        return {} if usual else {"residency": place}
     usual = account.base_url == api.base_url and "base_url" not in said
     return {} if usual else {"base_url": account.base_url}
 

@@ -204,6 +204,19 @@ def test_limits_in_headers_go_into_the_accounts_file(desk_at: Callable[..., Desk
     assert json.loads(again.out)["accounts_file"] == []
 
 
+def test_the_api_goes_into_the_accounts_file(desk_at: Callable[..., Desk]) -> None:
+    """An API that is not the usual one is proposed for the accounts file, with which nobody has to say it again."""
+    desk = desk_at(api="live")
+    ended = doctor(desk, "--api", "live", "--json")
+    lines = json.loads(ended.out)["accounts_file"]
+    assert 'api = "live"' in lines
+    desk.accounts("\n".join([*lines, 'api_key_command = "echo k"', ""]))
+    again = desk.bulkops("doctor", "--json")
+    assert again.code == 0, again.out
+    assert found(again)["API"]["level"] == "ok"
+    assert json.loads(again.out)["accounts_file"] == []
+
+
 def test_job_files_are_looked_into(desk_at: Callable[..., Desk]) -> None:
     """A valid job is said to be, what the live API would drop is noted as by a plan, what is wrong is told: 2."""
     desk = desk_at(api="live")
