@@ -9,21 +9,29 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulkops.accounts import DEFAULT_ACCOUNT, account_names, accounts_path, entry_of, find_account
+from bulkops.accounts import (
+    DEFAULT_ACCOUNT,
+    account_names,
+    accounts_path,
+    entry_of,
+    find_account,
+    find_others,
+)
 from bulkops.cli import orders
+from bulkops.cli.parsing import Options
 from bulkops.diagnosing.finding import bad, note, ok, worst
 from bulkops.diagnosing.jobs import hidden, keys_in, look_into
 from bulkops.errors import UsageError
 from bulkops.jobfile import Given
 from bulkops.reporting.text import safe_text
+from bulkops.settings import Account, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from bulkops.cli.parsing import Options
+    from bulkops.api.profile import Profile
     from bulkops.diagnosing.finding import Finding
     from bulkops.diagnosing.jobs import Job
-    from bulkops.settings import Account, Secret
 
 LONGEST_READ = 30.0
 """Seconds for one read: somebody waits for it."""
@@ -37,43 +45,106 @@ def run(options: Options) -> int:
     paths = [Path(name) for name in options.job]
     found: list[Finding] = []
     jobs: list[Job] = []
-    lines: list[str] = []
-    account = None
+    accounts: list[Account] = []
     try:
-        names = frozenset({options.account or DEFAULT_ACCOUNT, *account_names(environ)})
-        jobs = [look_into(path, orders.profile(options), Given(accounts=names), environ) for path in paths]
-        account = _account(options, jobs, environ)
+        names = frozenset({*(options.account or (DEFAULT_ACCOUNT,)), *account_names(environ)})
+        jobs = [look_into(path, _profile(options, path), Given(accounts=names), environ) for path in paths]
     except UsageError as error:
-        found.append(bad("account", str(error), "mend that first: nothing was read", error.exit_code))
+        found.append(_unusable(error))
     else:
-        seen, lines = _look(options, account, sum(job.upload_bytes for job in jobs), environ)
-        found += seen
+        wanted = _wanted(options, jobs)
+        for name, own in wanted.items():
+            seen = list(_seen(_only(options, name), jobs, environ, accounts, own=own))
+            whose = (name or DEFAULT_ACCOUNT) if len(wanted) > 1 else None
+            found += (replace(each, account=whose) for each in seen)
+        for path, job in zip(paths, jobs, strict=True):
+            found += _apis(options, path, job, environ)
+    secrets = [account.key for account in accounts]
     found += (finding for job in jobs for finding in job.findings)
-    secrets = [] if account is None else [account.key]
     found += (finding for path in paths for finding in keys_in(path, secrets))
     found = [_shown(each, secrets) for each in found]
     if options.json:
         told = {
             "findings": [each.as_json() for each in found],
-            "accounts_file": lines,
+            "accounts_file": [line for each in found for line in each.lines],
             "exit_code": worst(found),
         }
         sys.stdout.buffer.write(orjson.dumps(told) + b"\n")
     else:
-        _print(found, lines)
+        _print(found)
     return worst(found)
 
 
-def _account(options: Options, jobs: Sequence[Job], environ: Mapping[str, str]) -> Account:
-    """Return the account that the options name, or else the header of a job."""
-    named = next((job.account for job in jobs if job.account is not None), None)
-    return find_account(orders.profile(options), orders.wanted(options), environ, header_account=named)
+def _only(options: Options, name: str | None, job: Path | None = None) -> Options:
+    """Return the options as a run with one account has them, or one of a job."""
+    return Options(**{
+        **options.__dict__,
+        "account": name,
+        "job": None if job is None else str(job),
+        "run_dir": None,
+        "header": None,
+    })  # fmt: skip
 
 
-def _look(
-    options: Options, account: Account, uploads: int, environ: Mapping[str, str]
-) -> tuple[list[Finding], list[str]]:
-    """Read what there is to read; return what that tells, and the lines for the accounts file."""
+def _profile(options: Options, job: Path) -> Profile:
+    """Return the API that a job would speak."""
+    return orders.profile(_only(options, options.account[0] if options.account else None, job))
+
+
+def _wanted(options: Options, jobs: Sequence[Job]) -> dict[str | None, bool]:
+    """Return the accounts to look at, and whether each is a run's own: those that are named, or those of the jobs.
+
+    None is the one of a run that names none. One that only lines name has the key of its entry, and no other.
+    """
+    if options.account:
+        return dict.fromkeys(options.account, True)
+    wanted: dict[str | None, bool] = dict.fromkeys((job.account for job in jobs if job.unnamed), True)
+    for job in jobs:
+        wanted |= {name: False for name in job.named if name not in wanted}
+    return wanted or {None: True}
+
+
+def _seen(
+    options: Options, jobs: Sequence[Job], environ: Mapping[str, str], accounts: list[Account], *, own: bool
+) -> Iterator[Finding]:
+    """Yield what is seen of the account that the options name, which is added to the others."""
+    try:
+        account = _account(options, environ, own=own)
+    except UsageError as error:
+        yield _unusable(error)
+        return
+    accounts.append(account)
+    # Where lines name accounts, which of them the files are for is not known here.
+    uploads = sum(job.upload_bytes for job in jobs if not job.named and own)
+    yield from _look(options, account, uploads, environ)
+
+
+def _account(options: Options, environ: Mapping[str, str], *, own: bool) -> Account:
+    """Return the account that the options name; one that is no run's own is found as that of a line."""
+    api, wanted = orders.profile(options), orders.wanted(options)
+    if own:
+        return find_account(api, wanted, environ)
+    nobody = Account("", api.base_url, Secret(""), next(iter(api.tiers.values())))
+    return find_others(api, nobody, [options.account], environ, base_url=wanted.base_url)[options.account]
+
+
+def _apis(options: Options, path: Path, job: Job, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield that the accounts of a job speak several APIs, where they do."""
+    ours = _only(options, options.account[0] if options.account else None, path)
+    try:
+        orders.check_one_api(orders.profile(ours), ours, job.named, environ)
+    except UsageError as error:
+        yield bad(
+            "job", f"{path}: {error}", "let the accounts file say the same of all of them", error.exit_code
+        )
+
+
+def _unusable(error: UsageError) -> Finding:
+    return bad("account", str(error), "mend that first: nothing was read", error.exit_code)
+
+
+def _look(options: Options, account: Account, uploads: int, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Read what there is to read, and yield what that tells."""
     from bulkops.bounding import places
     from bulkops.diagnosing.entry import entry_lines
     from bulkops.diagnosing.reads import look
@@ -88,9 +159,10 @@ def _look(
     )
     looked = look(settings, places(state_folder(environ), [account], silent))
     found = list(findings(looked, settings, uploads))
+    yield from found
     if worst(found):
         # Of a server that does not know the key, or is another one, nothing is to be written down.
-        return found, []
+        return
     lines = entry_lines(account, api, limits(looked), entry_of(account.name, environ))
     path = accounts_path(environ)
     told = ok("accounts", f"{path} says of {account.name} what was seen")
@@ -104,7 +176,7 @@ def _look(
             if path.exists()
             else note("accounts", f"there is no {path}", "it need not be; it could say what was seen:")
         )
-    return [*found, told], lines
+    yield replace(told, lines=tuple(lines))
 
 
 def _shown(each: Finding, secrets: Sequence[Secret]) -> Finding:
@@ -116,12 +188,15 @@ def _shown(each: Finding, secrets: Sequence[Secret]) -> Finding:
     return replace(each, seen=safe(each.seen), remedy=None if each.remedy is None else safe(each.remedy))
 
 
-def _print(found: Sequence[Finding], lines: Sequence[str]) -> None:
+def _print(found: Sequence[Finding]) -> None:
     indent = " " * (_WIDTH + 6)
+    account = None
     for each in found:
+        if each.account is not None and each.account != account:
+            print(f"account {safe_text(each.account)}:")
+        account = each.account
         print(f"{each.level:<4}  {each.what:<{_WIDTH}}{each.seen}")
         if each.remedy is not None:
             print(f"{indent}→ {each.remedy}")
-        if each.what == "accounts":
-            for line in lines:
-                print(f"{indent}  {line}")
+        for line in each.lines:
+            print(f"{indent}  {line}")

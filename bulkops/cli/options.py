@@ -561,10 +561,19 @@ VERBS = {
         (("SHELL", "bash, zsh or fish"),),
     ),
     "doctor": Verb(
-        "say whether key, server, limits, clock and job files are as they should be; sends three reads at most",
-        (("[JOB…]", "job files to look into"),),
+        "say whether keys, servers, limits, clock and job files are as they should be; three reads an account",
+        (("[JOB…]", "job files to look into, with the accounts that they name"),),
         options=(API_KEY_FILE, JSON),
-        account_and_pace=ACCOUNT,
+        account_and_pace=(
+            Option(
+                "--account",
+                takes=str,
+                metavar="NAME",
+                several=True,
+                about="the account of the accounts file to look at, in place of those of the jobs; may be repeated",
+            ),
+            *(option for option in ACCOUNT if option.name != "account"),
+        ),
     ),
     "emulate": Verb(
         "start the local server that speaks the API",

@@ -28,17 +28,24 @@ class Level(StrEnum):
 
 @value
 class Finding:
-    """What was seen of something, and the remedy where there is one; `code` is how a run would end because of it."""
+    """What was seen of something, and the remedy where there is one; `code` is how a run would end because of it.
+
+    `account` is whose it is, where there are several, and `lines` are what is to be written down.
+    """
 
     what: str
     level: Level
     seen: str
     remedy: str | None = None
     code: int = 0
+    account: str | None = None
+    lines: tuple[str, ...] = ()
 
     def as_json(self) -> Json:
         """Return it for programs."""
         told = {"what": self.what, "level": self.level.value, "seen": self.seen}
+        if self.account is not None:
+            told["account"] = self.account
         return told if self.remedy is None else {**told, "remedy": self.remedy}
 
 

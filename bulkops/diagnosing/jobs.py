@@ -35,11 +35,17 @@ _KEY: Final = re.compile(
 
 @value
 class Job:
-    """A job file that was looked at: what was found, the account that its header names, what it would upload."""
+    """A job file that was looked at: what was found, and what it would upload.
+
+    `account` is the one that its header names, `named` are those that its lines name; `unnamed` tells whether it also
+    has work for the run's own.
+    """
 
     findings: tuple[Finding, ...]
     account: str | None = None
     upload_bytes: int = 0
+    named: tuple[str, ...] = ()
+    unnamed: bool = True
 
 
 def hidden(text: str, secrets: Iterable[Secret]) -> str:
@@ -55,7 +61,14 @@ def look_into(job: Path, api: Profile, given: Given, environ: Mapping[str, str])
             plan = make_plan(file, api=api, environ=environ, given=given)
             traps = (note("job", told) for _, told in plan.trap_words())
             words = f"{name}: {number(plan.lines, 'line')}, {number(plan.total, 'operation')}, valid"
-            return Job((ok("job", words), *traps), plan.header.account, plan.upload_bytes)
+            named = tuple(plan.accounts)
+            return Job(
+                (ok("job", words), *traps),
+                plan.header.account,
+                plan.upload_bytes,
+                named,
+                plan.unnamed or not named,
+            )
     except (JobError, UsageError) as error:
         problems = error.problems if isinstance(error, JobError) else []
         more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from bulkops.api import PROFILES
+from bulkops.api import PROFILES, is_entity_id
 from bulkops.ends import Answered, Verdict, classify
 from bulkops.errors import leaves
 from bulkops.lifecycle import Life
@@ -54,6 +54,15 @@ class Read:
         return self.heard.end.status if isinstance(self.heard.end, Answered) else None
 
     @property
+    def lists(self) -> bool:
+        """Whether it is a page of agents, as the API documents it: a key is accepted by that, and by no other 200."""
+        listing, answer = self.api.agent_list, self.heard.json
+        rows = answer.get(listing.rows) if self.verdict is Verdict.DONE and isinstance(answer, dict) else None
+        return isinstance(rows, list) and all(
+            isinstance(row, dict) and is_entity_id(row.get(listing.id_field)) for row in rows
+        )
+
+    @property
     def said(self) -> str:
         """The answer in words, with the id of its request."""
         return f"HTTP {self.status}: {self.heard.reason}{self.heard.trace}"
@@ -73,7 +82,7 @@ class Looked:
     @property
     def best(self) -> Read:
         """The listing that tells most about the key."""
-        return next((read for read in self.listings if read.verdict is Verdict.DONE), self.listings[0])
+        return next((read for read in self.listings if read.lists), self.listings[0])
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -119,7 +128,7 @@ async def _look(settings: Settings, kept: Mapping[str, Place]) -> Looked:
 
 def _spoken(read: Read) -> Profile | None:
     """Return the API whose page an answer is: the one that was asked in, if it is good for several."""
-    if read.verdict is not Verdict.DONE:
+    if not read.lists:
         return None
     reply = Reply(200, read.heard.json, read.heard.headers)
     return next((api for api in (read.api, *PROFILES.values()) if api.paging.is_page(reply)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from bulkops.api import PROFILES
-from bulkops.diagnosing.finding import bad, note, ok
+from bulkops.diagnosing.finding import Finding, Level, bad, note, ok
 from bulkops.ends import Verdict
 from bulkops.errors import KeyRefused, Unreachable, UsageError
 from bulkops.pace.headers import Told, read, sent_at
@@ -14,7 +14,6 @@ from bulkops.reporting.words import duration, per
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulkops.diagnosing.finding import Finding
     from bulkops.diagnosing.reads import Looked, Read
     from bulkops.settings import Account, Settings
 
@@ -30,7 +29,7 @@ def findings(looked: Looked, settings: Settings, uploads: int = 0) -> Iterator[F
     yield key
     if looked.best.status is None:
         return
-    if looked.best.verdict is Verdict.DONE:
+    if looked.best.lists:
         yield _api(looked, settings)
         if looked.speaks in (settings.api, None):
             yield _limit(limits(looked), settings.account)
@@ -52,9 +51,13 @@ def _key(asked: Read, account: Account) -> Finding:
     heard, verdict, place = asked.heard, asked.verdict, account.base_url
     where = f"whether it is that of {place}: each residency has keys of its own"
     match verdict:
-        case Verdict.DONE:
+        case Verdict.DONE if asked.lists:
             return ok("key", f"{place} accepts it")
-        case Verdict.KEY_REFUSED | Verdict.FORBIDDEN:
+        case Verdict.FORBIDDEN:
+            seen = f"the server knows the key, or does not care, and lets it list no agents: {asked.said}"
+            remedy = "look what the key may do, what the plan of the account has, and whether a proxy stands between"
+            return bad("key", seen, remedy, KeyRefused.exit_code)
+        case Verdict.KEY_REFUSED:
             words = (api.key_words.get(heard.code or "") for api in PROFILES.values())
             meaning = next(filter(None, words), "the server refuses the key")
             seen = f"{meaning}: {asked.said}"
@@ -72,7 +75,7 @@ def _key(asked: Read, account: Account) -> Finding:
         case Verdict.UNREACHABLE:
             remedy = "check the address (--base-url, --residency, the accounts file) and the network"
             return bad("server", f"{place} cannot be reached: {heard.reason}", remedy, Unreachable.exit_code)
-        case Verdict.AGAIN | Verdict.REFUSED | Verdict.DOUBT | Verdict.ID_UNKNOWN:
+        case Verdict.DONE | Verdict.AGAIN | Verdict.REFUSED | Verdict.DOUBT | Verdict.ID_UNKNOWN:
             return _strange(asked, place)
         case _:
             assert_never(verdict)
@@ -86,7 +89,8 @@ def _strange(asked: Read, place: str) -> Finding:
     if asked.verdict is Verdict.AGAIN and asked.status not in _SUCCESS:
         seen = f"{place} has trouble of its own: {asked.said}"
         return bad("server", seen, "ask again in a minute", Unreachable.exit_code)
-    seen = f"what answers at {place} does not look like the API: {asked.said}"
+    said = "HTTP 200 without a listing of agents" if asked.verdict is Verdict.DONE else asked.said
+    seen = f"what answers at {place} does not look like the API: {said}"
     remedy = "check the address (--base-url, or the accounts file); it ends with /v1/convai"
     return bad("server", seen, remedy, UsageError.exit_code)
 
@@ -111,10 +115,15 @@ def _limit(told: Told, account: Account) -> Finding:
         else f"we keep to {tier.limit:,} {per(tier.period)} ({account.tier_source})"
     )
     if told.limit is None:
-        seen = f"the answers tell of no number of requests in a time; {ours}"
-        if tier.open or account.tier_source != "default":
+        seen = f"unknown: the answers tell of no number of requests in a time; {ours}"
+        if account.tier_source != "default":
             return ok("limit", seen)
-        return note("limit", seen, "if the account has another one, give --tier or --rate")
+        there = "one" if tier.open else "another one"
+        remedy = (
+            f'if the account has {there}, say it: rate = "600/min" in the accounts file, or --rate 600/min'
+        )
+        # Where none is assumed nothing is wrong with that.
+        return Finding("limit", Level.OK if tier.open else Level.NOTE, seen, remedy)
     left = "" if told.remaining is None else f", {told.remaining:,} of them left"
     seen = f"the answers tell of {told.limit:,} requests {per(tier.period)}{left}; {ours}"
     if told.limit == tier.limit:
@@ -127,7 +136,7 @@ def _limit(told: Told, account: Account) -> Finding:
 def _in_flight(told: Told, settings: Settings) -> Finding:
     ours = f"we send {settings.in_flight} at most (-j)"
     if told.most_in_flight is None:
-        return ok("in flight", f"the answers tell of no number of requests at once; {ours}")
+        return ok("in flight", f"unknown: the answers tell of no number of requests at once; {ours}")
     now = "" if told.now_in_flight is None else f", {told.now_in_flight:,} of them taken, by this read too"
     seen = f"the answers tell of {told.most_in_flight:,} requests at once{now}; {ours}"
     if settings.in_flight <= told.most_in_flight:
@@ -173,16 +182,16 @@ def _clock(looked: Looked) -> Finding:
         for each in looked.reads
         if (date := sent_at(each.heard.headers)) is not None
     ]
+    remedy = (
+        "set it (NTP): moments in reports and windows of exports are ours, signatures of webhooks age by it"
+    )
     if not spans:
-        return ok(what, "the answers do not tell the server's time")
+        return note(what, "unknown: the answers have no Date to compare this machine's with", remedy)
     least, most = max(low for low, _ in spans), min(high for _, high in spans)
     off = round((least + most) / 2)
     if least <= 0 <= most or not off:
         return ok(what, "agrees with the server's, which tells whole seconds")
     seen = f"this clock is {duration(abs(off))} {'behind' if off > 0 else 'ahead of'} the server's"
-    remedy = (
-        "set it (NTP): moments in reports and windows of exports are ours, signatures of webhooks age by it"
-    )
     return note(what, seen, remedy)
 
 

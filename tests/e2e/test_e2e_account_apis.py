@@ -32,10 +32,10 @@ api_key_command = "echo key-of-silent"
 """
 
 
-def spoken(desk: Desk, *words: object, monkeypatch: pytest.MonkeyPatch, verb: str = "run") -> str:
+def spoken(desk: Desk, *words: object, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the name of the API that a command would speak."""
     monkeypatch.setenv("XDG_CONFIG_HOME", desk.env["XDG_CONFIG_HOME"])
-    return orders.profile(read(verb, VERBS[verb], [str(word) for word in words], {})).name
+    return orders.profile(read("run", VERBS["run"], [str(word) for word in words], {})).name
 
 
 def test_what_an_account_speaks(lone_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +55,6 @@ def test_what_an_account_speaks(lone_desk: Desk, monkeypatch: pytest.MonkeyPatch
         ((header.with_name("nothing.jsonl"),), "live"),
     ):
         assert spoken(lone_desk, *words, monkeypatch=monkeypatch) == api, words
-    assert (
-        spoken(lone_desk, "conversations", "--account", "old", monkeypatch=monkeypatch, verb="doctor")
-        == "reference"
-    )
 
 
 def test_a_job_speaks_one_api(lone_desk: Desk) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.e2e_commands import KEY, table
+from tests.e2e.e2e_accounts import EU, US, two_accounts
+from tests.e2e.e2e_commands import KEY, agent, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ def found(ended: Ended) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
+def answering(status: int, body: bytes, **headers: str | None) -> Iterator[str]:
     """Serve one answer to everybody; yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -54,7 +55,8 @@ def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
                 "Content-Length": str(len(body)),
                 **headers,
             }.items():
-                self.send_header(name.replace("_", "-"), text)
+                if text is not None:
+                    self.send_header(name.replace("_", "-"), text)
             self.end_headers()
             self.wfile.write(body)
 
@@ -128,6 +130,38 @@ def test_a_spent_quota_is_no_wrong_key(desk_at: Callable[..., Desk]) -> None:
     ended = doctor(desk, "--api", "live")
     assert ended.code == 7
     assert "the account has nothing left" in ended.out
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"agents": {}}', b'{"agents": [{}], "has_more": false}', b'{"has_more": false}']
+)
+def test_any_object_is_no_listing_of_agents(lone_desk: Desk, body: bytes) -> None:
+    """A key counts as accepted by a listing as the API documents it, and not by whatever else a server answers."""
+    with answering(200, body) as url:
+        ended = lone_desk.bulkops("doctor", "--api", "live", "--base-url", url)
+    assert ended.code == 2
+    assert "does not look like the API: HTTP 200 without a listing of agents" in ended.out
+    assert "accepts it" not in ended.out
+
+
+def test_a_403_is_told_as_such(lone_desk: Desk) -> None:
+    """A key that may list no agents is not called unknown; what a firewall answers is told to be a page."""
+    with answering(403, b"<html>no</html>", Content_Type="text/html") as url:
+        ended = lone_desk.bulkops("doctor", "--base-url", url)
+    assert ended.code == 4
+    assert "lets it list no agents: HTTP 403: the answer is a page of HTML" in ended.out
+    assert "what the key may do" in ended.out
+
+
+def test_what_answers_do_not_tell_is_unknown(lone_desk: Desk) -> None:
+    """Without headers about limits and without a Date, both are said to be unknown, and what to do about it."""
+    page = b'{"agents": [], "next_cursor": null, "has_more": false}'
+    with answering(200, page, Date=None) as url:
+        told = found(lone_desk.bulkops("doctor", "--api", "live", "--base-url", url, "--json"))
+    assert told["clock"]["seen"].startswith("unknown: ")
+    assert "NTP" in told["clock"]["remedy"]
+    assert told["limit"]["seen"].startswith("unknown: ")
+    assert 'rate = "600/min" in the accounts file' in told["limit"]["remedy"]
 
 
 def test_nobody_there(lone_desk: Desk) -> None:
@@ -291,6 +325,37 @@ def test_a_header_names_the_account(desk: Desk, tmp_path: Path) -> None:
     ended = desk.bulkops("doctor", job)
     assert ended.code == 0, ended.out
     assert "accounts.toml says of eu what was seen" in ended.out
+
+
+def test_the_accounts_of_a_job_are_looked_at(desk: Desk) -> None:
+    """All accounts that a job needs are looked at, each with its own key and reads; the run's is not, if unused."""
+    two_accounts(desk)
+    job = desk.job([agent(0, account="us"), agent(1, account="eu")])
+    ended = doctor(desk, job, "--json", env={"ELEVENLABS_API_KEY": ""})
+    assert ended.code == 0, ended.out
+    told = json.loads(ended.out)
+    keys = {each["account"]: each["seen"] for each in told["findings"] if each["what"] == "key"}
+    assert [*keys] == ["us", "eu"]
+    assert all("accepts it" in seen for seen in keys.values())
+    assert {line for line in told["accounts_file"] if line.startswith("[")} == {
+        "[accounts.us]",
+        "[accounts.eu]",
+    }
+    assert desk.sent <= 2 * MOST_READS
+    people = doctor(desk, job, env={"ELEVENLABS_API_KEY": ""}).out
+    assert people.index("account us:") < people.index("account eu:") < people.index("ok    job")
+
+
+def test_accounts_are_looked_at_by_name(desk_at: Callable[..., Desk]) -> None:
+    """One account that cannot be used hides nothing of the others, and the worst decides how it ends."""
+    desk = desk_at(keys=(US,))
+    two_accounts(desk)
+    ended = doctor(desk, "--account", "us", "--account", "eu", "--account", "nobody", "--json")
+    assert ended.code == 4, ended.out
+    levels = {each["account"]: each["level"] for each in reversed(json.loads(ended.out)["findings"])}
+    assert levels == {"us": "ok", "eu": "bad", "nobody": "bad"}
+    assert US not in ended.out
+    assert EU not in ended.out
 
 
 def test_it_sends_reads_only(desk_at: Callable[..., Desk], tmp_path: Path) -> None:
