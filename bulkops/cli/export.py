@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bulkops.exporting.catalogue import Day
     from bulkops.exporting.export import Ended, Ran
+    from bulkops.exporting.listing import Listed
     from bulkops.model import Json
     from bulkops.settings import RunFolder
 
@@ -98,7 +99,9 @@ class _Asking:
         self._requests = 0
         self._begun = time.monotonic()
 
-    def listed(self, since: float, until: float, take: Callable[[Sequence[Json]], None], whose: Json) -> int:
+    def listed(
+        self, since: float, until: float, take: Callable[[Sequence[Json]], None], whose: Json
+    ) -> Listed:
         """Read the API's listing of conversations: see `Asker.listed`."""
         from bulkops.accounts import find_account
         from bulkops.bounding import places
@@ -121,9 +124,9 @@ class _Asking:
         )
         check_owned(whose, settings, Path(asked.out), another_key=asked.another_key)
         kept = places(state_folder(environ), [account], silent)
-        requests = read_listing(settings, kept, since, until, take)
-        self._requests += requests
-        return requests
+        listed = read_listing(settings, kept, since, until, take)
+        self._requests += listed.requests
+        return listed
 
     def __call__(self, job: Path, folder: RunFolder, whose: Json) -> Ran:
         from bulkops.checkpoint.belonging import check_owned

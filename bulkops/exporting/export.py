@@ -11,7 +11,7 @@ import orjson
 from bulkops.checkpoint.belonging import told_by
 from bulkops.checkpoint.folder import make_private_folder
 from bulkops.checkpoint.locking import run_lock
-from bulkops.errors import Stop, UsageError
+from bulkops.errors import UsageError
 from bulkops.exporting.asking import Asking
 from bulkops.exporting.catalogue import CATALOGUE, STATE, Catalogue, State
 from bulkops.exporting.gathering import Gathering, check, is_listing
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bulkops.checkpoint.locking import LockWish
     from bulkops.exporting.catalogue import Day
+    from bulkops.exporting.listing import Listed
     from bulkops.exporting.partitions import Keeping
     from bulkops.exporting.window import Window
     from bulkops.model import Json
@@ -56,10 +57,10 @@ class Asker(Protocol):
 
     def listed(
         self, since: float, until: float, take: Callable[[Sequence[Json]], None], whose: Json, /
-    ) -> int:
+    ) -> Listed:
         """Let `take` have the rows of conversations that began then, some at a time; return how many requests it took.
 
-        Stop where the listing cannot be had whole; what was taken until then is there.
+        And what ended it where the listing cannot be had whole; what was taken until then is there.
         """
 
 
@@ -192,13 +193,13 @@ class _Rounds:
 
     def list(self, sources: Gathering, now: float, note: Callable[[str], None]) -> None:
         """Note what the API lists; what begins after `now` would shift its pages, and is for the next export."""
-        try:
-            until = min(self._wanted.until, now)
-            take = partial(sources.see_listed, wanted=self._wanted)
-            self.requests += self._ask.listed(self._wanted.listed, until, take, self._whose)
-        except Stop as stop:
-            note(f"the listing of conversations was not read to its end: {stop}")
-            self.code = stop.exit_code
+        until = min(self._wanted.until, now)
+        take = partial(sources.see_listed, wanted=self._wanted)
+        listed = self._ask.listed(self._wanted.listed, until, take, self._whose)
+        self.requests += listed.requests
+        if listed.stop is not None:
+            note(f"the listing of conversations was not read to its end: {listed.stop}")
+            self.code = listed.stop.exit_code
 
     def once(self) -> None:
         """Run the job that stands, and write what it brought."""

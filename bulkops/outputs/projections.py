@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import orjson
 
+from bulkops.api import PROFILES
 from bulkops.checkpoint import spelled
 from bulkops.model import State
 from bulkops.operations import KINDS
@@ -253,9 +254,27 @@ def _look_for(row: OperationRow, record: Mapping[str, Json]) -> str:
     return f"signs in the account that {row.kind} took effect {span}"
 
 
+_NAMES: Final = (
+    ("name",),
+    *dict.fromkeys(
+        each.sent_name
+        for api in PROFILES.values()
+        for each in api.listings().values()
+        if each.sent_name != ("name",)
+    ),
+)
+"""Where a body may say the name of what it makes, in the words of any API."""
+
+
+def _at(value: Json, place: tuple[str, ...]) -> Json:
+    for key in place:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def _name(raw: bytes | None) -> str | None:
     """Return the name that a line gives to what it makes; what is still a reference says nothing."""
     line = orjson.loads(raw) if raw is not None else {}
     body = line.get("body")
-    name = line.get("name") or (body.get("name") if isinstance(body, dict) else None)
+    name = line.get("name") or next(filter(None, (_at(body, place) for place in _NAMES)), None)
     return orjson.dumps(name).decode() if isinstance(name, str) and "${" not in name else None

@@ -103,6 +103,7 @@ def test_a_listing_that_does_not_end_well_is_no_listing(lone_desk: Desk, cursor:
     assert "the listing of conversations was not read to its end: " in ended.err
     assert [name for name, _ in exported(lone_desk)] == ["conv_9"]
     assert summary(lone_desk)["watermark"]["at"] is None
+    assert summary(lone_desk)["requests"] == (1 if cursor is None else 2)
 
 
 def test_limits_of_requests_count_the_listing(desk_at: Callable[..., Desk]) -> None:
@@ -110,6 +111,7 @@ def test_limits_of_requests_count_the_listing(desk_at: Callable[..., Desk]) -> N
     desk = desk_at(api="live", conversations=TOTAL)
     ended = export(desk, "--ids-from", "listing", "--max-requests", 1)
     assert (ended.code, desk.sent) == (7, 1)
+    assert summary(desk)["requests"] == 1
     assert "--max-requests" in ended.err
     assert "the same command goes on" in ended.err
 

@@ -152,7 +152,28 @@ def test_in_doubt_says_what_to_look_for(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("raw", [None, b'{"name":"${ref:a#name}"}', b'{"body":{"name":1}}', b'{"body":[]}'])
+@pytest.mark.parametrize(
+    "body",
+    [{"name": "get_weather"}, {"tool_config": {"type": "webhook", "name": "get_weather"}}],
+    ids=["reference", "live"],
+)
+def test_in_doubt_finds_the_name_of_a_tool(path: Path, body: object) -> None:
+    """What to look for is told by its name in the words of either API."""
+    raw = orjson.dumps({"op": "tool.create", "body": body})
+    write_in_doubt([row(State.IN_DOUBT, kind="tool.create", raw=raw)], path, str)
+    assert written(path)[0]["look_for"].startswith('a tool named "get_weather" that was made between')
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        b'{"name":"${ref:a#name}"}',
+        b'{"body":{"name":1}}',
+        b'{"body":[]}',
+        b'{"body":{"tool_config":{"name":1}}}',
+    ],
+)
 def test_in_doubt_makes_up_no_name(path: Path, raw: bytes | None) -> None:
     """Where the line does not say the name, what to look for has none."""
     write_in_doubt([row(State.IN_DOUBT, raw=raw)], path, str)
