@@ -10,7 +10,7 @@ from bulkops.checkpoint.baselines import KEY, Baseline, as_pin, known, of_pin, p
 from bulkops.engines.drive import DOUBTFUL
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import Life
-from bulkops.model import Effect, Reply, State
+from bulkops.model import Effect, Reply, State, traced
 from bulkops.operations import KINDS
 from bulkops.sending import Attempt
 from bulkops.youngest import read_youngest
@@ -75,7 +75,9 @@ class Baselines:
         try:
             young = await self._read(account, listing)
         except OperationFailed as failure:
-            return Baseline(unknown=f"the listing could not be read: {failure.message}")
+            return Baseline(
+                unknown=f"the listing could not be read: {failure.message}{traced(failure.request_id)}"
+            )
         if not young.whole:
             return Baseline(unknown="the listing changed while it was read")
         return Baseline(frozenset(row[listing.id_field] for row in young.rows))

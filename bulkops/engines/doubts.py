@@ -18,7 +18,7 @@ from bulkops.engines.drive import Doubtful, Resolved, sent_name
 from bulkops.engines.reopening import told_now
 from bulkops.errors import OperationFailed
 from bulkops.lifecycle import Adopt, Chosen, Keep, Life, Refuse, SendAgain, Skip, advance
-from bulkops.model import Absent, Created, Effect, Evidence, Found, Held, Reply
+from bulkops.model import Absent, Created, Effect, Evidence, Found, Held, Reply, traced
 from bulkops.reconcile import Claimed, Claims, Doubt, is_settled, reconcile, unlisted
 from bulkops.sending import Attempt
 from bulkops.told import silent
@@ -169,7 +169,9 @@ class Doubts:
         try:
             findings = await self._findings(account, makes, folder, at_hand)
         except OperationFailed as failure:
-            reason = f"the API could not be asked what became of it: {failure.message}"
+            reason = (
+                f"the API could not be asked what became of it: {failure.message}{traced(failure.request_id)}"
+            )
             found: Mapping[bytes, Finding] = {
                 each.running.planned.key: Held(reason, Evidence("no answer")) for each in at_hand
             }

@@ -11,7 +11,7 @@ from bulkops.checkpoint.memory import MemoryCheckpoint
 from bulkops.errors import BulkopsError, OperationFailed, UsageError, leaves
 from bulkops.lifecycle import Life
 from bulkops.mapping import agents_at, ids_at, sendable, texts_at
-from bulkops.model import Effect
+from bulkops.model import Effect, traced
 from bulkops.pace.tiers import allowance_of
 from bulkops.pace.turns import Pace
 from bulkops.sending import Attempt, open_sender
@@ -79,7 +79,7 @@ async def _read(
             listed = [row[listing.id_field] async for row in rows]
         except OperationFailed as failure:
             raise UsageError(
-                f"the agents of account {account.name} cannot be listed: {failure.message}"
+                f"the agents of account {account.name} cannot be listed: {failure.message}{traced(failure.request_id)}"
             ) from None
         agents = frozenset(listed)
         left = iter(list(dict.fromkeys(wanted or listed)))
@@ -105,6 +105,7 @@ async def _one(settings: Settings, sender: Sender, agent_id: str) -> Json:
     except OperationFailed as failure:
         raise UsageError(
             f"agent {agent_id} of account {settings.account.name} cannot be read: {failure.message}"
+            f"{traced(failure.request_id)}"
         ) from None
 
 

@@ -119,3 +119,11 @@ def test_the_reference_has_no_residency(tmp_path: Path) -> None:
     """Where the API that is spoken has none, the entry is refused in words that say so."""
     with pytest.raises(UsageError, match="none with --api reference"):
         find_account(REFERENCE, Wanted(), entry(tmp_path, 'residency = "eu"'))
+
+
+def test_a_migration_is_between_accounts_of_one_api(lone_desk: Desk) -> None:
+    """Where the two accounts speak different APIs no job is written, as it could not be run."""
+    lone_desk.accounts(ACCOUNTS)
+    ended = lone_desk.bulkops("new", "migrate", "--from", "default", "--to", "old")
+    assert ended.code == 2
+    assert "account 'old' speaks the reference API, and account 'default' the live API" in ended.err
