@@ -206,3 +206,13 @@ def test_scaled_time_is_said(lone_desk: Desk) -> None:
     refused = lone_desk.bulkops("run", job, "--time-scale", 10)
     assert refused.code == 2
     assert "--emulate" in refused.err
+
+
+def test_a_rehearsal_asks_for_no_key_of_the_accounts_file(lone_desk: Desk) -> None:
+    """A rehearsal neither reads the key of an entry nor is it refused because of the server that the key is for."""
+    lone_desk.accounts(
+        '[accounts.default]\nbase_url = "https://proxy.example/v1/convai"\napi_key_command = "touch asked; echo k"\n'
+    )
+    ended = lone_desk.bulkops("run", lone_desk.job(agents(1)), "--emulate", *FAST)
+    assert ended.code == 0, ended.err
+    assert not (lone_desk.folder / "asked").exists()
