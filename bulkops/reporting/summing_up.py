@@ -28,7 +28,7 @@ def pace_line(share: Share) -> str | None:
     """Return what people are told of one limit and its pauses; None where there was neither."""
     if not share.requests and not share.pauses:
         return None
-    limit = "limit: unknown"
+    limit = "limit: unknown, and none assumed (rate in the accounts file, or --rate, sets one)"
     if share.limit is not None:
         source = source_words(share.limit_source, share.reserve, share.period)
         used = f"{(share.used or 0) * 100:.0f} % used"
