@@ -52,9 +52,9 @@ def run(options: Options) -> int:
     except UsageError as error:
         found.append(_unusable(error))
     else:
-        wanted = _wanted(options, jobs)
-        for name, own in wanted.items():
-            seen = list(_seen(_only(options, name), jobs, environ, accounts, own=own))
+        wanted = _wanted(options, paths, jobs)
+        for name, (own, api) in wanted.items():
+            seen = list(_seen(_only(options, name, api=api), jobs, environ, accounts, own=own))
             whose = (name or DEFAULT_ACCOUNT) if len(wanted) > 1 else None
             found += (replace(each, account=whose) for each in seen)
         for path, job in zip(paths, jobs, strict=True):
@@ -75,11 +75,12 @@ def run(options: Options) -> int:
     return worst(found)
 
 
-def _only(options: Options, name: str | None, job: Path | None = None) -> Options:
+def _only(options: Options, name: str | None, job: Path | None = None, *, api: str | None = None) -> Options:
     """Return the options as a run with one account has them, or one of a job."""
     return Options(**{
         **options.__dict__,
         "account": name,
+        "api": options.api or api,
         "job": None if job is None else str(job),
         "run_dir": None,
         "header": None,
@@ -91,17 +92,25 @@ def _profile(options: Options, job: Path) -> Profile:
     return orders.profile(_only(options, options.account[0] if options.account else None, job))
 
 
-def _wanted(options: Options, jobs: Sequence[Job]) -> dict[str | None, bool]:
-    """Return the accounts to look at, and whether each is a run's own: those that are named, or those of the jobs.
+def _wanted(
+    options: Options, paths: Sequence[Path], jobs: Sequence[Job]
+) -> dict[str | None, tuple[bool, str | None]]:
+    """Return the accounts to look at: those that are named, or those of the jobs, with the API that a job speaks.
 
-    None is the one of a run that names none. One that only lines name has the key of its entry, and no other.
+    None is the one of a run that names none. The first of the two tells whether it is a run's own: one that only lines
+    name has the key of its entry, and no other.
     """
     if options.account:
-        return dict.fromkeys(options.account, True)
-    wanted: dict[str | None, bool] = dict.fromkeys((job.account for job in jobs if job.unnamed), True)
-    for job in jobs:
-        wanted |= {name: False for name in job.named if name not in wanted}
-    return wanted or {None: True}
+        return dict.fromkeys(options.account, (True, None))
+    wanted: dict[str | None, tuple[bool, str | None]] = {}
+    apis = [_profile(options, path).name for path in paths]
+    for job, api in zip(jobs, apis, strict=True):
+        if job.unnamed:
+            wanted.setdefault(job.account, (True, api))
+    for job, api in zip(jobs, apis, strict=True):
+        for name in job.named:
+            wanted.setdefault(name, (False, api))
+    return wanted or {None: (True, None)}
 
 
 def _seen(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bulkops.api.profile import Profile
     from bulkops.checkpoint.reader import CheckpointReader
     from bulkops.cli.parsing import Options
+    from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.settings import Account
 
@@ -125,11 +126,20 @@ def wanted(options: Options) -> Wanted:
 
 
 def profile(options: Options) -> Profile:
-    """Return the API profile that the options name, else that of the run's own account in the accounts file."""
-    word = options.api or api_of(_own_name(options), environment()) or DEFAULT_API
+    """Return the API profile that the options name, else that of the job's accounts in the accounts file."""
+    word = options.api or _word_of(options, environment()) or DEFAULT_API
     if word not in PROFILES:
         raise UsageError(f"there is no API {word!r}; there is: {', '.join(PROFILES)}")
     return PROFILES[word]
+
+
+def _word_of(options: Options, environ: Mapping[str, str]) -> str | None:
+    """Return what the run's own account speaks; where nothing says that, what those of the header's `accounts` do."""
+    own, others = _accounts_of(options)
+    if word := api_of(own, environ):
+        return word
+    words = {word for name in others if (word := api_of(name, environ))}
+    return words.pop() if len(words) == 1 else None
 
 
 def api_of(name: str, environ: Mapping[str, str]) -> str | None:
@@ -137,17 +147,19 @@ def api_of(name: str, environ: Mapping[str, str]) -> str | None:
     return entry_of(name, environ).get("api")
 
 
-def _own_name(options: Options) -> str:
-    """Return the name of the run's own account, as far as options and the job's header say it."""
+def _accounts_of(options: Options) -> tuple[str, list[str]]:
+    """Return the names of the run's own account and of the others, as far as options and the job's header say them."""
     named = getattr(options, "account", None) or getattr(options, "from", None)
-    if named is None and isinstance(getattr(options, "job", None), str):
+    said: Mapping[str, Json] = {}
+    if isinstance(getattr(options, "job", None), str):
         place = place_of(options)
         try:
             with JobFile.open(place.base or place.job) as file:
-                named = said_once(file, Path(options.header) if options.header else None).get("account")
+                said = said_once(file, Path(options.header) if options.header else None)
         except JobError:
             pass  # whoever reads the job says everything that is wrong with it
-    return named or DEFAULT_ACCOUNT
+    others = [name for name in (said.get("accounts") or {}).values() if name]
+    return named or said.get("account") or DEFAULT_ACCOUNT, others
 
 
 def check_one_api(api: Profile, options: Options, names: Iterable[str], environ: Mapping[str, str]) -> None:
@@ -156,8 +168,8 @@ def check_one_api(api: Profile, options: Options, names: Iterable[str], environ:
         word = api_of(name, environ)
         if options.api is None and word not in (None, api.name):
             raise UsageError(
-                f"account {name!r} speaks the {word} API, and account {_own_name(options)!r} the {api.name} API; a job "
-                "speaks one: give --api for all of them, or make it two jobs"
+                f"account {name!r} speaks the {word} API, and the others, or the run's own account, speak the "
+                f"{api.name} API; a job speaks one: give --api for all of them, or make it two jobs"
             )
 
 

@@ -103,7 +103,10 @@ def _api(looked: Looked, settings: Settings) -> Finding:
     if speaks is settings.api:
         return ok("API", f"the server speaks the {told} API, and so do we")
     seen = f"the server speaks the {speaks.name} API, and we would speak {told}"
-    remedy = f"give --api {speaks.name}, or set BULKOPS_API={speaks.name} in the environment"
+    remedy = (
+        f'give --api {speaks.name}, or say api = "{speaks.name}" in the accounts file, or set '
+        f"BULKOPS_API={speaks.name} in the environment"
+    )
     return bad("API", seen, remedy, UsageError.exit_code)
 
 

@@ -63,11 +63,27 @@ def test_a_job_speaks_one_api(lone_desk: Desk) -> None:
     both = lone_desk.job([agent(0), agent(1, account="old")])
     refused = lone_desk.bulkops("plan", both)
     assert refused.code == 2
-    assert "account 'old' speaks the reference API, and account 'default' the live API" in refused.err
+    assert (
+        "account 'old' speaks the reference API, and the others, or the run's own account, speak the live API"
+        in refused.err
+    )
     assert lone_desk.bulkops("plan", both, "--api", "live").code == 0
     assert (
         lone_desk.bulkops("plan", lone_desk.job([agent(0), agent(1, account="silent")], "s.jsonl")).code == 0
     )
+
+
+def test_accounts_that_agree_speak_for_a_job(lone_desk: Desk) -> None:
+    """Where nothing says what the run's own account speaks, those of the header's `accounts` do, if they agree."""
+    lone_desk.accounts(
+        '[accounts.us]\napi = "live"\n[accounts.eu]\napi = "live"\n[accounts.old]\napi = "reference"\n'
+    )
+    for others, code in (({"source": "us", "target": "eu"}, 0), ({"source": "us", "target": "old"}, 2)):
+        header = {"$job": {"accounts": others}}
+        job = lone_desk.job(
+            [header, agent(0, account="source"), {"op": "tool.list", "id": "t", "account": "target"}]
+        )
+        assert lone_desk.bulkops("plan", job).code == code
 
 
 def test_a_run_and_a_rehearsal_speak_it(desk_at: Callable[..., Desk]) -> None:
@@ -126,4 +142,7 @@ def test_a_migration_is_between_accounts_of_one_api(lone_desk: Desk) -> None:
     lone_desk.accounts(ACCOUNTS)
     ended = lone_desk.bulkops("new", "migrate", "--from", "default", "--to", "old")
     assert ended.code == 2
-    assert "account 'old' speaks the reference API, and account 'default' the live API" in ended.err
+    assert (
+        "account 'old' speaks the reference API, and the others, or the run's own account, speak the live API"
+        in ended.err
+    )

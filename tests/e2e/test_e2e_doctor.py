@@ -98,7 +98,7 @@ def test_the_wrong_api_is_found_out(desk_at: Callable[..., Desk], told: str, spe
     ended = doctor(desk, "--api", told)
     assert ended.code == 2
     assert f"the server speaks the {speaks} API, and we would speak {told}" in ended.out
-    assert f"→ give --api {speaks}, or set BULKOPS_API={speaks}" in ended.out
+    assert f'→ give --api {speaks}, or say api = "{speaks}" in the accounts file' in ended.out
     assert "[accounts." not in ended.out
     assert desk.sent <= MOST_READS
 
@@ -356,6 +356,19 @@ def test_accounts_are_looked_at_by_name(desk_at: Callable[..., Desk]) -> None:
     assert levels == {"us": "ok", "eu": "bad", "nobody": "bad"}
     assert US not in ended.out
     assert EU not in ended.out
+
+
+def test_an_account_that_says_no_api_is_asked_as_its_job_would(desk_at: Callable[..., Desk]) -> None:
+    """An account of a job is looked at in the API of the job, and told to say so itself."""
+    desk = desk_at(api="live")
+    path = desk.accounts("")
+    two_accounts(desk)
+    path.write_text(path.read_text().replace("[accounts.us]", '[accounts.us]\napi = "live"'))
+    job = desk.job([{"$job": {"account": "us"}}, agent(0), agent(1, account="eu")])
+    ended = doctor(desk, job, "--json")
+    assert ended.code == 0, ended.out
+    lines = json.loads(ended.out)["accounts_file"]
+    assert 'api = "live"' in lines[lines.index("[accounts.eu]") :]
 
 
 def test_it_sends_reads_only(desk_at: Callable[..., Desk], tmp_path: Path) -> None:
