@@ -26,7 +26,7 @@ _PRAGMAS = (
     "wal_autocheckpoint=0",
     f"journal_size_limit={64 * 2**20}",
     "mmap_size=0",
-    f"cache_size={-8 * 1024}",
+    f"cache_size={-4 * 1024}",
 )
 # There fsync leaves data in the cache of the drive.
 _PRAGMAS_MACOS = ("fullfsync=ON", "checkpoint_fullfsync=ON")
