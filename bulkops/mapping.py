@@ -54,7 +54,8 @@ def _named(part: Json) -> str | None:
 
 def sendable(api: Profile, agent: Mapping[str, Json]) -> dict[str, Json]:
     """Return an agent without what only a server says of it, and whose it was: what is sent to have one like it."""
-    kept = {key: part for key, part in agent.items() if key not in api.agent_assigned}
+    taken = agent.keys() if api.agent_taken is None else api.agent_taken
+    kept = {key: part for key, part in agent.items() if key in taken and key not in api.agent_assigned}
     return dict(api.agent_list.unstamped(without(kept, api.agent_unsent), seen=False))
 
 

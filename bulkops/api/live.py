@@ -170,24 +170,8 @@ LIVE = replace(
         hears=answers.tool,
         example=TOOL,
     ),
-    # Whatever a create does not take.
-    agent_assigned=frozenset(
-        {
-            "agent_id",
-            "created_at",
-            "updated_at",
-            "metadata",
-            "phone_numbers",
-            "whatsapp_accounts",
-            "access_info",
-            "version_id",
-            "branch_id",
-            "main_branch_id",
-            "procedures",
-            "default_hold_audio_url",
-        }
-    ),
-    agent_unsent=("conversation_config.agent.prompt.tools",),
+    agent_taken=frozenset({"conversation_config", "name", "platform_settings", "tags", "workflow"}),
+    agent_unsent=("conversation_config.agent.prompt.tools", "platform_settings.safety"),
     conversation=replace(REFERENCE.conversation, over="done"),
     refusal=answers.refusal,
     key_words={

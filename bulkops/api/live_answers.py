@@ -91,11 +91,15 @@ def tests(answer: Json) -> Json:
 
 
 def invocation(answer: Json) -> Json:
-    """Tell how far the runs of some tests are in all: pending while one is, and whether all were passed."""
+    """Tell how far the runs of some tests are in all: pending while one is, and whether all were passed.
+
+    Where nothing was run, nothing was passed: it counts as failed.
+    """
     runs = _at(answer, "test_runs")
     if not isinstance(runs, list):
         return _beside(answer, test_invocation_id=_at(answer, "id"))
     words = [word.lower() if isinstance(word := _at(run, "status"), str) else "unknown" for run in runs]
+    words = words or ["failed"]
     over = all(word in ("passed", "failed", "cancelled") for word in words)
     status = (
         next((word for word in ("failed", "cancelled") if word in words), "passed") if over else "pending"
@@ -104,7 +108,7 @@ def invocation(answer: Json) -> Json:
         answer,
         test_invocation_id=_at(answer, "id"),
         status=status,
-        passed=bool(words) and status == "passed" if over else None,
+        passed=status == "passed" if over else None,
     )
 
 
@@ -185,8 +189,15 @@ def simulation(answer: Json) -> Json:
     analysis = _at(answer, "analysis")
     results = _at(analysis, "evaluation_criteria_results")
     rows = list(results.items()) if isinstance(results, dict) else []
-    details = [{"criterion": name, "passed": _at(row, "result") == "success"} for name, row in rows]
-    met = sum(each["passed"] for each in details)
+    # The same once more, or in its place.
+    listed = _at(analysis, "evaluation_criteria_results_list")
+    rows += [(_text(_at(row, "criteria_id")), row) for row in (listed if isinstance(listed, list) else ())]
+    verdicts: dict[str, bool] = {}
+    for number, (told_id, row) in enumerate(rows, 1):
+        name = told_id or f"criterion_{number}"
+        verdicts[name] = verdicts.get(name, True) and _at(row, "result") == "success"
+    details = [{"criterion": name, "passed": each} for name, each in verdicts.items()]
+    met = sum(verdicts.values())
     passed = met == len(details) if details else _at(analysis, "call_successful") == "success"
     evaluation = {"criteria_met": met, "criteria_total": len(details), "details": details}
     return _beside(told, passed=passed if isinstance(analysis, dict) else None, evaluation=evaluation)

@@ -532,6 +532,8 @@ class Profile:
     """Fields of answers that are credentials: they stand in results and checkpoint, nowhere else."""
     document_index_batch: Endpoint | None = None
     """Tells of the indexes of several documents; None where the API has no such endpoint."""
+    agent_taken: frozenset[str] | None = None
+    """Top-level fields of an agent that a create takes: all else is left out of a clone. None where that is open."""
     agent_unsent: tuple[str, ...] = ()
     """Dotted paths of what an agent is answered with and no create takes: left out of a clone."""
     key_words: Mapping[str, str] = field(default_factory=dict)

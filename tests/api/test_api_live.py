@@ -84,7 +84,7 @@ JSON = st.recursive(
                 "metadata", "created_at_unix_secs", "agents", "indexes", "model", "status", "id", "tool_config",
                 "analysis", "evaluation_criteria_results", "simulated_conversation", "detail", "loc", "msg", "code",
                 "start_time_unix_secs", "call_duration_secs", "documents", "tools", "conversations", "tests",
-                "test_runs",
+                "test_runs", "evaluation_criteria_results_list", "criteria_id", "result",
             ]
         ),
         inner,
@@ -153,15 +153,23 @@ def test_an_agent_tells_its_times_by_our_names() -> None:
 
 
 def test_a_clone_is_sent_without_what_no_create_takes() -> None:
-    """What only the server says of an agent is left out, and so is `prompt.tools`, which comes beside `tool_ids`."""
+    """What only the server says of an agent is left out, and so is `prompt.tools`, which comes beside `tool_ids`.
+
+    That also holds for what nobody knows yet.
+    """
     prompt = {"prompt": "Help.", "tools": [{"name": "t"}], "tool_ids": ["tool_1"]}
     agent = LIVE.agent_get.heard(
-        {**LIVE.agent_get.example, "conversation_config": {"agent": {"prompt": prompt}}}
+        {
+            **LIVE.agent_get.example,
+            "conversation_config": {"agent": {"prompt": prompt}},
+            "platform_settings": {"archived": False, "safety": {"is_blocked_ivc": False}},
+            "something_of_tomorrow": 1,
+        }
     )
     assert sendable(LIVE, agent) == {
         "name": "Support Agent",
         "conversation_config": {"agent": {"prompt": {"prompt": "Help.", "tool_ids": ["tool_1"]}}},
-        "platform_settings": {},
+        "platform_settings": {"archived": False},
         "workflow": LIVE.agent_get.example["workflow"],
         "tags": [],
     }
@@ -344,6 +352,50 @@ def test_a_simulation_passes_when_all_criteria_are_met() -> None:
     assert passed(call_successful="success", evaluation_criteria_results={"a": met, "b": missed}) is False
     assert passed(call_successful="success") is True
     assert LIVE.evaluation_passed(LIVE.agent_simulate.heard({})) is None
+
+
+def test_criteria_that_are_told_in_a_list_count_as_well() -> None:
+    """Criteria in a list, in the place of those by name or beside them, are passed when none was missed."""
+
+    def evaluated(**analysis: Any) -> Any:
+        told = LIVE.agent_simulate.heard({"analysis": {"call_successful": "success", **analysis}})
+        return (
+            LIVE.evaluation_passed(told),
+            told["evaluation"]["criteria_met"],
+            told["evaluation"]["criteria_total"],
+        )
+
+    def rows(**ends: str) -> Any:
+        return [{"criteria_id": name, "result": end, "rationale": "r"} for name, end in ends.items()]
+
+    named = {row["criteria_id"]: row for row in rows(a="success", b="success")}
+    assert evaluated(evaluation_criteria_results_list=rows(a="success", b="failure")) == (False, 1, 2)
+    assert evaluated(evaluation_criteria_results_list=rows(a="success", b="success")) == (True, 2, 2)
+    both = {
+        "evaluation_criteria_results": named,
+        "evaluation_criteria_results_list": rows(b="failure", c="success"),
+    }
+    assert evaluated(**both) == (False, 2, 3)
+    assert evaluated(evaluation_criteria_results_list=[{"result": "unknown"}, None]) == (False, 0, 2)
+    assert evaluated(evaluation_criteria_results_list=[]) == (True, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "passed"),
+    [
+        ([], "failed", False),
+        (["passed", "passed"], "passed", True),
+        (["passed", "cancelled"], "cancelled", False),
+        (["passed", "pending"], "pending", None),
+    ],
+)
+def test_tests_are_passed_when_some_were_run_and_all_passed(
+    ends: list[str], status: str, passed: Any
+) -> None:
+    """An answer without a single run is an end that is not passed, and nothing to wait for."""
+    told = LIVE.endpoint("test.run").heard({"id": "s", "test_runs": [{"status": end} for end in ends]})
+    assert (told["status"], LIVE.evaluation_passed(told)) == (status, passed)
+    assert LIVE.watches["test"].settled(told) is (passed is not None)
 
 
 def test_what_was_said_in_a_simulation_is_no_result() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 from dataclasses import replace
@@ -254,6 +255,19 @@ def test_every_endpoint_has_a_witness() -> None:
     """Nothing of the profile goes unwitnessed."""
     assert set(INTENTS) == set(LIVE.endpoints())
     assert set(MODELS) == set(LIVE.endpoints()) - NO_MODEL - {"document.index_batch"}
+
+
+def test_a_clone_is_sent_with_what_the_sdk_sends() -> None:
+    """What is left of an agent for a copy are the parameters of the SDK's create, with what its models have there."""
+    takes = set(
+        inspect.signature(elevenlabs.ElevenLabs(api_key="key").conversational_ai.agents.create).parameters
+    )
+    # The one is ignored by the service, the other is for the SDK.
+    assert set(LIVE.agent_taken or ()) == takes - {"enable_versioning", "request_options"}
+    told = types.AgentPlatformSettingsResponseModel.model_fields.keys()
+    lacks = told - types.AgentPlatformSettingsRequestModel.model_fields.keys()
+    path = "platform_settings."
+    assert {path + name for name in lacks} == {name for name in LIVE.agent_unsent if name.startswith(path)}
 
 
 DOCUMENT_LIST = LIVE.listing("document.list")

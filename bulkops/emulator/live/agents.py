@@ -25,6 +25,7 @@ ACCESS = {
     "role": "admin",
 }
 NOBODY_NAMED_IT = "New Agent"
+_SAFETY = {"is_blocked_ivc": False, "is_blocked_non_ivc": False, "ignore_safety_evaluation": False}
 _OPTIONAL = {"name": str, "tags": list, "platform_settings": dict, "workflow": dict}
 _KEPT = ("name", "tags", "platform_settings", "workflow", "conversation_config")
 
@@ -122,6 +123,12 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     if config is not None:
         found += wrong_with(config)
         body = {**body, "conversation_config": taken(config)}
+    if platform := body.get("platform_settings"):
+        # It is for the service alone to say.
+        body = {
+            **body,
+            "platform_settings": {key: part for key, part in platform.items() if key != "safety"},
+        }
     if found:
         raise invalid(found)
     return {key: body[key] for key in _KEPT if key in body}
@@ -141,7 +148,7 @@ def _whole(call: Call, agent: Agent) -> dict[str, Any]:
         "name": agent.name,
         "conversation_config": config,
         "metadata": {"created_at_unix_secs": int(agent.created), "updated_at_unix_secs": int(agent.updated)},
-        "platform_settings": body.get("platform_settings") or {},
+        "platform_settings": {**(body.get("platform_settings") or {}), "safety": _SAFETY},
         "phone_numbers": [],
         "workflow": body.get("workflow") or {"edges": {}, "nodes": {}, "prevent_subagent_loops": False},
         "access_info": ACCESS,
