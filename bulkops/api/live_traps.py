@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulkops.api.live_answers import MODELS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -13,6 +15,18 @@ _PROMPT = "conversation_config.agent.prompt"
 _OF_PROMPT = frozenset({"llm", "temperature", "max_tokens", "tool_ids", "knowledge_base"})
 
 _FOUND_BY_NAME = frozenset({"agent.duplicate", "document.create_text", "document.create_url"})
+
+_NEEDED = {
+    "agent.create": "conversation_config",
+    "folder.create": "name",
+    "test.create": "name",
+    "document.create_text": "text",
+    "document.create_url": "url",
+    "test.run": "tests",
+}
+"""Of a kind what its body has to have."""
+_OF_AGENT = frozenset({"first_message", "prompt"})
+_OF_CONFIG = frozenset({"agent", "asr", "tts", "turn"})
 
 
 def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
@@ -24,6 +38,7 @@ def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         )
     if op in _FOUND_BY_NAME and not fields.get("name") and not _at(fields, "body").get("name"):
         yield "op", "gives no `name`, so what it makes could not be found again if its answer were lost"
+    yield from (("body", what) for what in _of_needs(op, fields.get("body")))
     where = "set" if op == "agent.clone" else "body"
     body = fields.get(where)
     if op not in ("agent.create", "agent.update", "agent.clone") or not isinstance(body, dict):
@@ -32,6 +47,7 @@ def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     agent = _at(config, "agent")
     prompt = _at(agent, "prompt")
     yield from ((where, what) for what in _of_knowledge(prompt, made=op == "agent.create"))
+    yield from ((where, what) for what in _of_places(body, config))
     if "tools" in prompt:
         yield (
             where,
@@ -43,11 +59,51 @@ def traps(op: str, fields: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         yield where, f"has `rag` in `agent`, where the live API ignores it; it belongs into `{_PROMPT}`"
     if _at(config, "asr").get("provider") == "deepgram":
         yield where, "has `asr.provider` deepgram, which the live API does not know; leave it out"
+    yield from ((where, what) for what in _of_values(config, prompt))
     if "mode" in _at(config, "turn"):
         yield (
             where,
             "has `turn.mode`, which the live API does not have any more; see `turn_timeout`, `turn_eagerness`",
         )
+
+
+def _of_needs(op: str, body: Json) -> Iterator[str]:
+    if not isinstance(body, dict):
+        return
+    needed = _NEEDED.get(op)
+    if needed is not None and needed not in body:
+        yield f"has no `{needed}`, without which the live API does not take it"
+    if op in ("tool.create", "tool.update"):
+        yield from _of_tool(body)
+
+
+def _of_tool(body: Mapping[str, Json]) -> Iterator[str]:
+    if "tool_config" not in body and "url" not in body:
+        yield "has neither `tool_config` nor `url`, and the live API does not take it so"
+    config = _at(body, "tool_config")
+    # What is not known yet may have it.
+    schema = config.get("api_schema", {})
+    if config.get("type") == "webhook" and isinstance(schema, dict) and "url" not in schema:
+        yield "has a webhook without `tool_config.api_schema.url`, which the live API does not take"
+
+
+def _of_places(body: Mapping[str, Json], config: Mapping[str, Json]) -> Iterator[str]:
+    for place, names, above in (
+        ("conversation_config", _OF_CONFIG, body),
+        ("conversation_config.agent", _OF_AGENT, {**body, **config}),
+        (_PROMPT, _OF_PROMPT, {**body, **config}),
+    ):
+        for name in sorted(names.intersection(above)):
+            yield f"has `{name}` too high up, where the live API ignores it; it belongs into `{place}`"
+
+
+def _of_values(config: Mapping[str, Json], prompt: Mapping[str, Json]) -> Iterator[str]:
+    quality = _at(config, "asr").get("quality")
+    if isinstance(quality, str) and quality != "high":
+        yield f"has `asr.quality` {quality!r}, and the live API takes `high` alone"
+    model = _at(prompt, "rag").get("embedding_model")
+    if isinstance(model, str) and model in MODELS:
+        yield f"has `{_PROMPT}.rag.embedding_model` {model!r}, which the live API calls {MODELS[model]!r}"
 
 
 def _of_knowledge(prompt: Mapping[str, Json], *, made: bool) -> Iterator[str]:

@@ -595,6 +595,36 @@ def test_a_trap_is_told(agent: Any, why: str) -> None:
     assert list(traps("agent.create", {"body": {"conversation_config": {"agent": {"prompt": {}}}}})) == []
 
 
+@pytest.mark.parametrize(
+    ("op", "body", "why"),
+    [
+        ("agent.create", {"name": "A"}, "no `conversation_config`"),
+        ("agent.create", {"conversation_config": {}, "agent": {}}, "belongs into `conversation_config`"),
+        ("agent.update", {"conversation_config": {"prompt": {}}}, "into `conversation_config.agent`"),
+        (
+            "agent.update",
+            {"conversation_config": {"llm": "gpt-4o"}},
+            "into `conversation_config.agent.prompt`",
+        ),
+        ("agent.update", {"conversation_config": {"asr": {"quality": "low"}}}, "`high` alone"),
+        (
+            "agent.update",
+            {"conversation_config": {"agent": {"prompt": {"rag": {"embedding_model": "e5_mistral_7b"}}}}},
+            "'e5_mistral_7b_instruct'",
+        ),
+        ("tool.create", {"name": "n"}, "neither `tool_config` nor `url`"),
+        ("tool.update", {"tool_config": {"type": "webhook", "api_schema": {}}}, "api_schema.url"),
+        ("folder.create", {}, "no `name`"),
+        ("test.create", {"type": "llm"}, "no `name`"),
+        ("test.run", {}, "no `tests`"),
+    ],
+)
+def test_what_a_body_lacks_or_has_elsewhere_is_told(op: str, body: Any, why: str) -> None:
+    """What is needed and missing, and what stands where it is dropped, is told before anything is sent."""
+    assert any(field == "body" and why in what for field, what in traps(op, {"body": body}))
+    assert not any(why in what for _, what in traps(op, KINDS[op].example))
+
+
 def test_a_plan_refuses_and_warns(tmp_path: Path) -> None:
     """A plan against the live API tells line and field of what it cannot be told, and notes the traps."""
     from bulkops.errors import JobError
