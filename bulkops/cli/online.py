@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulkops.cli.parsing import Options
+    from bulkops.jobfile import Line
     from bulkops.model import Json
     from bulkops.planning import Plan
     from bulkops.planning.changes import Difference
-    from bulkops.previewing import Preview, Seen
+    from bulkops.previewing import Missing, Preview, Seen
 
 LONGEST_VALUE = 60
 MOST_SHOWN = 20
@@ -53,21 +54,27 @@ class Told:
     def as_json(self) -> Json:
         """Return it for programs."""
         return {
-            "reads": self.preview.reads,
+            "reads": sum(self.preview.reads.values()),
             "limit": self.limit,
             "not_looked_at": self.preview.beyond,
             "not_known_yet": self.preview.unknown,
+            "maps_not_looked_at": self.preview.unsought,
             "lines": [_as_json(seen) for seen in self.preview.seen],
         }
 
     def as_lines(self) -> list[str]:
         """Return it for people."""
         preview = self.preview
-        head = f"online: read {number(preview.reads, 'agent')}, and changed nothing"
+        others = [number(count, kind) for kind, count in sorted(preview.reads.items()) if kind != "agent"]
+        read = ", ".join([number(preview.reads.get("agent", 0), "agent"), *others])
+        head = f"online: read {read}, and changed nothing"
         if preview.beyond:
             head += f"; {number(preview.beyond, 'operation')} not looked at (--online-limit {self.limit})"
         if preview.unknown:
             head += f"; {number(preview.unknown, 'line')} will know the agent only when others are done"
+        if preview.unsought:
+            what = number(preview.unsought, "id")
+            head += f"; {what} that maps lead to not looked at (--online-limit {self.limit})"
         return [head, *(line for seen in preview.seen for line in _as_lines(seen, self.place))]
 
 
@@ -82,8 +89,14 @@ def _as_json(seen: Seen) -> Json:
         "name": _name(seen),
         "differences": [_difference(each) for each in seen.differences],
         **({"trouble": seen.trouble} if seen.trouble is not None else {}),
-        **({"absent": [{"path": at, "agent_id": named} for at, named in seen.absent]} if seen.absent else {}),
+        **({"absent": [_missing(each) for each in seen.absent]} if seen.absent else {}),
+        **({"ambiguous": [{"path": at, "why": why} for at, why in seen.ambiguous]} if seen.ambiguous else {}),
     }
+
+
+def _missing(each: Missing) -> Json:
+    told = {"path": each.path, f"{each.kind}_id": each.id}
+    return told if each.trouble is None else {**told, "trouble": each.trouble}
 
 
 def _difference(each: Difference) -> Json:
@@ -100,9 +113,12 @@ def _as_lines(seen: Seen, place: Callable[[int], str]) -> list[str]:
         return [f"{head}: could not be read: {safe_text(seen.trouble)}"]
     if not seen.is_there:
         return [f"{head}: is not there"]
-    if seen.absent:
-        what = "the map says {}, and there is no such agent"
-        return [f"{head}:", *(f"    {safe_text(at)}: {what.format(safe_text(to))}" for at, to in seen.absent)]
+    if seen.absent or seen.ambiguous:
+        return [
+            f"{head}:",
+            *(f"    {safe_text(each.path)}: {_amiss(each, line)}" for each in seen.absent),
+            *(f"    {safe_text(at)}: would fail: {safe_text(why)}" for at, why in seen.ambiguous),
+        ]
     if line.op != "agent.update":
         return [head]
     if not seen.differences:
@@ -113,6 +129,18 @@ def _as_lines(seen: Seen, place: Callable[[int], str]) -> list[str]:
         *(f"    {_shown(each)}" for each in seen.differences[:MOST_SHOWN]),
         *([f"    … and {number(more, 'field')} more"] if more > 0 else []),
     ]
+
+
+def _amiss(each: Missing, line: Line) -> str:
+    """Say what is wrong with what a map leads to, which of the maps that is, and what helps."""
+    said = line.fields.get("map")
+    of_line = isinstance(said, dict) and each.id in said.values()
+    whose = "`map`" if of_line else "the header's `id_map`"
+    if each.trouble is not None:
+        return f"{whose} says {safe_text(each.id)}, which could not be read: {safe_text(each.trouble)}"
+    account = "" if line.account is None else f" in {safe_text(line.account)}"
+    remedy = f"name one that is there{account}, or leave it out with `unset`"
+    return f"{whose} says {safe_text(each.id)}, and there is no such {each.kind}; {remedy}"
 
 
 def _shown(each: Difference) -> str:

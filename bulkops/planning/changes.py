@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from bulkops.jobfile.id_maps import several
-from bulkops.mapping import agents_at, replaced, sendable, without
+from bulkops.mapping import agents_at, ids_at, replaced, sendable, texts_at, without
 from bulkops.merging import merge_patch
 from bulkops.model import value
+from bulkops.operations.agent_clone import CloneAgent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bulkops.api.profile import Profile
     from bulkops.jobfile import Line
@@ -69,18 +71,33 @@ def concerns(plan: Plan) -> Iterator[Concern]:
     plan.occurrences.restart()
 
 
-def mapped_agents(concern: Concern, api: Profile, agent: Json, account: str) -> Iterator[tuple[str, str]]:
-    """Yield the agents that a copy for an account will name, as its map says, each with the place where it does."""
+def mapped_ids(concern: Concern, api: Profile, agent: Json, account: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what a copy for an account will name, as its map says: the place, the kind and the id of each thing."""
+    configuration, ids = _copied(concern, api, agent, account)
+    places = chain(ids_at(api.agent_ids, configuration), agents_at(api.agent_id_field, configuration))
+    for path, kind, old in places:
+        # What only another line will tell cannot be looked for yet.
+        if several(ids, old) is None and isinstance(new := ids.get(old), str):
+            yield path, kind, new
+
+
+def ambiguous(concern: Concern, api: Profile, agent: Json, account: str) -> Iterator[tuple[str, str]]:
+    """Yield where a copy for an account needs an id that two take the place of, each with what is said of that."""
+    configuration, ids = _copied(concern, api, agent, account)
+    for path, text in texts_at(configuration):
+        if (told := several(ids, text)) is not None:
+            yield path, told
+
+
+def _copied(concern: Concern, api: Profile, agent: Json, account: str) -> tuple[Json, Mapping[str, str]]:
+    """Return what a line copies of an agent, and its map; nothing of a line that copies nothing."""
     line = concern.line
-    if line.op != "agent.clone":
-        return
-    own = {old: new for old, new in (line.fields.get("map") or {}).items() if isinstance(new, str)}
+    if line.op != CloneAgent.kind:
+        return {}, {}
+    said = line.fields.get("map")
+    own = said if isinstance(said, dict) else {}
     ids = own if line.ids is None else line.ids.over(own, account)
-    kept = sendable(api, agent)
-    for path, _, old in agents_at(api.agent_id_field, without(kept, line.fields.get("unset") or ())):
-        # What several take the place of fails its line when it is run.
-        if several(ids, old) is None and (new := ids.get(old)) is not None:
-            yield path, new
+    return without(sendable(api, agent), line.fields.get("unset") or ()), ids
 
 
 def changes(concern: Concern, agent: Json, api: Profile) -> list[Difference]:

@@ -140,6 +140,7 @@ TRANSFERS = {
     "name": "Desk",
     "conversation_config": {"agent": {"tools": [{"params": {"transfers": [{"agent_id": "agent_old"}]}}]}},
 }
+THERE = "name one that is there in eu, or leave it out with `unset`"
 TRANSFER = "conversation_config.agent.tools.0.params.transfers.0.agent_id"
 
 
@@ -171,13 +172,83 @@ def test_a_map_to_no_agent_is_shown_beforehand(desk: Desk) -> None:
     assert said[start + 1 :] == [
         f"  line 2, agent.clone {old} (Desk)",
         f"  line 3, agent.clone {old} (Desk):",
-        f"    {TRANSFER}: the map says agent_no, and there is no such agent",
+        f"    {TRANSFER}: `map` says agent_no, and there is no such agent; {THERE}",
     ]
     (told,) = desk.bulkops("plan", job, "--online", "--json", *desk.target).rows
     assert [row.get("absent") for row in told["online"]["lines"]] == [
         None,
         [{"path": TRANSFER, "agent_id": "agent_no"}],
     ]
+
+
+def test_a_map_to_no_tool_or_document_is_shown_beforehand(desk_at: Callable[..., Desk]) -> None:
+    """Where the API tells of one tool or document, `plan --online` names those that are not where the copy will be."""
+    desk = desk_at(api="live")
+    two_accounts(desk)
+    (desk.folder / "d.md").write_text("What we sell.")
+    tool = {"name": "t", "description": "d", "url": "https://a.example", "method": "GET", "parameters": {}}
+    live = (*desk.target, "--api", "live")
+    seed = desk.job(
+        [
+            {"$job": {"account": "eu"}},
+            {
+                "op": "agent.create",
+                "id": "a",
+                "account": "us",
+                "body": {"name": "Desk", "conversation_config": {}},
+            },
+            {"op": "tool.create", "id": "t", "body": tool},
+            {"op": "document.upload", "id": "d", "file": "d.md"},
+            {"op": "tool.create", "id": "t0", "account": "us", "body": tool},
+            {"op": "document.upload", "id": "d0", "account": "us", "file": "d.md"},
+            {
+                "op": "agent.update",
+                "account": "us",
+                "agent_id": "${ref:a#agent_id}",
+                "body": {
+                    "conversation_config": {
+                        "agent": {
+                            "prompt": {
+                                "tool_ids": ["${ref:t0#id}"],
+                                "knowledge_base": [
+                                    {"id": "${ref:d0#document_id}", "type": "file", "name": "d"}
+                                ],
+                            }
+                        }
+                    }
+                },
+            },
+        ],
+        "seed.jsonl",
+    )
+    ended = desk.bulkops("run", seed, *live)
+    assert ended.code == 0, ended.err
+    rows = {row["id"]: row["result"] for row in results(seed)}
+    old, tool_id, document_id = rows["a"]["agent_id"], rows["t"]["id"], rows["d"]["document_id"]
+    tool_old, document_old = rows["t0"]["id"], rows["d0"]["document_id"]
+    (desk.folder / "ids.csv").write_text(f"old,new\n{document_old},doc_no\n")
+    lines = [
+        clone(old, map={tool_old: tool_id, document_old: document_id}),
+        clone(old, map={tool_old: "tool_no"}),
+    ]
+    job = desk.job(
+        [
+            {"$job": {**HEADER, "id_map": ["ids.csv"]}},
+            *(line | {"id": str(n)} for n, line in enumerate(lines)),
+        ]
+    )
+    said = desk.bulkops("plan", job, "--online", *live).out.splitlines()
+    start = next(n for n, line in enumerate(said) if line.startswith("online: "))
+    path = "conversation_config.agent.prompt"
+    assert said[start : start + 5] == [
+        "online: read 1 agent, 2 documents, 2 tools, and changed nothing",
+        f"  line 2, agent.clone {old} (Desk)",
+        f"  line 3, agent.clone {old} (Desk):",
+        f"    {path}.tool_ids.0: `map` says tool_no, and there is no such tool; {THERE}",
+        f"    {path}.knowledge_base.0: the header's `id_map` says doc_no, and there is no such document; {THERE}",
+    ]
+    (told,) = desk.bulkops("plan", job, "--online", "--json", "--online-limit", 2, *live).rows
+    assert (told["online"]["reads"], told["online"]["maps_not_looked_at"]) == (3, 2)
 
 
 def test_a_clone_from_a_file(desk: Desk) -> None:
@@ -282,6 +353,10 @@ def test_an_id_with_two_copies_is_wrong_only_where_it_is_needed(desk: Desk) -> N
         clone(**move, id="says", map={source: two}),
     ]
     job = desk.job([{"$job": {"id_map": ["twice.run/id_map.jsonl"]}}, *lines])
+    (told,) = desk.bulkops("plan", job, "--online", "--json", *desk.target).rows
+    foreseen = [row.get("ambiguous") for row in told["online"]["lines"]]
+    assert (foreseen[0], foreseen[2]) == (None, None)
+    assert [row["path"] for row in foreseen[1]] == ["peer.agent_id"]
     assert desk.run(job).code == 3
     rows = {row["id"]: row for row in results(job)}
     assert (rows["free"]["status"], rows["says"]["status"]) == ("done", "done")
@@ -289,6 +364,7 @@ def test_an_id_with_two_copies_is_wrong_only_where_it_is_needed(desk: Desk) -> N
     said = rows["needs"]["error"]["message"]
     assert f"{source} is mapped to {one} (twice.run/id_map.jsonl, row 1) and to {two} (" in said
     assert "say which in the line's `map`" in said
+    assert foreseen[1][0]["why"] == said
 
 
 def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
