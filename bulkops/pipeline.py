@@ -297,7 +297,7 @@ async def _send(
                 reads_before=plan.selection.before,
                 directory=Directory(
                     settings.api, sender, checkpoint, settings.account.name,
-                    stamps="suffix" in settings.stamps, earlier=settings.earlier,
+                    stamps="suffix" in settings.stamps, earlier=settings.earlier, undoing=settings.undoing,
                 ),
                 stamps=settings.stamps,
                 folders=folders_of(settings, sender, checkpoint, engine.sleep, observer.told),

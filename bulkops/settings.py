@@ -172,6 +172,8 @@ class Settings:
     """Only files below this folder are uploaded; None for any that the user may read."""
     earlier: tuple[Earlier, ...] = ()
     """Earlier runs: what they uploaded need not be uploaded again."""
+    undoing: tuple[Path, ...] = ()
+    """The checkpoints of jobs that took back these runs, or this one: what they deleted is not there any more."""
 
     @property
     def accounts(self) -> dict[str, Account]:

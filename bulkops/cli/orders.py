@@ -17,6 +17,7 @@ from bulkops.errors import JobError, UsageError
 from bulkops.jobfile import Given, JobFile, said_once
 from bulkops.operations import KINDS
 from bulkops.settings import USUAL_IN_FLIGHT, Halt, Policies, Policy, RunFolder, Secret, Settings, run_folder
+from bulkops.writing.undone import undoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -258,7 +259,12 @@ def make_settings(options: Options, plan: Plan, *, environ: dict[str, str]) -> S
         stamps=parse_stamps(api, options.stamp),
     )
     earlier = [of_earlier(path, settings, another_key=options.another_key) for path in ledgers(options)]
-    return replace(settings, earlier=tuple(earlier))
+    folders = dict.fromkeys([place_of(options).folder.path, *(run.results.parent for run in earlier)])
+    return replace(
+        settings,
+        earlier=tuple(earlier),
+        undoing=tuple(path for folder in folders for path in undoing(folder)),
+    )
 
 
 def parse_policies(text: str) -> Policies:

@@ -10,12 +10,13 @@ from anyio import to_thread
 
 from bulkops.api.stamping import unstamped
 from bulkops.engines.ledger import mark, told_of, uploaded
-from bulkops.errors import OperationFailed
+from bulkops.errors import CheckpointError, OperationFailed
 from bulkops.jobfile.uploads import content_digest
 from bulkops.sending.listings import listed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bulkops.api.profile import Listing, Profile
     from bulkops.checkpoint import Checkpoint
@@ -48,6 +49,7 @@ class Directory:
         *,
         stamps: bool = False,
         earlier: Sequence[Earlier] = (),
+        undoing: Sequence[Path] = (),
     ) -> None:
         self._api = api
         self._sender = sender
@@ -55,6 +57,7 @@ class Directory:
         self._account = account
         self._stamps = stamps
         self._earlier = earlier
+        self._undoing = undoing
         self._known: dict[tuple[str, str], dict[str, list[Json]]] = {}
         self._names_of: dict[str, dict[str, str]] = {}
         """By account the names of its agents, once something was deleted or renamed."""
@@ -177,12 +180,14 @@ class Directory:
 
         def read() -> dict[str, list[Json]]:
             with self._checkpoint.reader() as reader:
-                return uploaded(self._api, reader, self._earlier, account, self._account)
+                return uploaded(self._api, reader, self._earlier, account, self._account, self._undoing)
 
         try:
             return await to_thread.run_sync(read)
         except OSError as error:
             raise OperationFailed("no_ledger", f"{error.filename} cannot be read: {error.strerror}") from None
+        except CheckpointError as error:
+            raise OperationFailed("no_ledger", str(error)) from None
 
     async def _listed(self, account: str, listing: Listing) -> dict[str, list[Json]]:
         self.listens = True

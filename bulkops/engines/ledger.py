@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulkops.checkpoint.deleted import deleted_documents
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
 
     from bulkops.api.profile import Profile
     from bulkops.checkpoint import Reader
@@ -25,19 +29,26 @@ def mark(sha256: str, name: str) -> str:
 
 
 def uploaded(
-    api: Profile, own: Reader, earlier: Iterable[Earlier], account: str, runs: str
+    api: Profile,
+    own: Reader,
+    earlier: Iterable[Earlier],
+    account: str,
+    runs: str,
+    undoing: Iterable[Path] = (),
 ) -> dict[str, list[Json]]:
     """Return the documents of an account by `mark`: of the results of earlier runs, and over them those of this one.
 
-    What names no account is of the one that ran the job; `runs` is ours. They take some 300 bytes each. OSError when
-    results cannot be read.
+    What names no account is of the one that ran the job; `runs` is ours. They take some 300 bytes each. What the jobs
+    have deleted that took the runs back, whose checkpoints are `undoing`, is left out, as it is not there. OSError
+    when results cannot be read, CheckpointError when a checkpoint cannot.
     """
+    gone = deleted_documents(undoing)
     found: dict[str, list[Json]] = {}
     for run in earlier:
         called = frozenset(name for name, ours in run.accounts.items() if ours == account)
         with run.results.open("rb") as file:
-            found.update(_documents(api, file, called, run.own))
-    found.update(_documents(api, own.records(), frozenset([account]), runs))
+            found.update(_documents(api, file, called, run.own, gone))
+    found.update(_documents(api, own.records(), frozenset([account]), runs, gone))
     return found
 
 
@@ -51,7 +62,7 @@ def told_of(known: Json) -> dict[str, Json]:
 
 
 def _documents(
-    api: Profile, records: Iterable[bytes], called: frozenset[str], runs: str
+    api: Profile, records: Iterable[bytes], called: frozenset[str], runs: str, gone: AbstractSet[str]
 ) -> Iterator[tuple[str, list[Json]]]:
     for record in records:
         # Most say nothing of the kind; they are not worth parsing.
@@ -62,6 +73,8 @@ def _documents(
             continue
         result = told["result"]
         if told["op"] == "document.upload" and told["status"] == "done" and "sha256" in result:
+            if result[api.document_id_field] in gone:
+                continue
             model, status = result.get(api.index_model_field), result.get(api.watches["index"].status_field)
             yield (
                 mark(result["sha256"], result[api.name_field]),

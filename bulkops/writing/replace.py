@@ -10,14 +10,16 @@ import orjson
 
 from bulkops.accounts import DEFAULT_ACCOUNT
 from bulkops.checkpoint.belonging import told_by
+from bulkops.checkpoint.deleted import deleted_documents
 from bulkops.errors import UsageError
 from bulkops.jobfile.problems import shown
 from bulkops.jobfile.uploads import content_digest
-from bulkops.writing.undone import undone_by
+from bulkops.writing.undone import undoing, undone_by
 from bulkops.writing.upload import documents_in, said_once, upload_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from bulkops.model import Json
@@ -128,7 +130,12 @@ def replacement(
     found = Replacement(folder, removes=removes)
     accounts: set[str] = set()
     found.undone = {path.parent: job for path in ledgers if (job := undone_by(path.parent)) is not None}
-    known = _documents(ledgers, found.undone, found.outdated, accounts)
+    deleted = deleted_documents(
+        checkpoint
+        for folder in dict.fromkeys(path.parent for path in ledgers)
+        for checkpoint in undoing(folder)
+    )
+    known = _documents(ledgers, found.undone, deleted, found.outdated, accounts)
     if len(accounts) > 1:
         raise UsageError(
             f"the runs that --ledger names uploaded into several accounts ({', '.join(map(shown, sorted(accounts)))}); "
@@ -157,7 +164,11 @@ def replacement(
 
 
 def _documents(
-    ledgers: Sequence[Path], undone: Mapping[Path, Path], outdated: dict[str, str], accounts: set[str]
+    ledgers: Sequence[Path],
+    undone: Mapping[Path, Path],
+    deleted: AbstractSet[str],
+    outdated: dict[str, str],
+    accounts: set[str],
 ) -> dict[str, tuple[str, str | None]]:
     """Return the documents by name: the last id, and its content where the run has looked at it.
 
@@ -180,7 +191,7 @@ def _documents(
                         earlier.setdefault(name, set()).add(entity)
                         if isinstance(account := told.get("account") or own, str):
                             accounts.add(account)
-                        if path.parent not in undone:
+                        if path.parent not in undone and entity not in deleted:
                             known[name] = (entity, result.get("sha256"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"--ledger: {path} cannot be read as results of a run: {error}") from None

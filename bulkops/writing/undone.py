@@ -22,6 +22,11 @@ def jobs_written(folder: Path) -> list[Path]:
     return [Path(orjson.loads(line)["job"]) for line in written.read_bytes().splitlines()]
 
 
+def undoing(folder: Path) -> list[Path]:
+    """Return the checkpoints of the jobs that were written to take back the run in a folder, run or not."""
+    return [run_folder(job).checkpoint for job in jobs_written(folder)]
+
+
 def has_run(job: Path) -> bool:
     """Tell whether a job has done anything, as far as its usual run folder tells."""
     reader = open_reader(run_folder(job).checkpoint)

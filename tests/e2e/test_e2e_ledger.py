@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from tests.e2e.e2e_accounts import EU, US, two_accounts, world
+from tests.e2e.e2e_commands import KEY, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.e2e_commands import Desk
@@ -142,3 +144,34 @@ def test_a_ledger_belongs_to_its_accounts(desk: Desk) -> None:
     allowed = ("run", third, *desk.target, "--ledger", "first.run", "--account", "eu", "--another-key")
     assert desk.bulkops(*allowed).code == 0
     assert "existed" not in results(desk, third)["a"]
+
+
+def test_what_an_undo_has_deleted_is_uploaded_again(desk_at: Callable[..., Desk]) -> None:
+    """By the earlier run that was undone, or a later one that took its documents; what the undo left is not."""
+    desk = desk_at(api="live")
+    write(desk, a="one " * 500, b="two " * 500)
+    lines = uploads(desk, "a.md", "b.md")
+    words = (*desk.target, "--api", "live")
+    first = desk.job(lines, "first.jsonl")
+    assert desk.bulkops("run", first, *words).code == 0
+    before = results(desk, first)
+    assert desk.bulkops("run", desk.job(lines, "second.jsonl"), *words, "--ledger", "first.run").code == 0
+    undo = desk.bulkops("undo", "first.jsonl", "--out", "undo.jsonl")
+    assert undo.code == 0, undo.err
+    taken_back = table(desk.folder / "undo.jsonl")
+    kept = before["b.md"]["document_id"]
+    desk.job([line for line in taken_back if line.get("document_id") != kept], "undo.jsonl")
+    assert len(taken_back) == 3
+    assert desk.bulkops("run", "undo.jsonl", *words, "--yes").code == 0
+    third = desk.job(lines, "third.jsonl")
+    ended = desk.bulkops("run", third, *words, "--ledger", "first.run", "--ledger", "second.run")
+    assert ended.code == 0, ended.err
+    after = results(desk, third)
+    assert (after["b.md"]["document_id"], after["b.md"]["existed"]) == (kept, True)
+    assert "existed" not in after["a.md"]
+    assert desk.server is not None
+    assert set(desk.server.world(KEY).documents) == {after[name]["document_id"] for name in ("a.md", "b.md")}
+    # The run that was undone does not take it either, where lines are added to it.
+    again = {"op": "document.upload", "id": "again", "file": "a.md"}
+    assert desk.bulkops("run", desk.job([*lines, again], "first.jsonl"), *words).code == 0
+    assert "existed" not in results(desk, first)["again"]
