@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import glob
 import os
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 import orjson
 
@@ -39,6 +40,10 @@ FILE_COLUMNS: Final = ("path", "name", "stem", "suffix", "folder")
 MOST_PROBLEMS: Final = 1000
 """So many wrong rows of one source are told."""
 _LONGEST_NAME: Final = 200
+_UNDECODABLE: Final = "\udc80"
+"""Half of a pair, which no text has that could be decoded."""
+_MARKING: Final = "bulkops.undecodable"
+codecs.register_error(_MARKING, lambda error: (_UNDECODABLE, error.end))  # type: ignore[attr-defined]
 
 
 class Source(NamedTuple):
@@ -117,9 +122,7 @@ def _source(kind: str, said: Mapping[str, Any], base: Path, listed: Path | None)
             return
         types = said.get("types") or {}
         with open(os.dup(file.fileno()), encoding=_encoding(said), newline="") as text:
-            table = _Table(
-                file.name, csv.reader(text, delimiter=said.get("delimiter") or ",", strict=True), types
-            )
+            table = _Table(file.name, text, said.get("delimiter") or ",", types)
             yield Source(shown(named, _LONGEST_NAME), table.columns, table.rows())
 
 
@@ -250,10 +253,11 @@ TYPES: Final[Mapping[str, Callable[[str], Json]]] = {
 class _Table:
     """The rows of a CSV file (RFC 4180), whose first line names the columns."""
 
-    def __init__(self, name: str, reader: csv._reader, types: Mapping[str, str]) -> None:  # type: ignore[name-defined]
+    def __init__(self, name: str, text: TextIO, delimiter: str, types: Mapping[str, str]) -> None:
         csv.field_size_limit(LONGEST_LINE)
         self._name = name
-        self._reader = reader
+        self._text = text
+        self._reader = csv.reader(text, delimiter=delimiter, strict=True)
         first = next(self._cells(), None)
         if first is None:
             raise JobError(
@@ -312,11 +316,12 @@ class _Table:
                 if cells:
                     yield cells
         except UnicodeError as error:
-            what = f"is not {getattr(error, 'encoding', 'what `encoding` says')} near here"
+            exact = _undecodable(self._text)
+            where = "near here" if exact is None else "here"
+            what = f"is not {getattr(error, 'encoding', 'what `encoding` says')} {where}"
             remedy = 'save it as UTF-8, or say what it is, such as "encoding": "cp1252"'
-            raise JobError(
-                [Problem(self._name, self._reader.line_num + 1, None, f"{what}; {remedy}")]
-            ) from None
+            number = self._reader.line_num + 1 if exact is None else exact
+            raise JobError([Problem(self._name, number, None, f"{what}; {remedy}")]) from None
         except csv.Error as error:
             look = "look for a quote that is not closed, or name the delimiter"
             what = f"cannot be read as CSV ({error}; a cell has {LONGEST_LINE // 2**20} MiB at most); {look}"
@@ -324,6 +329,20 @@ class _Table:
         except OSError as error:
             what = f"it cannot be read ({error.strerror}); check the path and the disk"
             raise JobError([Problem(self._name, None, None, what)]) from None
+
+
+def _undecodable(text: TextIO) -> int | None:
+    """Return the number of the first line with a byte that cannot be decoded; None where that cannot be told.
+
+    Text is decoded some thousand bytes at a time, so whoever reads lines hears of it before they have come to the line.
+    """
+    # The number is looked for when it is needed, so that rows which can be read cost nothing more.
+    with open(os.dup(text.fileno()), encoding=text.encoding, errors=_MARKING, newline="") as again:
+        try:
+            again.seek(0)
+            return next((number for number, line in enumerate(again, 1) if _UNDECODABLE in line), None)
+        except (UnicodeError, OSError):
+            return None
 
 
 def _objects(file: JobFile) -> Iterator[Mapping[str, Json]]:

@@ -121,7 +121,7 @@ def test_options_of_csv(tmp_path: Path) -> None:
             'id\n"1\n2\n',
             "rows.csv, line 3: cannot be read as CSV (unexpected end of data; a cell has 8 MiB at most)",
         ),
-        (b"id\n\xe4\n", "rows.csv, line 1: is not utf-8 near here; save it as UTF-8, or say what it is"),
+        (b"id\n\xe4\n", "rows.csv, line 2: is not utf-8 here; save it as UTF-8, or say what it is"),
         (
             "id;name\n1;x\n",
             "job.jsonl, line 1: `line.id` asks for ${row:id}, and the rows have no such column; known are id;name; is",
@@ -409,6 +409,22 @@ def test_more_bad_csv(tmp_path: Path, text: str | bytes, options: Any, said: str
     """Cells that are not what their type says, other encodings, and names that a terminal must not see are told."""
     line = {"op": "x", "name": "${row:n}"} if not isinstance(text, str) or "red" not in text else {"op": "x"}
     assert said in refusal(over_csv(tmp_path, text, line, **options))[0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("encoding", "bad"), [("utf-8", b"\xe4"), ("ascii", b"\xff"), ("utf-16-le", b"\x00\xd8")]
+)
+def test_a_byte_that_is_no_text_is_told_where_it_stands(
+    tmp_path: Path, encoding: str, bad: bytes, end: str
+) -> None:
+    """With the line of the file, as an editor counts them: lines within quotes count, however much follows."""
+    good = "".join(f'{number},"two{end}lines"{end}' for number in range(5000))
+    text = f"id,b{end}{good}".encode(encoding) + "x,".encode(encoding) + bad + f"{end}{good}".encode(encoding)
+    said = refusal(over_csv(tmp_path, text, encoding=encoding))[0]
+    assert said.startswith("rows.csv, line 10002: is not ")
+    assert " here; save it as UTF-8" in said
+    assert "near" not in said
 
 
 def test_a_mark_in_another_encoding(tmp_path: Path) -> None:
