@@ -41,7 +41,8 @@ _NOT_ENDED = 2**62
 _ANY = "*"
 """In the place of an account: what has begun and not ended does not say in which."""
 LONGEST_NAME = 60
-_SORTING_KIB = 32 * 1024
+_SORTING_KIB = 8 * 1024
+"""Twice so much is held at most: by the table, and by what it is sorted with."""
 _CANNOT = "the API cannot delete it"
 _IN_DOUBT = "it is in doubt what became of it; settle that first"
 _GIVEN_UP = "it was given up while it was in doubt; look at the account"
